@@ -1,0 +1,31 @@
+"""deephtm_gpu: Hierarchical Temporal Memory trained by back-propagation, online, on any GPU.
+
+    import deephtm_gpu as dh
+    model = dh.Model(dh.Sequential(...), input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD())
+    history = model.fit(series)
+"""
+
+from deephtm_gpu.errors import DeviceError, TrainingError, UserError
+from deephtm_gpu.history import History, StepResult
+from deephtm_gpu.layers import (
+    Add,
+    Concat,
+    Input,
+    Linear,
+    Network,
+    ReLU,
+    RunningNorm,
+    Sequential,
+    SpatialPooler,
+    TemporalMemory,
+    previous,
+)
+from deephtm_gpu.model import Model
+from deephtm_gpu.optimisers import SGD, PolyakSGD
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Add", "Concat", "DeviceError", "History", "Input", "Linear", "Model", "Network", "PolyakSGD", "ReLU", "RunningNorm", "SGD",
+    "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError", "previous",
+]

@@ -1,0 +1,41 @@
+"""From a device string to a backend."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deephtm_gpu.backends.gpu.adapters import choose_device
+from deephtm_gpu.backends.numpy_backend import NumpyBackend
+
+_told: set[str] = set()
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What a model runs on. kind: "hardware" or "software"."""
+
+    name: str
+    backend: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """backend(plan) makes a plan runnable on the device."""
+
+    info: DeviceInfo
+    backend: Callable
+
+
+def open_device(device: str) -> Opened:
+    """Raises DeviceError where there is no such device. With "auto" on a machine without a hardware GPU, says once on
+    standard error that the NumPy reference runs."""
+    adapter, why = choose_device(device)
+    if adapter is None:
+        if device == "auto" and why not in _told:
+            _told.add(why)
+            print(f"deephtm: running on NumPy: {why}.", file=sys.stderr)
+        return Opened(DeviceInfo("NumPy", "numpy", "software"), NumpyBackend)
+    from deephtm_gpu.backends.gpu.backend import open_adapter
+
+    return Opened(DeviceInfo(adapter.name, adapter.backend, adapter.kind), open_adapter(adapter))

@@ -1,0 +1,136 @@
+"""The NumPy backend: walks the plan with the reference functions. The fallback where there is no GPU, and the oracle of
+every shader."""
+
+import inspect
+from functools import partial
+from operator import itemgetter
+
+import numpy as np
+
+from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.plan.plan import Call, Plan
+from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
+
+
+class NumpyBackend:
+    """dtype: float32 as on the GPU, or float64 as an oracle.
+
+    Every step on the tape has an environment of its own: a list with the present array of every tensor. Parameters and
+    state are the same arrays in all of them and change in place.
+    """
+
+    def __init__(self, plan: Plan, dtype=np.float32):
+        self.plan, self.dtype = plan, dtype
+        self._place = {t: i for i, t in enumerate(plan.tensors.values())}
+        self._numbers: list[float] = []
+        forward, learn = ([self._bind(c) for c in calls] for calls in (plan.forward, plan.learn))
+        watch = [self._bind(c) for c in plan.learn if not c.learning]
+        look = [self._bind(c) for c in plan.forward if not c.learning]
+        # (learn?, target there?) -> the calls of a step
+        order = (lambda a, b: b + a) if plan.ahead else (lambda a, b: a + b)
+        self._calls = {(True, True): order(forward, learn), (True, False): forward,
+                       (False, True): order(look, watch), (False, False): look}
+        self._envs = self._start()
+
+    # Running
+
+    def run(self, rows: Rows) -> Told:
+        told, plan = Told.empty(self.plan, len(rows)), self.plan
+        inputs = [(self._place[t], x) for t, x in zip(plan.inputs, rows.inputs)]
+        if rows.targets is not None:
+            inputs += [(self._place[t], x) for t, x in zip(plan.targets, rows.targets)]
+        inputs = [(i, np.asarray(x, self.dtype)) for i, x in inputs]
+        predictions = [(told.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
+        losses = [(told.losses[j], self._place[t]) for j, t in enumerate(plan.losses)]
+        anomaly = plan.anomaly and self._place[plan.anomaly]
+        clock, rate = self._place[plan.tensors["t"]], self._place[plan.tensors["rate"]]
+
+        for r in range(len(rows)):
+            env = self._envs[(rows.first + r) % plan.slots]
+            for i, x in inputs:
+                env[i] = x[r]
+            env[clock], env[rate] = rows.first + r, float(rows.rates[r])
+            due = rows.targets is not None if plan.ahead == 0 else rows.pending + r >= plan.ahead
+            for function, get, puts in self._calls[rows.learn, due]:
+                out = function(*get(env))
+                if len(puts) == 1:
+                    env[puts[0]] = out
+                else:
+                    for i, value in zip(puts, out or ()):
+                        env[i] = value
+            for array, i in predictions:
+                array[r] = env[i]
+            if due and rows.learn:
+                for array, i in losses:
+                    array[r] = env[i][:, 0]
+            if anomaly is not None:
+                told.anomaly[r] = env[anomaly][:, 0]
+        return told
+
+    def _bind(self, call: Call):
+        """The call as (function, how to get its arguments from an environment, where its results go)."""
+        op = call.op
+        known = inspect.signature(op.reference).parameters
+        consts = {k: v for k, v in call.consts.items() if k in known}
+        places = [self._where(call.tensors[n]) for n in op.reads + op.changes]
+        get = itemgetter(*places) if len(places) > 1 else (lambda env, i=places[0]: (env[i],))
+        return partial(op.reference, **consts), get, [self._place[call.tensors[n]] for n in op.writes]
+
+    def _where(self, argument) -> int:
+        """The place of a tensor in an environment; numbers get places behind the tensors."""
+        if isinstance(argument, Tensor):
+            return self._place[argument]
+        self._numbers.append(float(argument))
+        return len(self._place) + len(self._numbers) - 1
+
+    # Memory
+
+    def _start(self):
+        shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE)}
+        return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + self._numbers
+                for _ in range(self.plan.slots)]
+
+    def _first(self, tensor: Tensor):
+        S = self.plan.streams
+        kind = np.int64 if tensor.index else self.dtype
+        if tensor.ragged:
+            return [np.zeros(0, kind) for _ in range(S)]
+        start = tensor.start() if callable(tensor.start) else tensor.start
+        if tensor.place in (MATRIX, PARAM):
+            shown = np.broadcast_to(np.asarray(start, kind), tensor.shape)
+            return np.array(shown, kind)
+        start = np.asarray(list(start) if isinstance(start, range) else start, kind)
+        return np.array(np.broadcast_to(start, (S, *tensor.shape)), kind)
+
+    def reset(self):
+        """Puts the temporal state back to its start."""
+        for tensor in self.plan.placed(STATE):
+            self.write(tensor.name, self._first(tensor))
+
+    def read(self, name: str, slot: int = 0):
+        """A copy of a tensor: (S, *shape), parameters (*shape); a ragged one as a list of S arrays."""
+        tensor = self.plan.tensors[name]
+        value = self._envs[slot][self._place[tensor]]
+        return [v.copy() for v in value] if tensor.ragged else np.array(value)
+
+    def write(self, name: str, value, slot: int = 0):
+        """Overwrites a tensor, shaped as `read` gives it."""
+        tensor = self.plan.tensors[name]
+        env, i = self._envs[slot], self._place[tensor]
+        if tensor.ragged:
+            env[i][:] = [np.array(v, env[i][0].dtype) for v in value]
+        elif tensor.place in (MATRIX, PARAM, STATE):
+            env[i][...] = value  # in place: all environments hold the same array
+        else:
+            env[i] = np.array(value, np.int64 if tensor.index else self.dtype)
+
+    def snapshot(self):
+        """All that a step can change, to be given to `restore`."""
+        kept = [t for t in self.plan.placed(MATRIX, PARAM, STATE)]
+        passing = [t for t in self.plan.placed(TAPE, SCRATCH, IO)]
+        return ([(t.name, 0, self.read(t.name)) for t in kept]
+                + [(t.name, s, self.read(t.name, s)) for s in range(self.plan.slots) for t in passing])
+
+    def restore(self, snapshot):
+        for name, slot, value in snapshot:
+            self.write(name, value, slot)

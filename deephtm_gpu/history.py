@@ -1,0 +1,25 @@
+"""What learning leaves behind: one row per input."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class History:
+    """loss (T,): of the prediction made at each step, NaN where its target has not come. prediction (T, *shape): made at
+    each step (a list of them where the network has several outputs). anomaly (T,): how unexpected each input was, 0..1;
+    NaN without a temporal memory. With several streams S stands behind T."""
+
+    loss: np.ndarray
+    prediction: np.ndarray | list[np.ndarray]
+    anomaly: np.ndarray
+
+
+@dataclass
+class StepResult:
+    """One row of a History. loss: of the prediction that this step's target belonged to, NaN if there was none."""
+
+    prediction: np.ndarray | list[np.ndarray]
+    loss: float | np.ndarray
+    anomaly: float | np.ndarray

@@ -1,0 +1,153 @@
+"""What people compose: layers, and the nodes of a graph that calling them makes."""
+
+from dataclasses import dataclass
+from math import prod
+
+from deephtm_gpu.errors import UserError
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
+    most are 0 (None: all are written out). winners, cells: of a pooler or a memory. shape: as the user sees it."""
+
+    size: int
+    length: int | None = None
+    winners: int = 0
+    cells: int = 1
+    shape: tuple[int, ...] = ()
+
+    @property
+    def sparse(self) -> bool:
+        return self.length is not None
+
+
+class Node:
+    """A value in the graph: what `layer` makes of `inputs` (and, for a temporal memory, of further `contexts`)."""
+
+    def __init__(self, layer, inputs, contexts=()):
+        self.layer = layer
+        self.inputs = list(inputs)
+        self.contexts = list(contexts)
+
+    def __add__(self, other):
+        from deephtm_gpu.layers.combine import Add
+
+        return Add()([self, other])
+
+
+class Layer:
+    """A step of the flow. Call it on a node to get the next node.
+
+    A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
+    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; 0 freezes.
+    """
+
+    lr_scale: float | None = None
+
+    def __call__(self, node):
+        if getattr(self, "node", None) is not None:
+            raise UserError(
+                f"{self!r} was called a second time; a layer holds one set of weights and stands at one place of the flow: "
+                "make a second layer for the second place."
+            )
+        self.node = Node(self, [check_node(node, self)])
+        return self.node
+
+    def form(self, inputs: list[Form]) -> Form:
+        raise NotImplementedError
+
+    def lower(self, low, inputs):
+        """low: a `plan.lowering.Scope`; inputs: its values. Returns the value, and the function that emits the backward
+        calls: from the gradient of the value to one gradient (or None) per input and context."""
+        raise NotImplementedError
+
+    def __repr__(self):
+        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k not in ("node",) and v is not None)
+        return f"{type(self).__name__}({shown})"
+
+
+def check_node(node, layer) -> Node:
+    if not isinstance(node, Node):
+        raise UserError(
+            f"{layer!r} was called on {type(node).__name__!r}; layers are called on nodes: begin with dh.Input(shape) and "
+            "call the layers on what comes out, or list them in dh.Sequential."
+        )
+    return node
+
+
+def check_count(what: str, value, least: int = 1) -> int:
+    """value as an int, or a UserError that names argument and value."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        raise UserError(f"{what} = {value!r} was asked for; it must be a whole number, {least} or more.")
+    return value.__index__()
+
+
+def check_scale(value) -> float | None:
+    if value is not None and not (isinstance(value, (int, float)) and 0 <= value < float("inf")):
+        raise UserError(f"lr_scale = {value!r} was asked for; it must be a number, 0 (frozen) or more.")
+    return value
+
+
+class Input(Layer):
+    """The beginning of a flow: values of `shape` at every step. `dh.Input(shape)` is itself a node."""
+
+    def __new__(cls, shape):
+        layer = object.__new__(cls)
+        shape = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
+        layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
+        layer.node = Node(layer, [])
+        return layer.node
+
+    def form(self, inputs):
+        return Form(prod(self.shape), shape=self.shape)
+
+    def lower(self, low, inputs):
+        x = low.tape("x", (low.form.size,))
+        low.forward("copy_forward", x=low.input(), y=x, D=x.size)
+        return low.value(x), lambda dx: []
+
+
+class Previous(Layer):
+    """The value a node had one step ago; zeros at the start and after reset(). A constant in backward."""
+
+    def __init__(self, source):
+        self.source = source
+        self.node = Node(self, [])
+
+    def form(self, inputs):
+        return inputs[0]
+
+    def lower(self, low, inputs):
+        def held(name, **kind):
+            size = (low.form.length or low.form.size,)
+            return low.state("kept_" + name, size, **kind), low.tape(name, size, **kind)
+
+        kept, now = held("value")
+        low.forward("copy_forward", x=kept, y=now, D=now.size)
+        keep = [("keep_update", "x", kept, "kept")]
+        index = None
+        if low.form.sparse:
+            # Different places, so that writing the pairs out never meets one place twice.
+            kept_index, index = low.state("kept_index", kept.shape, index=True, start=range(kept.size)), None
+            index = low.tape("index", kept.shape, index=True)
+            low.forward("copy_index", places=kept_index, y=index, D=index.size)
+            keep.append(("keep_index", "places", kept_index, "kept_places"))
+
+        def at_the_end(source):
+            for name, read, state, changed in keep:
+                moved = source.index if name == "keep_index" else source.tensor
+                low.forward(name, **{read: moved, changed: state}, D=state.size)
+
+        low.finish(at_the_end)
+        return low.value(now, index), lambda dx: []
+
+
+def previous(node):
+    """The value that `node` had one step ago (zeros at the start and after reset()), as a node: for feedback.
+
+    Give a layer instead of a node where the node does not exist yet (feedback from a layer further on).
+    """
+    if not isinstance(node, (Node, Layer)):
+        raise UserError(f"dh.previous was given {type(node).__name__!r}; it takes a node (what a layer returns) or a layer.")
+    return Previous(node).node

@@ -1,0 +1,59 @@
+"""Layers with several inputs: Add and Concat."""
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Form, Layer, Node, check_node
+
+
+class _Combine(Layer):
+    def __call__(self, nodes):
+        if not isinstance(nodes, (list, tuple)) or len(nodes) < 2:
+            raise UserError(f"{type(self).__name__} was called on {nodes!r}; it takes a list of two nodes or more.")
+        self.node = Node(self, [check_node(n, self) for n in nodes])
+        return self.node
+
+
+class Add(_Combine):
+    """The sum of nodes of one size. `a + b` makes one too."""
+
+    def form(self, inputs):
+        if len({f.size for f in inputs}) > 1:
+            raise UserError(f"Add was given nodes of sizes {[f.size for f in inputs]}; they must be of one size.")
+        return Form(inputs[0].size, shape=inputs[0].shape)
+
+    def lower(self, low, inputs):
+        parts = [low.written_out(x) for x in inputs]
+        total = parts[0][0].tensor
+        for n, (x, _) in enumerate(parts[1:]):
+            y = low.tape(f"y{n}", (x.size,))
+            low.forward("add_forward", a=total, b=x.tensor, y=y, D=x.size)
+            total = y
+        return low.value(total), lambda dy: [to_pairs(dy) for _, to_pairs in parts]
+
+
+class Concat(_Combine):
+    """Nodes one behind the other."""
+
+    def form(self, inputs):
+        size = sum(f.size for f in inputs)
+        return Form(size, shape=(size,))
+
+    def lower(self, low, inputs):
+        parts = [low.written_out(x) for x in inputs]
+        whole, joints = parts[0][0].tensor, []  # joints: (size so far, size of the next)
+        for n, (x, _) in enumerate(parts[1:]):
+            y = low.tape(f"y{n}", (whole.size + x.size,))
+            low.forward("concat_forward", a=whole, c=x.tensor, y=y, D=whole.size, I=x.size)
+            joints.append((whole.size, x.size))
+            whole = y
+
+        def backward(dy):
+            gradients = []
+            for n, (D, I) in reversed(list(enumerate(joints))):
+                da, db = low.scratch(f"da{n}", (D,)), low.scratch(f"db{n}", (I,))
+                low.learn("concat_backward", dy=dy, da=da, db=db, D=D, I=I)
+                gradients.append(db)
+                dy = da
+            gradients.append(dy)
+            return [to_pairs(d) for (_, to_pairs), d in zip(parts, reversed(gradients))]
+
+        return low.value(whole), backward

@@ -1,0 +1,105 @@
+"""Networks: a chain of layers, or any graph of them."""
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Input, Layer, Node, Previous
+
+
+class Network:
+    """A graph from `inputs` (nodes of dh.Input) to `outputs` (nodes), each one node or a list of them.
+
+    Without targets, output j learns to predict input j.
+    """
+
+    def __init__(self, inputs, outputs):
+        self.inputs, self.outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
+        for n, node in enumerate(self.inputs):
+            if not isinstance(node.layer, Input):
+                raise UserError(f"Network's input {n} is the node of {node.layer!r}; inputs are the nodes of dh.Input(shape).")
+        self.nodes = _in_order(self.inputs, self.outputs)
+
+    def names(self) -> dict[Node, str]:
+        """Each node's name: the number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ..."""
+        names, layers, delays = {}, 0, 0
+        for node in self.nodes:
+            if isinstance(node.layer, Input):
+                names[node] = f"input{self.inputs.index(node)}"
+            elif isinstance(node.layer, Previous):
+                names[node], delays = f"previous{delays}", delays + 1
+            else:
+                names[node], layers = str(layers), layers + 1
+        return names
+
+
+class Sequential:
+    """Layers in a row. The shape of its input is given to dh.Model."""
+
+    def __init__(self, *layers):
+        layers = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
+        if not layers:
+            raise UserError("A Sequential of no layers was asked for; list at least one, as in dh.Sequential(dh.Linear(1)).")
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise UserError(f"Sequential was given {layer!r}; it takes layers, such as dh.Linear(256).")
+        self.layers = list(layers)
+
+    def network(self, input_shape) -> Network:
+        """The same as a graph over an input of that shape."""
+        x = node = Input(input_shape)
+        for layer in self.layers:
+            layer.node = None  # a Sequential may be made a model of more than once, each with weights of its own
+            node = layer(node)
+        return Network(x, node)
+
+
+def _nodes(given, what) -> list[Node]:
+    nodes = list(given) if isinstance(given, (list, tuple)) else [given]
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise UserError(f"Network's {what} hold {type(node).__name__!r}; they are nodes: what dh.Input or a layer returns.")
+    if not nodes:
+        raise UserError(f"A Network without {what} was asked for; give one node or more.")
+    return nodes
+
+
+def _in_order(inputs, outputs) -> list[Node]:
+    """All nodes that count, each behind what it reads (`previous` reads an earlier step: no order). Inputs come first."""
+    order, open_nodes = list(inputs), []
+
+    def visit(node):
+        if node in order:
+            return
+        if node in open_nodes:
+            raise UserError(
+                f"The flow runs in a circle through {node.layer!r}; a value cannot be its own cause within a step: put "
+                "dh.previous(...) where the circle closes."
+            )
+        if isinstance(node.layer, Input):
+            raise UserError(f"The network reads an Input of shape {node.layer.shape} that is not among its inputs; add it to inputs=[...].")
+        open_nodes.append(node)
+        for before in node.inputs + node.contexts:
+            visit(before)
+        open_nodes.pop()
+        order.append(node)
+
+    for node in outputs:
+        visit(node)
+    # What `previous` looks back at must be computed too, even where nothing else reads it.
+    while True:
+        missing = [s for s in map(source_of, order) if s is not None and s not in order]
+        if not missing:
+            return order
+        for node in missing:
+            visit(node)
+
+
+def source_of(node) -> Node | None:
+    """The node that a `previous` looks back at; None for other nodes."""
+    if not isinstance(node.layer, Previous):
+        return None
+    source = node.layer.source
+    if isinstance(source, Node):
+        return source
+    found = getattr(source, "node", None)
+    if found is None:
+        raise UserError(f"dh.previous({source!r}) looks back at a layer that stands nowhere in the flow; call the layer on a node.")
+    return found

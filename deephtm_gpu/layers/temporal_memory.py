@@ -1,0 +1,129 @@
+"""The temporal memory: which cells of the winning columns are active, in the context of what came before."""
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale
+from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
+from deephtm_gpu.plan.tensors import PARAM
+
+CELL_STD = 0.7  # of the distal weights from cells at the start; those from columns and other contexts start at 0
+
+
+class TemporalMemory(Layer):
+    """Cells that depolarise in context (MODEL: TemporalMemory). Call it on a SpatialPooler's node, and give further distal
+    context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
+
+    decay: the leak of its fast context. window: over how many of its own past steps credit is given.
+    gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
+    Distal weights (cells, cells + columns + further contexts), bias (cells,); the head that predicts columns likewise,
+    with a row per column.
+    """
+
+    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax"):
+        self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
+        self.window = check_count("TemporalMemory's window", window)
+        self.lr_scale = check_scale(lr_scale)
+        if not 0 <= decay < 1:
+            raise UserError(f"TemporalMemory's decay = {decay!r} was asked for; the context leaks: give 0 <= decay < 1.")
+        if gate not in ("entmax", "uniform"):
+            raise UserError(f"TemporalMemory's gate = {gate!r} was asked for; there are 'entmax' and 'uniform'.")
+        if self.window > 1:
+            raise UserError(f"TemporalMemory's window = {window} was asked for; this version gives credit over one step: window=1.")
+        self.decay, self.gate = float(decay), gate
+
+    def __call__(self, node, context=()):
+        super().__call__(node)
+        nodes = [context] if isinstance(context, Node) else list(context)
+        self.node.contexts = [check_node(c, self) for c in nodes]
+        return self.node
+
+    def form(self, inputs):
+        columns, M = inputs[0], self.cells_per_column
+        if not columns.sparse or columns.cells != 1:
+            raise UserError(
+                f"{self!r} was put behind something that gives {columns.size} numbers; it needs the winners of a SpatialPooler: "
+                "put one before it."
+            )
+        return Form(columns.size * M, length=columns.length * M, winners=columns.length, cells=M, shape=(columns.size, M))
+
+    def lower(self, low, inputs):
+        cols, contexts = inputs[0], inputs[1:]
+        C, K, M = cols.size, cols.length, self.cells_per_column
+        N, L = C * M, K * M
+        P = N + C + sum(x.size for x in contexts)
+
+        weight = low.param("distal_weight", (N, P), PARAM, std=CELL_STD, std_columns=N, learned=True)
+        bias = low.param("distal_bias", (N,), PARAM, learned=True)
+        fast, fast_list = low.state("fast", (N,)), low.state("fast_list", (N,), index=True, ragged=True)
+        slow, slow_list = low.state("slow", (C,)), low.state("slow_list", (C,), index=True, ragged=True)
+        index, value = low.tape("context", (P,), index=True, ragged=True), low.tape("context_value", (P,), ragged=True)
+        cells = low.tape("cells", (L,), index=True)
+        cell, root = low.tape("cell", (L,)), low.tape("root", (L,))
+
+        low.forward("cells_forward", winners=cols.index, cells=cells, K=K, M=M)
+        low.forward("context_forward", fast=fast, fast_list=fast_list, slow=slow, slow_list=slow_list, index=index,
+                    value=value, N=N)
+        appended = self._append(low, contexts, index, value, N + C)
+        if self.gate == "entmax":
+            depolarisation = low.tape("depolarisation", (L,))
+            low.forward("synapse_forward", rows=cells, index=index, value=value, weight=weight, bias=bias,
+                        depolarisation=depolarisation, L=L, P=P)
+        else:
+            depolarisation = low.scratch("all_alike", (L,))  # never written: zeros, and the gate gives every cell 1/M
+        low.forward("gate_forward", depolarisation=depolarisation, activity=cols.tensor, cell=cell, root=root, K=K, M=M)
+        self._head(low, cols, index, value, C, K, P)
+        low.forward("fast_update", cells=cells, cell=cell, fast=fast, fast_list=fast_list, decay=self.decay, L=L)
+        if low.surprise:
+            low.forward("slow_update", winners=cols.index, activity=cols.tensor, surprise=low.surprise, slow=slow,
+                        slow_list=slow_list, K=K)
+
+        def backward(dcell):
+            dz, dactivity = low.scratch("ddepolarisation", (L,)), low.scratch("dactivity", (K,))
+            low.learn("gate_backward", dcell=dcell, root=root, activity=cols.tensor, ddepolarisation=dz, dactivity=dactivity,
+                      K=K, M=M)
+            if self.gate == "uniform":
+                return [dactivity] + [None] * len(contexts)
+            gradients = self._context_backward(low, contexts, appended, dz, cells, index, value, weight, L, P)
+            low.update_synapses(weight, bias, cells, dz, index, value)
+            return [dactivity] + gradients
+
+        return low.value(cell, cells), backward
+
+    def _append(self, low, contexts, index, value, base):
+        appended = []
+        for n, x in enumerate(contexts):
+            start, norm = low.tape(f"start{n}", (1,), index=True), low.tape(f"norm{n}", (1,))
+            if x.sparse:
+                low.forward("context_append_sparse", places=x.index, pairs=x.tensor, index=index, value=value, start=start,
+                            norm=norm, base=base, L=x.length)
+            else:
+                low.forward("context_append_forward", x=x.tensor, index=index, value=value, start=start, norm=norm,
+                            base=base, D=x.size)
+            appended.append((start, norm))
+            base += x.size
+        return appended
+
+    def _context_backward(self, low, contexts, appended, dz, cells, index, value, weight, L, P):
+        if not any(x.grad for x in contexts):
+            return [None] * len(contexts)
+        dvalue = low.scratch("dcontext", (P,), ragged=True)
+        low.learn("synapse_backward", ddepolarisation=dz, rows=cells, index=index, weight=weight, dvalue=dvalue, L=L, P=P)
+        gradients = []
+        for n, (x, (start, norm)) in enumerate(zip(contexts, appended)):
+            dx = low.scratch(f"dcontext{n}", x.tensor.shape) if x.grad else None
+            if dx:
+                low.learn("context_append_backward", dvalue=dvalue, unit=value, start=start, norm=norm, dx=dx, D=dx.size)
+            gradients.append(dx)
+        return gradients
+
+    def _head(self, low, cols, index, value, C, K, P):
+        R = min(LOSERS * K, C)
+        weight = low.param("predicted_weight", (C, P), PARAM)
+        bias = low.param("predicted_bias", (C,), PARAM, start=FIRST_BIAS)
+        rows = low.tape("asked", (K + R,), index=True)
+        logit, delta = low.tape("logit", (K + R,)), low.tape("delta", (K + R,))
+        low.forward("losers_forward", winners=cols.index, t=low.clock, rows=rows, seed=low.noise_seed, K=K, C=C, R=R)
+        low.forward("synapse_forward", rows=rows, index=index, value=value, weight=weight, bias=bias, depolarisation=logit,
+                    L=K + R, P=P)
+        low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=low.anomaly(), delta=delta, K=K, R=R)
+        low.forward("synapse_update", rows=rows, left=delta, index=index, value=value, coef=low.share_of_streams, rate=1.0,
+                    weight=weight, bias=bias, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE, learning=True)

@@ -1,0 +1,275 @@
+"""A model: a network on a device, learning online."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.backends.devices import open_device
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.history import History, StepResult
+from deephtm_gpu.layers.base import Input, check_count
+from deephtm_gpu.layers.network import Network, Sequential
+from deephtm_gpu.optimisers.base import Optimizer
+from deephtm_gpu.optimisers.polyak import PolyakSGD
+from deephtm_gpu.plan.lowering import LOSSES, lower
+from deephtm_gpu.plan.tensors import PARAM, PARAMETERS, STATE
+from deephtm_gpu.series import as_series
+from deephtm_gpu.state import describe_state
+from deephtm_gpu.watch import Watch
+
+CHUNK = 512  # rows given to a backend at once; the result does not depend on it
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A layer as a summary shows it. output_shape: without streams. parameters: how many numbers it learns."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    repr: str
+
+
+class Model:
+    """A network put on a device.
+
+    net: a Sequential (then input_shape is needed) or a Network. loss: "mse" (half the squared error, summed over outputs)
+    or "cross_entropy" (the network's output goes through softmax; targets one-hot or class numbers); one for all outputs or
+    a list. streams: S parallel sequences that share the weights. device: "auto", "gpu", "numpy" or part of an adapter's
+    name. Raises UserError where something does not fit, DeviceError where there is no such device.
+    """
+
+    def __init__(self, net, input_shape=None, loss="mse", optimizer=None, streams=1, seed=0, device="auto"):
+        self._network = _network(net, input_shape)
+        self._losses = _losses(loss, len(self._network.outputs))
+        self._optimizer = _optimizer(optimizer)
+        self.streams = check_count("streams", streams)
+        self.seed = check_count("seed", seed, least=0)
+        self._opened = open_device(device)
+        self.device = self._opened.info
+        self._steps = 0  # steps run since the model was made
+        self._learned = 0  # steps learned from, which the schedule of the learning rate counts
+        self._pending = 0  # steps on the tape whose target has not come
+        self._last_row: list[np.ndarray] | None = None
+        self._build(ahead=1 if self._predicts_inputs() else 0)
+
+    # Learning and predicting
+
+    def fit(self, inputs, targets=None, ahead=1, progress=False, callback=None) -> History:
+        """Learns online from a series and returns a History with one row per input.
+
+        inputs: (steps, *shape) or (steps, S, *shape); a list of them where the network has several inputs. Without targets,
+        output j learns to predict input j `ahead` steps later; with targets, step t learns from (inputs[t], targets[t]) at
+        once. callback(steps done, History of the chunk) is called after every chunk; if it returns True, learning stops.
+        Raises UserError for a series that does not fit or holds NaN, TrainingError where learning diverges.
+        """
+        self._build(0 if targets is not None else check_count("ahead", ahead))
+        xs, ys = self._series(inputs, targets)
+        return self._run(xs, ys, True, progress, callback)
+
+    def predict(self, inputs):
+        """The predictions of the same pass without learning, from the present temporal state: (steps, *shape), or a list of
+        them. Leaves every bit of the model as it was."""
+        xs, _ = self._series(inputs, None)
+        kept = self._backend.snapshot(), self._steps, self._pending, self._last_row
+        try:
+            return self._run(xs, None, False).prediction
+        finally:
+            self._backend.restore(kept[0])
+            _, self._steps, self._pending, self._last_row = kept
+
+    def step(self, x, target=None) -> StepResult:
+        """One step of a live stream: learns from what arrived, predicts. x: *shape or (S, *shape)."""
+        lead = self._at_once(x)
+        history = self.fit(lead, None if target is None else np.asarray(target)[None], ahead=max(1, self._ahead))
+        loss = self._told_loss[-1] if target is None else history.loss[-1]
+        last = history.prediction[-1] if not isinstance(history.prediction, list) else [p[-1] for p in history.prediction]
+        return StepResult(last, loss, history.anomaly[-1])
+
+    def rollout(self, steps):
+        """Generates `steps` values: feeds its own prediction back as the next input, from the last input seen. (steps, *shape).
+        For networks whose outputs predict their inputs one step ahead. Leaves the model as it was."""
+        check_count("steps", steps)
+        if self._ahead != 1 or len(self._network.outputs) != len(self._network.inputs):
+            raise UserError("rollout feeds predictions back as the next inputs; it needs a network that predicts all its inputs one step ahead.")
+        if self._last_row is None:
+            raise UserError("rollout goes on from the last input; the model has seen none since it was made or reset: fit or step first.")
+        kept = self._backend.snapshot(), self._steps, self._pending, self._last_row
+        made = [[p[None] for p in self._last_prediction]]
+        try:
+            for _ in range(steps - 1):
+                told = self._backend.run(self._rows(made[-1], None, 1, learn=False))
+                self._advance(made[-1], told, 1)
+                made.append([p[None] for p in self._last_prediction])
+        finally:
+            self._backend.restore(kept[0])
+            _, self._steps, self._pending, self._last_row = kept
+        series = [np.concatenate([row[j] for row in made]) for j in range(len(made[0]))]
+        return self._unpack([self._shown(s, j) for j, s in enumerate(series)])
+
+    def reset(self):
+        """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights."""
+        self._backend.reset()
+        self._pending, self._last_row = 0, None
+
+    # Looking inside
+
+    def layers(self) -> list[LayerInfo]:
+        """The layers in the order of flow."""
+        found = []
+        for node, name in self._network.names().items():
+            if isinstance(node.layer, Input):
+                continue
+            count = sum(t.size for t in self._plan.placed(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
+            form = self._forms[node]
+            found.append(LayerInfo(name, type(node.layer).__name__, form.shape or (form.size,), count, repr(node.layer)))
+        return found
+
+    def state(self) -> dict[str, dict[str, np.ndarray]]:
+        """The last step by layer name: of a pooler `winners` (K,) and `activity` (C,); of a memory `cells` (C, M),
+        `predictive` (C, M): how depolarised each cell is by the context that now stands, and `predicted` (C,): how likely
+        each column is to win next. S in front where there are several streams."""
+        return describe_state(self._network, self._forms, self._backend, self._plan, self._steps)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all weights, name -> array, as PyTorch users know it: "0.weight" (out, in), "0.bias" (out,), ..."""
+        arrays = {t.name: self._backend.read(t.name) for t in self._plan.placed(*PARAMETERS)}
+        return {n: (np.ascontiguousarray(a.T) if self._plan.tensors[n].transposed else a) for n, a in arrays.items()}
+
+    def load_state_dict(self, weights: dict[str, np.ndarray]):
+        """Puts weights in, all or none. Raises UserError where names or shapes do not fit."""
+        held = {t.name: t for t in self._plan.placed(*PARAMETERS)}
+        if missing := sorted(held.keys() - weights.keys()):
+            raise UserError(f"load_state_dict was given no {missing}; the model needs {sorted(held)}.")
+        if unknown := sorted(weights.keys() - held.keys()):
+            raise UserError(f"load_state_dict was given {unknown}, which the model does not have; it has {sorted(held)}.")
+        arrays = {}
+        for name, tensor in held.items():
+            array = np.asarray(weights[name], np.float32)
+            array = array.T if tensor.transposed else array
+            if array.shape != tensor.shape:
+                raise UserError(f"load_state_dict was given {name!r} of shape {np.shape(weights[name])}; the model's is {tensor.shape[::-1] if tensor.transposed else tensor.shape}.")
+            arrays[name] = array
+        for name, array in arrays.items():
+            self._backend.write(name, array)
+        self._watch.forget()
+
+    # Within
+
+    def _predicts_inputs(self) -> bool:
+        sizes = [n.layer.form([]).size for n in self._network.inputs]
+        outputs = [n.layer for n in self._network.outputs]
+        return len(outputs) <= len(sizes) and all(getattr(o, "units", s) == s for o, s in zip(outputs, sizes))
+
+    def _build(self, ahead):
+        """Lowers the network for predictions so many steps ahead; weights and state go over, what is pending is dropped."""
+        if getattr(self, "_ahead", None) == ahead:
+            return
+        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self.seed, ahead)
+        backend = self._opened.backend(plan)
+        if hasattr(self, "_ahead"):
+            for tensor in plan.placed(*PARAMETERS, STATE):
+                backend.write(tensor.name, self._backend.read(tensor.name))
+        self._plan, self._forms, self._backend, self._ahead = plan, forms, backend, ahead
+        self._pending = 0
+        self._watch = Watch(backend, plan)
+
+    def _series(self, inputs, targets):
+        xs = as_series("inputs", inputs, [n.layer.shape for n in self._network.inputs], self.streams)
+        if targets is None:
+            return xs, None
+        shapes = [self._forms[n].shape for n in self._network.outputs]
+        classes = [loss == "cross_entropy" for loss in self._losses]
+        return xs, as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]))
+
+    def _rows(self, xs, ys, count, learn) -> Rows:
+        rates = np.array([self._optimizer.rate(self._learned + i) for i in range(count)], np.float32)
+        return Rows(xs, ys, rates, self._steps, self._pending, learn)
+
+    def _run(self, xs, ys, learn, progress=False, callback=None) -> History:
+        done, parts, total = 0, [], len(xs[0])
+        bar = tqdm(total=total, unit="step", disable=not progress)
+        with bar:
+            while done < total:
+                n = min(CHUNK, total - done)
+                cut = slice(done, done + n)
+                chunk = [x[cut] for x in xs]
+                rows = self._rows(chunk, ys and [y[cut] for y in ys], n, learn)
+                told = self._watch.run(rows, done) if learn else self._backend.run(rows)
+                self._advance(chunk, told, n)
+                self._learned += n if learn else 0
+                parts.append(told)
+                done += n
+                bar.update(n)
+                if callback and callback(done, self._history([told])):
+                    break
+        return self._history(parts)
+
+    def _advance(self, xs, told: Told, count):
+        self._steps += count
+        self._pending = min(self._pending + count, self._ahead)
+        self._last_row = [x[-1] for x in xs]
+        self._last_prediction = [p[-1] for p in told.predictions]
+
+    def _history(self, parts: list[Told]) -> History:
+        """A row's loss was told when its target came, `ahead` rows later: put it back beside its prediction."""
+        losses = sum(np.concatenate([p.losses[j] for p in parts]) for j in range(len(self._losses)))  # (T, S)
+        self._told_loss = self._one(losses)
+        loss = np.full_like(losses, np.nan)
+        if self._ahead == 0:
+            loss = losses
+        elif len(losses) > self._ahead:
+            loss[:-self._ahead] = losses[self._ahead:]
+        made = [np.concatenate([p.predictions[j] for p in parts]) for j in range(len(self._losses))]
+        anomaly = np.concatenate([p.anomaly for p in parts])
+        return History(self._one(loss), self._unpack([self._shown(p, j) for j, p in enumerate(made)]), self._one(anomaly))
+
+    def _shown(self, prediction, j):
+        """(T, S, D) -> (T, *shape), with S behind T where there are several streams."""
+        if self._ahead and prediction.shape[2] == np.prod(self._network.inputs[j].layer.shape):
+            shape = self._network.inputs[j].layer.shape
+        else:
+            shape = (prediction.shape[2],)
+        return self._one(prediction.reshape(*prediction.shape[:2], *shape))
+
+    def _one(self, array):
+        return array[:, 0] if self.streams == 1 else array
+
+    @staticmethod
+    def _unpack(arrays):
+        return arrays[0] if len(arrays) == 1 else arrays
+
+    def _at_once(self, x):
+        if len(self._network.inputs) > 1:
+            return [np.asarray(v)[None] for v in x]
+        return np.asarray(x)[None]
+
+
+def _network(net, input_shape) -> Network:
+    if isinstance(net, Network):
+        return net
+    if not isinstance(net, Sequential):
+        raise UserError(f"Model was given {type(net).__name__!r}; it takes a dh.Sequential or a dh.Network.")
+    if input_shape is None:
+        raise UserError("A Model of a Sequential needs its input_shape, such as input_shape=(1,).")
+    return net.network(input_shape)
+
+
+def _losses(loss, outputs) -> list[str]:
+    losses = list(loss) if isinstance(loss, (list, tuple)) else [loss] * outputs
+    if len(losses) != outputs:
+        raise UserError(f"Model was given {len(losses)} losses for {outputs} outputs; give one for all, or one each.")
+    for name in losses:
+        if name not in LOSSES:
+            raise UserError(f"Model's loss = {name!r} was asked for; there are {', '.join(map(repr, LOSSES))}.")
+    return losses
+
+
+def _optimizer(optimizer) -> Optimizer:
+    optimizer = PolyakSGD() if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise UserError(f"Model's optimizer = {optimizer!r} was given; it is an object such as dh.SGD(0.01).")
+    return optimizer

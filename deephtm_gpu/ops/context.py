@@ -1,0 +1,155 @@
+"""The distal context of the temporal memory (MODEL: TemporalMemory, steps 4 and 6).
+
+Two traces live on from step to step, each as a dense array and the list of its entries that are not zero: the *fast*
+one leaks cell activity at every step; the *slow* one, of column activity, is clocked by surprise and stands still
+while nothing surprises. What the synapses see is their entries, each trace scaled to unit norm, one behind the other:
+places 0..N-1 are cells, N..N+C-1 columns, after them what other nodes append.
+"""
+
+import math
+
+import numpy as np
+
+from deephtm_gpu.ops.sparse_linear import pick
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass
+
+SMALLEST = 0.1  # an entry below this is dropped
+FORGET = 1 - math.exp(-0.5)  # how much of the slow trace a full surprise takes away
+
+
+def context_forward(fast, fast_list, slow, slow_list, N):
+    """fast (S, N), slow (S, C), their lists S x (A,) -> index S x (A,), value S x (A,), each trace to unit norm"""
+    index, value = [], []
+    for s in range(len(fast)):
+        u, q = fast[s][fast_list[s]], slow[s][slow_list[s]]
+        index.append(np.concatenate([fast_list[s], slow_list[s] + N]))
+        value.append(np.concatenate([u / np.sqrt(u @ u + EPSILON), q / np.sqrt(q @ q + EPSILON)]))
+    return index, value
+
+
+def fast_update(cells, activity, fast, fast_list, decay):
+    """Leak, drop what is small, add what is active. cells, activity (S, K*M); changes fast (S, N) and fast_list S x (A,)."""
+    for s in range(len(cells)):
+        kept = _leak(fast[s], fast_list[s], decay)
+        active = activity[s] > 0
+        fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active])
+
+
+def slow_update(winners, activity, surprise, slow, slow_list):
+    """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1;
+    changes slow (S, C) and slow_list S x (A,)."""
+    for s in range(len(winners)):
+        p = surprise[s, 0]
+        if p == 0:
+            continue
+        kept = _leak(slow[s], slow_list[s], 1 - FORGET * p)
+        added = activity[s] * p
+        strong = added > SMALLEST
+        slow_list[s] = _add(slow[s], kept, winners[s][strong], added[strong])
+
+
+def context_append_forward(x, index, value, base, D):
+    """Appends a dense vector x (S, D) as places base..base+D-1, to unit norm; changes index and value S x (A,) in place
+    -> start (S, 1): where it begins in the lists, norm (S, 1)"""
+    start = np.array([[len(i)] for i in index])
+    norm = np.sqrt((x * x).sum(axis=1, keepdims=True) + EPSILON)  # (S, 1)
+    for s in range(len(x)):
+        index[s] = np.concatenate([index[s], np.arange(base, base + D)])
+        value[s] = np.concatenate([value[s], x[s] / norm[s]])
+    return start, norm
+
+
+def context_append_sparse(places, x, index, value, base, L):
+    """As `context_append_forward`, for L pairs: places and x (S, L)."""
+    start, norm = context_append_forward(x, index, value, 0, L)
+    for s in range(len(x)):
+        index[s][start[s, 0]:] = base + places[s]
+    return start, norm
+
+
+def context_append_backward(dvalue, value, start, norm, D):
+    """dvalue, value S x (A,), start, norm (S, 1) -> dx (S, D), the gradient into the vector that was appended"""
+    dx = np.empty((len(dvalue), D), norm.dtype)
+    for s, begin in enumerate(start[:, 0]):
+        d, unit = dvalue[s][begin:begin + D], value[s][begin:begin + D]
+        dx[s] = (d - (d @ unit) * unit) / norm[s]
+    return dx
+
+
+def _leak(trace, places, keep):
+    """Scales the entries by `keep`, drops the small ones; returns the places that are left."""
+    left = trace[places] * keep
+    strong = np.abs(left) >= SMALLEST
+    trace[places] = np.where(strong, left, 0)
+    return places[strong]
+
+
+def _add(trace, kept, places, amounts):
+    """Adds the amounts; returns the list of places, the new ones at its end."""
+    fresh = places[trace[places] == 0]
+    trace[places] += amounts
+    return np.concatenate([kept, fresh])
+
+
+def _trace(rng, S, N, A):
+    """Dense traces (S, N) with A entries each, and their lists. Stream 1 has none: the empty context."""
+    lists = [rng.permutation(N)[:0 if s == 1 else A] for s in range(S)]
+    dense = np.zeros((S, N))
+    for s, places in enumerate(lists):
+        dense[s, places] = 0.1 + rng.random(len(places))
+    return dense, lists
+
+
+def _example(rng, S, C, M, K, A, surprise=0.6):
+    N = C * M
+    fast, fast_list = _trace(rng, S, N, min(A, N))
+    slow, slow_list = _trace(rng, S, C, min(A, C))
+    winners = pick(rng, S, C, K)
+    cells = (winners[:, :, None] * M + np.arange(M)).reshape(S, -1)
+    return {
+        "fast": fast, "fast_list": fast_list, "slow": slow, "slow_list": slow_list, "winners": winners, "cells": cells,
+        "cell": rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.6), "activity": rng.random((S, K)),
+        "surprise": np.full((S, 1), surprise), "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
+    }
+
+
+def _append_example(rng, S, D, L, A):
+    fast, fast_list = _trace(rng, S, 4 * A + 1, A)
+    index = [np.array(places) for places in fast_list]
+    value = [fast[s][places] for s, places in enumerate(fast_list)]
+    norm, start = 1 + rng.random((S, 1)), np.array([[len(places) // 2] for places in index])
+    dvalue = [rng.normal(size=len(v) + D) for v in value]
+    return {
+        "x": rng.normal(size=(S, D)), "places": pick(rng, S, 3 * L, L), "pairs": rng.normal(size=(S, L)), "index": index,
+        "value": value, "base": 4 * A + 1, "start": start, "norm": norm, "dvalue": dvalue,
+        "unit": [np.concatenate([v, rng.normal(size=D)]) / 3 for v in value], "D": D, "L": L,
+    }
+
+
+CONTEXT = Op(
+    name="context",
+    shader="context",
+    passes=(
+        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value"), consts=("N",)),
+        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L")),
+        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("K",)),
+    ),
+    example=_example,
+    sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p} for S, C, M, K, A, p in [
+        (1, 2, 1, 1, 0, 1.0), (1, 256, 5, 5, 131, 1.0), (1, 257, 3, 67, 256, 0.5), (3, 255, 2, 13, 255, 0.02),
+        (2, 64, 32, 17, 600, 0.0)]),
+)
+
+APPEND = Op(
+    name="context_append",
+    shader="context",
+    passes=(
+        Pass(context_append_forward, reads=("x",), changes=("index", "value"), writes=("start", "norm"),
+             consts=("base", "D")),
+        Pass(context_append_sparse, reads=("places", "pairs"), changes=("index", "value"), writes=("start", "norm"),
+             consts=("base", "L")),
+        Pass(context_append_backward, reads=("dvalue", "unit", "start", "norm"), writes=("dx",), consts=("D",)),
+    ),
+    example=_append_example,
+    sizes=tuple({"S": S, "D": D, "L": L, "A": A} for S, D, L, A in [(1, 1, 1, 0), (1, 256, 5, 131), (3, 13, 257, 40)]),
+)

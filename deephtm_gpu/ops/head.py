@@ -1,0 +1,71 @@
+"""Predicted columns and the anomaly score (MODEL: "Predicted columns and anomaly").
+
+Each column has a logistic unit that looks at the context and says how likely the column is to win next. It learns
+locally, with no gradient into the network: the K winners are told 1, at most 4K random losers are told 0. The anomaly
+score is the share of the winners' activity that was not predicted.
+"""
+
+import numpy as np
+
+from deephtm_gpu.ops.sparse_linear import pick
+from deephtm_gpu.ops.spec import Op, Pass
+
+LOSERS = 4  # per winner
+RATE, BIAS_RATE, FIRST_BIAS = 1.0, 0.1, -3.0
+
+
+def losers_forward(winners, t, seed, K, C, R):
+    """winners (S, K), t: the step's number -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
+    stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
+    S = len(winners)
+    draw = np.arange(R, dtype=np.uint64)  # (R,)
+    begin, end = draw * C // R, (draw + 1) * C // R
+    stream = np.arange(S, dtype=np.uint64)[:, None]  # (S, 1)
+    # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
+    noise = _hash(_hash(_hash(np.uint64(seed) ^ np.uint64(t)) ^ stream) ^ draw)  # (S, R)
+    return np.concatenate([winners, (begin + noise % (end - begin)).astype(winners.dtype)], axis=1)
+
+
+def head_forward(logit, rows, activity, K, R):
+    """logit, rows (S, K+R), activity (S, K) -> anomaly (S, 1), delta (S, K+R): the gradient of the logistic loss,
+    0 for a drawn column that is a winner"""
+    likely = 1 / (1 + np.exp(-logit))  # (S, K+R)
+    total = np.maximum(activity.sum(axis=1, keepdims=True), 1e-12)
+    anomaly = 1 - (activity * likely[:, :K]).sum(axis=1, keepdims=True) / total  # (S, 1)
+    loser = ~(rows[:, K:, None] == rows[:, None, :K]).any(axis=2)  # (S, R)
+    return anomaly, np.concatenate([likely[:, :K] - 1, likely[:, K:] * loser], axis=1)
+
+
+def _hash(x):
+    """A 32-bit mix of (…,) uint64 numbers below 2^32 (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
+    mask = np.uint64(0xFFFFFFFF)
+    x = x ^ (x >> np.uint64(16))
+    x = (x * np.uint64(0x7FEB352D)) & mask
+    x = x ^ (x >> np.uint64(15))
+    x = (x * np.uint64(0x846CA68B)) & mask
+    return x ^ (x >> np.uint64(16))
+
+
+def _losers_example(rng, S, C, K, R):
+    return {"winners": pick(rng, S, C, K), "t": int(rng.integers(2**31)), "seed": int(rng.integers(2**31)), "K": K, "C": C, "R": R}
+
+
+def _head_example(rng, S, C, K, R):
+    rows = np.concatenate([pick(rng, S, C, K), pick(rng, S, C, R)], axis=1)
+    return {"logit": 3 * rng.normal(size=(S, K + R)), "rows": rows, "activity": rng.random((S, K)), "K": K, "R": R}
+
+
+_SIZES = tuple({"S": S, "C": C, "K": K, "R": R} for S, C, K, R in [
+    (1, 2, 1, 2), (1, 256, 5, 20), (1, 257, 67, 257), (3, 255, 7, 28), (2, 1031, 1, 4)])
+
+LOSERS_OP = Op(
+    name="losers", shader="head",
+    passes=(Pass(losers_forward, reads=("winners", "t"), writes=("rows",), consts=("seed", "K", "C", "R")),),
+    example=_losers_example, sizes=_SIZES, tolerance=0.0,
+)
+
+HEAD = Op(
+    name="head", shader="head",
+    passes=(Pass(head_forward, reads=("logit", "rows", "activity"), writes=("anomaly", "delta"), consts=("K", "R")),),
+    example=_head_example, sizes=_SIZES,
+)

@@ -1,0 +1,35 @@
+"""Matrix product of a dense layer: y = W x + b. Weights (O, I), one row per output."""
+
+from deephtm_gpu.ops.spec import Op, Pass
+
+
+def linear_forward(x, weight, bias):
+    """x (S, I), weight (O, I), bias (O,) -> y (S, O)"""
+    return x @ weight.T + bias
+
+
+def linear_backward(dy, weight):
+    """dy (S, O), weight (O, I) -> dx (S, I)"""
+    return dy @ weight
+
+
+def _example(rng, S, I, O):
+    return {
+        "x": rng.normal(size=(S, I)), "weight": rng.normal(size=(O, I)), "bias": rng.normal(size=O),
+        "dy": rng.normal(size=(S, O)), "I": I, "O": O,
+    }
+
+
+LINEAR = Op(
+    name="linear",
+    shader="linear",
+    passes=(
+        Pass(linear_forward, reads=("x", "weight", "bias"), writes=("y",), consts=("I", "O"), shared=True,
+             rows="O", split=("weight", "bias", "y"), work=lambda I, O: I * O),
+        Pass(linear_backward, reads=("dy", "weight"), writes=("dx",), consts=("I", "O"), shared=True,
+             rows="I", split=("dx",), work=lambda I, O: I * O),
+    ),
+    example=_example,
+    sizes=tuple({"S": S, "I": I, "O": O} for S, I, O in
+                [(1, 1, 1), (1, 1, 256), (1, 257, 3), (1, 256, 255), (1, 255, 257), (3, 7, 13), (5, 131, 67)]),
+)

@@ -1,0 +1,71 @@
+"""Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities."""
+
+import numpy as np
+
+from deephtm_gpu.ops.spec import Op, Pass
+
+SURE = 0.02  # a surprise below this is none
+
+
+def mse_forward(y, target):
+    """y, target (S, D) -> loss (S, 1)"""
+    return 0.5 * ((y - target) ** 2).sum(axis=1, keepdims=True)
+
+
+def mse_backward(y, target):
+    """y, target (S, D) -> dy (S, D)"""
+    return y - target
+
+
+def softmax_forward(y):
+    """y (S, D) -> probability (S, D)"""
+    e = np.exp(y - y.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def cross_entropy_forward(probability, target):
+    """probability, target (S, D), the target's rows summing to 1 -> loss (S, 1)"""
+    tiny = np.finfo(np.float32).tiny
+    return -(target * np.log(np.maximum(probability, tiny))).sum(axis=1, keepdims=True)
+
+
+def cross_entropy_backward(probability, target):
+    """probability, target (S, D) -> dy (S, D), the gradient into what softmax was taken of"""
+    return probability - target
+
+
+def surprise_forward(probability, target, surprise):
+    """What the step before did not expect of the symbol that now arrived; changes surprise (S, 1)."""
+    p = 1 - (probability * target).sum(axis=1, keepdims=True)
+    surprise[...] = np.where(p < SURE, 0, p)
+
+
+def _mse_example(rng, S, D):
+    return {"y": rng.normal(size=(S, D)), "target": rng.normal(size=(S, D)), "D": D}
+
+
+def _softmax_example(rng, S, D):
+    y = 3 * rng.normal(size=(S, D))
+    return {"y": y, "probability": softmax_forward(y), "target": np.eye(D)[rng.integers(D, size=S)],
+            "surprise": np.ones((S, 1)), "D": D}
+
+
+_SIZES = tuple({"S": S, "D": D} for S, D in [(1, 1), (1, 2), (1, 255), (1, 256), (3, 257), (2, 1031)])
+
+MSE = Op(
+    name="mse", shader="losses", example=_mse_example, sizes=_SIZES,
+    passes=(
+        Pass(mse_forward, reads=("y", "target"), writes=("loss",), consts=("D",)),
+        Pass(mse_backward, reads=("y", "target"), writes=("dy",), consts=("D",)),
+    ),
+)
+
+CROSS_ENTROPY = Op(
+    name="cross_entropy", shader="losses", example=_softmax_example, sizes=_SIZES,
+    passes=(
+        Pass(softmax_forward, reads=("y",), writes=("probability",), consts=("D",)),
+        Pass(cross_entropy_forward, reads=("probability", "target"), writes=("loss",), consts=("D",)),
+        Pass(cross_entropy_backward, reads=("probability", "target"), writes=("dy",), consts=("D",)),
+        Pass(surprise_forward, reads=("probability", "target"), changes=("surprise",), consts=("D",)),
+    ),
+)

@@ -1,0 +1,53 @@
+"""The stochastic Polyak step (Loizou, Vaswani, Laradji & Lacoste-Julien 2021): as far as the sample's error says.
+
+kappa = |dy|^2 / (sum scale * |g|^2 + 1e-12), per stream; a stream's gradient is a product of two vectors, so its squared
+norm is the product of theirs and no gradient is written out. With S streams each makes its own step and the steps are
+averaged (Cimmino's averaged projections), so that S copies of one stream do what one stream does.
+
+`squares` (S, Q) collects the numbers: the squared output errors first, then scale * |g|^2 of every parameter.
+"""
+
+import numpy as np
+
+from deephtm_gpu.ops.synapse import ragged
+from deephtm_gpu.ops.spec import Op, Pass
+
+
+def vector_square(left, squares, slot, scale, D):
+    """left (S, D); changes squares (S, Q) in column `slot`: scale * |left|^2"""
+    squares[:, slot] = scale * (left * left).sum(axis=1)
+
+
+def outer_square(left, right, squares, slot, scale, D, I):
+    """left (S, D), right (S, I); changes squares (S, Q) in column `slot`: scale * |left|^2 * |right|^2"""
+    squares[:, slot] = scale * (left * left).sum(axis=1) * (right * right).sum(axis=1)
+
+
+def ragged_square(left, index, value, squares, slot, scale, D):
+    """left (S, D), index and value S x (A,) (the index only for its length); changes squares (S, Q) in column `slot`: scale * |left|^2 * |value|^2"""
+    squares[:, slot] = [scale * (d @ d) * (v @ v) for d, v in zip(left, value)]
+
+
+def polyak_forward(squares, outputs, Q):
+    """squares (S, Q), of which the first `outputs` are errors -> coef (S, 1)"""
+    error = squares[:, :outputs].sum(axis=1, keepdims=True)
+    return error / (squares[:, outputs:].sum(axis=1, keepdims=True) + 1e-12) / len(squares)
+
+
+def _example(rng, S, D, I, Q, A):
+    index, value = ragged(rng, S, 4 * A + 1, A)
+    return {"left": rng.normal(size=(S, D)), "right": rng.normal(size=(S, I)), "index": index, "value": value,
+            "squares": rng.random((S, Q)), "slot": Q - 1, "scale": 0.25, "outputs": 1, "D": D, "I": I, "Q": Q}
+
+
+POLYAK = Op(
+    name="polyak", shader="polyak", example=_example,
+    passes=(
+        Pass(vector_square, reads=("left",), changes=("squares",), consts=("slot", "scale", "D")),
+        Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I")),
+        Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D")),
+        Pass(polyak_forward, reads=("squares",), writes=("coef",), consts=("outputs", "Q")),
+    ),
+    sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A} for S, D, I, Q, A in [
+        (1, 1, 1, 2, 0), (1, 256, 256, 12, 255), (1, 25, 257, 3, 131), (3, 255, 13, 7, 256)]),
+)

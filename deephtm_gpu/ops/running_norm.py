@@ -1,0 +1,51 @@
+"""RunningNorm: subtract a running mean, divide by the root mean square over the features (MODEL: encoder, step 2).
+
+The mean is a constant in backward. It is the mean over the streams that moves it, so that S copies of one stream do
+what one stream does.
+"""
+
+import numpy as np
+
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass
+
+SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
+
+
+def running_mean_update(x, mean, count):
+    """x (S, D); changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
+    rate = max(SLOWEST, 1 / (float(count[0]) + 1))
+    mean += rate * (x.mean(axis=0) - mean)
+    count[0] = min(count[0] + 1, 1 / SLOWEST)
+
+
+def running_norm_forward(x, mean):
+    """x (S, D), mean (D,) -> y (S, D), scale (S, 1)"""
+    centred = x - mean  # (S, D)
+    scale = np.sqrt((centred * centred).mean(axis=1, keepdims=True) + EPSILON)  # (S, 1)
+    return centred / scale, scale
+
+
+def running_norm_backward(dy, y, scale):
+    """dy, y (S, D), scale (S, 1) -> dx (S, D)"""
+    return (dy - (dy * y).mean(axis=1, keepdims=True) * y) / scale
+
+
+def _example(rng, S, D, seen=3):
+    x, mean = rng.normal(size=(S, D)), rng.normal(size=D)
+    y, scale = running_norm_forward(x, mean)
+    return {"x": x, "mean": mean, "count": np.array([float(seen)]), "y": y, "scale": scale,
+            "dy": rng.normal(size=(S, D)), "D": D}
+
+
+RUNNING_NORM = Op(
+    name="running_norm",
+    shader="running_norm",
+    passes=(
+        Pass(running_mean_update, reads=("x",), changes=("mean", "count"), consts=("D",), shared=True),
+        Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",)),
+        Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",)),
+    ),
+    example=_example,
+    sizes=tuple({"S": S, "D": D, "seen": seen} for S, D, seen in
+                [(1, 1, 0), (1, 255, 1), (1, 256, 2000), (3, 257, 7), (2, 13, 999)]),
+)

@@ -1,0 +1,67 @@
+"""What an op is: a NumPy reference pair, a shader, and the row of the op table that ties them together.
+
+The legend of dimension letters, the same in NumPy, WGSL and Python:
+
+    S  streams          D  features (inputs)     I, O  inputs and outputs of a matrix
+    C  columns          K  winners               M     cells per column      N = C*M cells
+    L  length of a fixed list (K, K+1 or K*M)    P     presynaptic places (N + C + further contexts)
+    T  steps in a window                         A     entries of a context (varies from step to step)
+
+Every array of a stream carries S in front. A *ragged* tensor (a context) is a list of S arrays of different lengths
+in NumPy, and a count followed by that many entries on the GPU.
+
+One rule for all gradients: a backward pass overwrites what it writes. Where a value has several readers, the plan adds
+their gradients up with the op `add`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of an op: a reference function and the WGSL function of the same name.
+
+    reference(*reads, *changes, **consts) returns the arrays of `writes` (one array, or a tuple) and alters the arrays
+    of `changes` in place. The WGSL function takes the places of the same tensors in the order reads, changes, writes,
+    then the constants, then, where `rows` is set, which part of how many it is.
+    """
+
+    reference: Callable
+    reads: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    consts: tuple[str, ...] = ()
+    shared: bool = False  # sums over the streams: cannot run inside the workgroup of one stream
+    rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
+    split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
+    work: Callable[..., int] = lambda **consts: 0  # multiply-adds of one stream, to choose the number of workgroups
+
+    @property
+    def name(self) -> str:
+        return self.reference.__name__
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return self.reads + self.changes + self.writes
+
+
+@dataclass(frozen=True)
+class Op:
+    """A row of the op table.
+
+    shader: the file in `shaders/`. passes: forward and backward (and update) beside each other.
+    example(rng, **size) -> {tensor name: array, ..., constant name: number}: a test case. sizes: those that hurt.
+    tolerance: the largest normalised mean-squared error that a shader may have against the float64 reference:
+    1e-10 for elementwise ops, 1e-7 for reductions.
+    """
+
+    name: str
+    shader: str
+    passes: tuple[Pass, ...]
+    example: Callable
+    sizes: tuple[dict, ...]
+    tolerance: float = 1e-7
+
+
+EPSILON = 1e-4  # under every root of the model

@@ -1,0 +1,71 @@
+"""Distal synapses: rows of a wide matrix (N cells or C columns, P presynaptic places), read only where row is a winner's
+and column is in the context (MODEL: TemporalMemory, step 4, and the head that predicts columns).
+
+A context is ragged: per stream a list of A places, `index`, and their activity, `value`.
+"""
+
+import numpy as np
+
+from deephtm_gpu.ops.sparse_linear import pick
+from deephtm_gpu.ops.spec import Op, Pass
+
+
+def synapse_forward(rows, index, value, weight, bias):
+    """rows (S, L), index and value S x (A,), weight (N, P), bias (N,) -> depolarisation (S, L)"""
+    flat, P = weight.reshape(-1), weight.shape[1]
+    depolarisation = bias[rows]  # (S, L)
+    for s, row in enumerate(rows):
+        depolarisation[s] += flat.take(row[:, None] * P + index[s]) @ value[s]
+    return depolarisation
+
+
+def synapse_backward(ddepolarisation, rows, index, weight):
+    """ddepolarisation (S, L), rows (S, L), index S x (A,), weight (N, P) -> dvalue S x (A,)"""
+    return [d @ weight[row[:, None], places] for d, row, places in zip(ddepolarisation, rows, index)]
+
+
+def synapse_update(rows, left, index, value, coef, rate, weight, bias, scale, bias_scale):
+    """The gradient's step, on the touched entries alone: weight[rows, index] -= rate*scale * sum_s coef * left x value.
+
+    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); changes weight (N, P)
+    and bias (N,), the latter at rate * bias_scale.
+    """
+    flat, P = weight.reshape(-1), weight.shape[1]
+    for s, touched in enumerate(left != 0):
+        row, step = rows[s][touched], rate * coef[s, 0] * left[s][touched]  # (L',)
+        places = row[:, None] * P + index[s]  # (L', A)
+        flat[places] -= (scale * step)[:, None] * value[s]
+        bias[row] -= bias_scale * step
+
+
+def ragged(rng, S, P, A):
+    """S contexts of at most A of P places: index and value lists. Stream 1 has none: the empty context."""
+    sizes = [0 if s == 1 else A for s in range(S)]
+    return [np.sort(rng.permutation(P)[:n]) for n in sizes], [rng.normal(size=n) for n in sizes]
+
+
+def _example(rng, S, N, P, L, A):
+    index, value = ragged(rng, S, P, A)
+    left = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.6)
+    return {
+        "rows": pick(rng, S, N, L), "index": index, "value": value, "weight": rng.normal(size=(N, P)),
+        "bias": rng.normal(size=N), "ddepolarisation": rng.normal(size=(S, L)), "left": left,
+        "coef": rng.random((S, 1)), "rate": 0.37, "scale": 0.5, "bias_scale": 0.1, "L": L, "N": N, "P": P,
+    }
+
+
+SYNAPSE = Op(
+    name="synapse",
+    shader="synapse",
+    passes=(
+        Pass(synapse_forward, reads=("rows", "index", "value", "weight", "bias"), writes=("depolarisation",),
+             consts=("L", "P")),
+        Pass(synapse_backward, reads=("ddepolarisation", "rows", "index", "weight"), writes=("dvalue",), consts=("L", "P")),
+        Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"), changes=("weight", "bias"),
+             consts=("L", "N", "P", "scale", "bias_scale"), shared=True, rows="N", split=("weight", "bias"),
+             work=lambda L, N, P, scale, bias_scale: L * 128),
+    ),
+    example=_example,
+    sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A} for S, N, P, L, A in [
+        (1, 1, 1, 1, 1), (1, 7, 11, 1, 0), (1, 640, 768, 25, 255), (1, 257, 300, 256, 131), (3, 60, 257, 13, 256)]),
+)

@@ -1,0 +1,87 @@
+"""Ops that only move numbers: what a graph needs besides its layers."""
+
+import numpy as np
+
+from deephtm_gpu.ops.sparse_linear import pick
+from deephtm_gpu.ops.spec import Op, Pass
+
+
+def copy_forward(x):
+    """x (S, D) -> y (S, D)"""
+    return x.copy()
+
+
+def copy_index(x):
+    """x (S, L) numbers of places -> y (S, L)"""
+    return x.copy()
+
+
+def keep_update(x, kept, D):
+    """Changes kept (S, D) to x (S, D): what `previous` will give in the next step."""
+    kept[...] = x
+
+
+def keep_index(x, kept, D):
+    """Changes kept (S, L) to x (S, L), for numbers of places."""
+    kept[...] = x
+
+
+def add_forward(a, b):
+    """a, b (S, D) -> y (S, D)"""
+    return a + b
+
+
+def concat_forward(a, b):
+    """a (S, D), b (S, I) -> y (S, D+I)"""
+    return np.concatenate([a, b], axis=1)
+
+
+def concat_backward(dy, D, I):
+    """dy (S, D+I) -> da (S, D), db (S, I)"""
+    return dy[:, :D], dy[:, D:]
+
+
+def dense_forward(index, value, D):
+    """index, value (S, L) -> y (S, D), the pairs written out"""
+    y = np.zeros((len(value), D), value.dtype)
+    np.put_along_axis(y, index, value, axis=1)
+    return y
+
+
+def dense_backward(dy, index):
+    """dy (S, D), index (S, L) -> dvalue (S, L)"""
+    return np.take_along_axis(dy, index, axis=1)
+
+
+def _example(rng, S, D, I):
+    return {"x": rng.normal(size=(S, D)), "places": pick(rng, S, D, D), "a": rng.normal(size=(S, D)), "b": rng.normal(size=(S, D)), "c": rng.normal(size=(S, I)),
+            "dy": rng.normal(size=(S, D + I)), "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
+            "D": D, "I": I}
+
+
+def _dense_example(rng, S, D, L):
+    return {"index": pick(rng, S, D, L), "value": rng.normal(size=(S, L)), "dy": rng.normal(size=(S, D)), "D": D, "L": L}
+
+
+WIRING = Op(
+    name="wiring", shader="wiring", example=_example, tolerance=1e-10,
+    passes=(
+        Pass(copy_forward, reads=("x",), writes=("y",), consts=("D",)),
+        Pass(copy_index, reads=("places",), writes=("y",), consts=("D",)),
+        Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",)),
+        Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",)),
+        Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",)),
+        Pass(concat_forward, reads=("a", "c"), writes=("y",), consts=("D", "I")),
+        Pass(concat_backward, reads=("dy",), writes=("da", "db"), consts=("D", "I")),
+    ),
+    sizes=tuple({"S": S, "D": D, "I": I} for S, D, I in [(1, 1, 1), (1, 255, 2), (3, 257, 256)]),
+)
+
+DENSE = Op(
+    name="dense", shader="wiring", example=_dense_example, tolerance=1e-10,
+    passes=(
+        Pass(dense_forward, reads=("index", "value"), writes=("y",), consts=("D", "L")),
+        Pass(dense_backward, reads=("dy", "index"), writes=("dvalue",), consts=("L",)),
+    ),
+    sizes=tuple({"S": S, "D": D, "L": L} for S, D, L in [(1, 1, 1), (1, 1280, 25), (3, 257, 256)]),
+)

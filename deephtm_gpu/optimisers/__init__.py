@@ -1,0 +1,6 @@
+"""Optimisers."""
+
+from deephtm_gpu.optimisers.polyak import PolyakSGD
+from deephtm_gpu.optimisers.sgd import SGD
+
+__all__ = ["SGD", "PolyakSGD"]

@@ -1,0 +1,46 @@
+"""Optimisers: how far the parameters step along their gradients."""
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.plan.tensors import SCRATCH, STATE, Tensor
+
+
+class Optimizer:
+    """lr: the rate of a step, times each layer's lr_scale. A subclass says in `lower` which calls a step's end consists of:
+    first what finds the streams' step sizes (`coef`), then one update per parameter.
+    """
+
+    rule = None  # the shader that takes the place of the plain rule, and the memory that it keeps
+    moments = 0
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step, counted from 0."""
+        return self.lr
+
+    def lower(self, lowering):
+        raise NotImplementedError
+
+    def _emit_updates(self, lowering, coef):
+        from deephtm_gpu.plan.lowering import make_call
+
+        # In the order of flow: what the next forward needs first is stepped first.
+        for update in reversed(lowering.updates):
+            scales = {"scale": update.scale}
+            if update.name == "synapse_update":
+                scales["bias_scale"] = update.scale
+            arguments = {**update.tensors, **update.consts, **scales, "coef": coef, "rate": lowering.rate}
+            lowering.plan.learn.append(make_call(update.name, arguments, update.layer, True))
+
+
+def check_rate(what: str, value) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise UserError(f"{what} = {value!r} was asked for; it must be a number above 0.")
+    return float(value)
+
+
+def ones(lowering) -> Tensor:
+    """A step size of 1 for every stream."""
+    return lowering.plan.add(Tensor("coef", (1,), STATE, start=1.0))
+
+
+def scratch(lowering, name, size) -> Tensor:
+    return lowering.plan.add(Tensor(name, (size,), SCRATCH))

@@ -1,0 +1,311 @@
+"""Lowering: a network, a loss and an optimiser become a plan."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Form, Input, Node
+from deephtm_gpu.layers.network import Network, source_of
+from deephtm_gpu.layers.spatial_pooler import SpatialPooler
+from deephtm_gpu.plan.plan import Call, Plan
+from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
+
+LOSSES = ("mse", "cross_entropy")
+SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
+
+
+@dataclass(eq=False)
+class Value:
+    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`."""
+
+    tensor: Tensor
+    size: int
+    index: Tensor | None = None
+    winners: int = 0
+    cells: int = 1
+    grad: bool = False  # whether anything before it learns
+
+    @property
+    def sparse(self):
+        return self.index is not None
+
+    @property
+    def length(self):
+        return self.tensor.size
+
+
+@dataclass
+class Update:
+    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get its squared norm:
+    (pass, tensors, constants) of the ops in polyak.py."""
+
+    name: str
+    tensors: dict
+    consts: dict
+    scale: float
+    squares: list
+    layer: str
+
+
+def lower(network: Network, losses: list[str], optimizer, streams: int, seed: int, ahead: int) -> tuple[Plan, dict[Node, Form]]:
+    """The plan of one step, and the form of every node. losses: one per output. ahead: how many steps ahead outputs predict the inputs; 0: targets
+    are given. Raises UserError where shapes do not fit."""
+    lowering = _Lowering(network, losses, optimizer, streams, seed, ahead)
+    return lowering.plan, lowering.forms
+
+
+class _Lowering:
+    def __init__(self, network, losses, optimizer, streams, seed, ahead):
+        self.network, self.losses, self.seed = network, losses, seed
+        self.names = network.names()
+        self.plan = Plan(streams, ahead)
+        self.forms: dict[Node, Form] = {}
+        self.values: dict[Node, Value] = {}
+        self.backwards, self.endings, self.updates = [], [], []
+        self.clock = self.plan.add(Tensor("t", (1,), STEP, index=True))
+        self.rate = self.plan.add(Tensor("rate", (1,), STEP))
+        classifies = "cross_entropy" in losses
+        self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
+        self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
+        self.slow_nodes = _up_to_the_last_pooler(network)
+
+        for node in network.nodes:
+            self._lower_node(node)
+        for node, ending in self.endings:
+            ending(self.values[source_of(node)])
+        gradients = self._lower_losses()
+        for node, backward in reversed(self.backwards):
+            self._lower_backward(node, backward, gradients)
+        optimizer.lower(self)
+
+    def form(self, node: Node, asked=()) -> Form:
+        """What a node gives, found from what stands before it."""
+        if node not in self.forms:
+            if node in asked:
+                raise UserError(f"The size of {node.layer!r} depends on itself through dh.previous; put a dh.Linear(units) in the circle.")
+            before = [source_of(node)] if source_of(node) else node.inputs
+            self.forms[node] = node.layer.form([self.form(b, (*asked, node)) for b in before])
+        return self.forms[node]
+
+    def _lower_node(self, node):
+        scope = Scope(self, node)
+        inputs = [self.values[n] for n in node.inputs + node.contexts]
+        first_update = len(self.plan.tensors)
+        value, backward = node.layer.lower(scope, inputs)
+        own = list(self.plan.tensors.values())[first_update:]
+        value.grad = any(x.grad for x in inputs) or any(t.learned for t in own)
+        self.values[node] = value
+        self.backwards.append((node, lambda d: backward(d)))
+
+    def _lower_losses(self) -> dict[Node, list[Tensor]]:
+        """Predictions, losses, and the gradient into every output."""
+        gradients: dict[Node, list[Tensor]] = {}
+        self.errors = []
+        for j, (node, loss) in enumerate(zip(self.network.outputs, self.losses)):
+            scope = Scope(self, node, f"loss{j}")
+            y, _ = scope.written_out(self.values[node])
+            D = y.size
+            if self.plan.ahead:
+                target = self._target_among_inputs(j, node, D)
+            else:
+                target = self._io(f"target{j}", D)
+            self.plan.targets.append(target)
+            prediction, told = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
+            self.plan.predictions.append(prediction)
+            self.plan.losses.append(told)
+            dy = scope.scratch("dy", (D,))
+            if loss == "mse":
+                scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
+                scope.learn("mse_forward", y=y.tensor, target=target, loss=told, D=D)
+                scope.learn("mse_backward", y=y.tensor, target=target, dy=dy, D=D)
+            else:
+                probability = scope.tape("probability", (D,))
+                scope.forward("softmax_forward", y=y.tensor, probability=probability, D=D)
+                scope.forward("copy_forward", x=probability, y=prediction, D=D)
+                scope.learn("cross_entropy_forward", probability=probability, target=target, loss=told, D=D)
+                if j == self.losses.index("cross_entropy"):
+                    scope.learn("surprise_forward", probability=probability, target=target, surprise=self.surprise, D=D)
+                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
+            self.errors.append(dy)
+            gradients.setdefault(node, []).append(dy)
+        return gradients
+
+    def _target_among_inputs(self, j, node, D) -> Tensor:
+        if j >= len(self.plan.inputs):
+            raise UserError(f"Output {j} predicts input {j} where no targets are given, and there are {len(self.plan.inputs)} inputs; give targets.")
+        if self.plan.inputs[j].size != D:
+            raise UserError(
+                f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {self.plan.inputs[j].size}; "
+                "make them the same, or give targets."
+            )
+        return self.plan.inputs[j]
+
+    def _io(self, name, size) -> Tensor:
+        return self.plan.add(Tensor(name, (size,), IO))
+
+    def _lower_backward(self, node, backward, gradients):
+        """Adds up what came back into the node, and sends it on to what stands before it."""
+        if not self.values[node].grad or node not in gradients:
+            return
+        scope = Scope(self, node)
+        total, *more = gradients[node]
+        for n, d in enumerate(more):
+            y = scope.scratch(f"sum{n}", total.shape)
+            scope.learn("add_forward", a=total, b=d, y=y, D=total.size)
+            total = y
+        for before, d in zip(node.inputs + node.contexts, backward(total)):
+            if d is not None and self.values[before].grad:
+                gradients.setdefault(before, []).append(d)
+
+
+class Scope:
+    """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it."""
+
+    def __init__(self, lowering: _Lowering, node: Node, name: str | None = None):
+        self._lowering, self._node = lowering, node
+        self.name = name or lowering.names[node]
+        self.form = lowering.form(node)
+        self.is_output = node in lowering.network.outputs
+        self.classifies = lowering.surprise is not None
+        self.surprise, self.clock, self.share_of_streams = lowering.surprise, lowering.clock, lowering.share_of_streams
+        self.noise_seed = zlib.crc32(f"{lowering.seed} {self.name} noise".encode())
+
+    # Tensors
+
+    def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False) -> Tensor:
+        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere."""
+        full = f"{self.name}.{name}"
+
+        def draw():
+            values = np.full(shape, start, np.float32)
+            if std:
+                rng = np.random.default_rng([self._lowering.seed, zlib.crc32(full.encode())])
+                columns = std_columns or shape[-1]
+                values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
+            return values
+
+        return self._add(full, shape, place, start=draw, transposed=transposed, learned=learned)
+
+    def state(self, name, shape, **kind) -> Tensor:
+        return self._add(f"{self.name}.{name}", shape, STATE, **kind)
+
+    def tape(self, name, shape, **kind) -> Tensor:
+        return self._add(f"{self.name}.{name}", shape, TAPE, **kind)
+
+    def scratch(self, name, shape, **kind) -> Tensor:
+        return self._add(f"{self.name}.{name}", shape, SCRATCH, **kind)
+
+    def input(self) -> Tensor:
+        """The IO tensor of an Input's node."""
+        tensor = self._lowering._io(self.name, self.form.size)
+        self._lowering.plan.inputs.append(tensor)
+        return tensor
+
+    def anomaly(self) -> Tensor:
+        """Where the anomaly score goes: that of the first memory is the model's, others stay beside it."""
+        plan = self._lowering.plan
+        if plan.anomaly is None:
+            plan.anomaly = self._lowering._io("anomaly", 1)
+            return plan.anomaly
+        return self.scratch("anomaly", (1,))
+
+    def value(self, tensor, index=None) -> Value:
+        return Value(tensor, self.form.size, index, self.form.winners, self.form.cells)
+
+    def written_out(self, x: Value):
+        """x with all its numbers written out, and the function that brings a gradient back to x's pairs."""
+        if not x.sparse:
+            return x, lambda dx: dx
+        y = self.tape(f"written_out_{x.tensor.name}", (x.size,))
+        self.forward("dense_forward", index=x.index, value=x.tensor, y=y, D=x.size, L=x.length)
+
+        def to_pairs(dx):
+            if dx is None:
+                return None
+            d = self.scratch(f"dpairs_{x.tensor.name}", (x.length,))
+            self.learn("dense_backward", dy=dx, index=x.index, dvalue=d, L=x.length)
+            return d
+
+        return Value(y, x.size, grad=x.grad), to_pairs
+
+    def _add(self, name, shape, place, **more):
+        return self._lowering.plan.add(Tensor(name, tuple(shape), place, **more))
+
+    # Calls
+
+    def forward(self, name, learning=False, **arguments):
+        self._lowering.plan.forward.append(self._call(name, arguments, learning))
+
+    def learn(self, name, **arguments):
+        self._lowering.plan.learn.append(self._call(name, arguments, True))
+
+    def finish(self, ending):
+        """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
+        self._lowering.endings.append((self._node, ending))
+
+    def _call(self, name, arguments, learning):
+        return make_call(name, arguments, self.name, learning)
+
+    # Updates: each names a parameter and the factors of its gradient
+
+    def update_outer(self, weight, left, right):
+        O, I = left.size, right.size
+        self._update("outer_update", dict(left=left, right=right, weight=weight), dict(O=O, I=I),
+                     [("outer_square", dict(left=left, right=right), dict(D=O, I=I))])
+
+    def update_rows(self, weight, rows, left, right, N):
+        L, I = left.size, right.size
+        self._update("rows_update", dict(rows=rows, left=left, right=right, weight=weight), dict(L=L, N=N, I=I),
+                     [("outer_square", dict(left=left, right=right), dict(D=L, I=I))])
+
+    def update_vector(self, bias, left):
+        self._update("vector_update", dict(left=left, bias=bias), dict(D=left.size),
+                     [("vector_square", dict(left=left), dict(D=left.size))])
+
+    def update_entries(self, bias, rows, left):
+        self._update("entries_update", dict(rows=rows, left=left, bias=bias), dict(L=left.size, N=bias.size),
+                     [("vector_square", dict(left=left), dict(D=left.size))])
+
+    def update_synapses(self, weight, bias, rows, left, index, value):
+        (N, P), L = weight.shape, left.size
+        self._update("synapse_update", dict(rows=rows, left=left, index=index, value=value, weight=weight, bias=bias),
+                     dict(L=L, N=N, P=P),
+                     [("ragged_square", dict(left=left, index=index, value=value), dict(D=L)),
+                      ("vector_square", dict(left=left), dict(D=L))])
+
+    def _update(self, name, tensors, consts, squares):
+        scale = self._node.layer.lr_scale
+        if scale is None:
+            scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
+        if scale:
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), squares, self.name))
+
+
+def make_call(name, arguments, layer, learning) -> Call:
+    """Sorts arguments into tensors and constants."""
+    from deephtm_gpu.ops.table import PASSES
+
+    op = PASSES[name]
+    tensors = {k: arguments.pop(k) for k in op.tensors}
+    consts = {k: arguments.pop(k) for k in op.consts}
+    if arguments:
+        raise TypeError(f"{name} takes no {sorted(arguments)}")
+    return Call(name, tensors, consts, layer, learning)
+
+
+def _up_to_the_last_pooler(network) -> set[Node]:
+    """All nodes from which a spatial pooler is reached within a step, poolers included."""
+    found = set()
+
+    def mark(node):
+        if node not in found:
+            found.add(node)
+            for before in node.inputs:
+                mark(before)
+
+    for node in network.nodes:
+        if isinstance(node.layer, SpatialPooler):
+            mark(node)
+    return found

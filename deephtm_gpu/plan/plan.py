@@ -1,0 +1,73 @@
+"""A plan: the flat list of op calls of one step over named tensors. The NumPy backend walks it, the GPU backend turns it
+into dispatches; what one validates, the other runs."""
+
+from dataclasses import dataclass, field
+
+from deephtm_gpu.ops.spec import Pass
+from deephtm_gpu.ops.table import PASSES
+from deephtm_gpu.plan.tensors import Tensor
+
+Argument = Tensor | float  # a number may stand where a pass only reads one
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One pass of an op on particular tensors. layer: whose it is, for messages. learning: left out of `predict`."""
+
+    name: str
+    tensors: dict[str, Argument]
+    consts: dict[str, float]
+    layer: str
+    learning: bool = False
+
+    @property
+    def op(self) -> Pass:
+        return PASSES[self.name]
+
+    @property
+    def read(self) -> list[Tensor]:
+        names = self.op.reads + self.op.changes
+        return [t for t in (self.tensors[n] for n in names) if isinstance(t, Tensor)]
+
+    @property
+    def written(self) -> list[Tensor]:
+        return [self.tensors[n] for n in self.op.changes + self.op.writes]
+
+    @property
+    def work(self) -> int:
+        return self.op.work(**self.consts)
+
+
+@dataclass
+class Plan:
+    """forward and learn: the calls of a step. What is learned from is the tape of a step `ahead` steps back (or, with
+    ahead = 0, of the step itself); the tape keeps as many steps.
+
+    inputs, targets, predictions, losses: IO tensors, in the order of the network's inputs and outputs. anomaly: one IO
+    tensor, or None without a memory.
+    """
+
+    streams: int
+    ahead: int
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    forward: list[Call] = field(default_factory=list)
+    learn: list[Call] = field(default_factory=list)
+    inputs: list[Tensor] = field(default_factory=list)
+    targets: list[Tensor] = field(default_factory=list)
+    predictions: list[Tensor] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
+    anomaly: Tensor | None = None
+
+    @property
+    def slots(self) -> int:
+        """Steps on the tape."""
+        return max(1, self.ahead)
+
+    def add(self, tensor: Tensor) -> Tensor:
+        if tensor.name in self.tensors:
+            raise ValueError(f"two tensors are called {tensor.name!r}")
+        self.tensors[tensor.name] = tensor
+        return tensor
+
+    def placed(self, *places: str) -> list[Tensor]:
+        return [t for t in self.tensors.values() if t.place in places]

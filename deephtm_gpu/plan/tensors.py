@@ -1,0 +1,37 @@
+"""A tensor of a plan: a name, a shape, and the place it lives in. Backends decide where exactly that place is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+MATRIX = "matrix"  # parameters read in rows: weight matrices
+PARAM = "param"  # all other parameters: biases, synapses, running means
+STATE = "state"  # of one stream, lives on from step to step; reset() puts `start` back
+SCRATCH = "scratch"  # of one stream, written anew in every step
+TAPE = "tape"  # of one stream, written in forward and read by the backward of the same step, which may come steps later
+IO = "io"  # of one stream and row of the chunk: inputs, targets, what is reported
+STEP = "step"  # one number, the same for all streams: the rate, the step's count
+
+PARAMETERS = (MATRIX, PARAM)
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """shape: without the streams. ragged: a list whose length varies from step to step, at most shape[0].
+    index: whole numbers. start: what a parameter or a state holds at first (an array or a number).
+    transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it."""
+
+    name: str
+    shape: tuple[int, ...]
+    place: str
+    index: bool = False
+    ragged: bool = False
+    start: Any = 0.0
+    transposed: bool = False
+    learned: bool = False
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n

@@ -1,0 +1,58 @@
+"""What users hand over as a series, checked and brought to (T, S, D)."""
+
+from math import prod
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+
+
+def as_series(what, given, shapes, streams, classes=None, steps=None) -> list[np.ndarray]:
+    """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
+    whether whole numbers (T,) or (T, S) may stand for one-hot rows. Returns float32 arrays (T, S, D). Raises UserError."""
+    arrays = [given] if len(shapes) == 1 and not _is_list_of_one(given) else list(given)
+    if len(arrays) != len(shapes):
+        raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")
+    names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
+    series = [_one(n, a, s, streams, bool(classes and classes[j]))
+              for j, (n, a, s) in enumerate(zip(names, arrays, shapes))]
+    for name, x in zip(names, series):
+        if len(x) != (steps or len(series[0])):
+            raise UserError(f"{name} has {len(x)} steps, the inputs have {steps or len(series[0])}; they must be as many.")
+    return series
+
+
+def _is_list_of_one(given) -> bool:
+    return isinstance(given, (list, tuple)) and len(given) == 1 and np.ndim(given[0]) > 1
+
+
+def _one(name, given, shape, streams, classes):
+    try:
+        array = np.asarray(given)
+        if array.dtype == object or array.dtype.kind not in "fiub":
+            raise TypeError
+    except (ValueError, TypeError):
+        raise UserError(f"{name} must be an array of numbers, (steps, {', '.join(map(str, shape))}).") from None
+    lead = (streams,) if streams > 1 else ()
+    if classes and array.ndim == 1 + len(lead) and array.dtype.kind in "iub":
+        array = _one_hot(name, array, prod(shape))
+    if streams == 1 and array.ndim == len(shape) + 2 and array.shape[1] == 1 and array.shape[2:] == tuple(shape):
+        array = array[:, 0]
+    wanted = (*lead, *shape)
+    if array.ndim == len(lead) + 1 and shape == (1,):
+        array = array[..., None]  # (steps,) of single numbers
+    if array.shape[1:] != wanted:
+        raise UserError(f"{name} has shape {array.shape}; it must be (steps, {', '.join(map(str, wanted))}).")
+    if len(array) == 0:
+        raise UserError(f"{name} has 0 steps; give at least one.")
+    array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0]
+        raise UserError(f"{name} holds {array[tuple(where)]} at step {where[0]}; fill it in or leave it out: only finite float32 numbers can be learned from.")
+    return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
+
+
+def _one_hot(name, classes, D):
+    if classes.size and not 0 <= classes.min() <= classes.max() < D:
+        raise UserError(f"{name} holds classes {classes.min()} to {classes.max()}; the network's output has classes 0 to {D - 1}.")
+    return np.eye(D, dtype=np.float32)[classes]

@@ -1,0 +1,68 @@
+"""Watches learning for NaN and infinity: stops with the step and the layer, and puts back the last good weights."""
+
+import numpy as np
+
+from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.errors import TrainingError
+
+EVERY = 256  # rows at least between two snapshots: a copy of everything costs as much as many steps
+
+
+class Watch:
+    def __init__(self, backend, plan):
+        self._backend, self._plan = backend, plan
+        self.forget()
+
+    def forget(self):
+        """The weights were changed from outside: take a new snapshot before the next chunk."""
+        self._snapshot, self._since = None, []
+
+    def run(self, rows: Rows, done: int) -> Told:
+        """backend.run(rows), checked. done: rows of the series before these, for the message."""
+        if self._snapshot is None or sum(map(len, self._since)) >= EVERY:
+            self._snapshot, self._since = self._backend.snapshot(), []
+        told = self._backend.run(rows)
+        bad = _first_bad(told, rows, self._plan.ahead)
+        if bad is None:
+            self._since.append(rows)
+            return told
+        layer = self._find_layer(rows, bad)
+        self._backend.restore(self._snapshot)
+        self._since = []
+        kept = done if self._snapshot is not None else 0
+        raise TrainingError(
+            f"Learning went out of bounds at step {done + bad}: {layer} gave NaN or infinity. The weights are back at the "
+            f"last good chunk (at step {kept} or before); try a smaller learning rate, or scale the series to about -1..1.",
+            done + bad, layer)
+
+    def _find_layer(self, rows: Rows, bad: int) -> str:
+        """Runs again up to the bad row and looks for the first call whose result is not finite."""
+        self._backend.restore(self._snapshot)
+        for earlier in self._since:
+            self._backend.run(earlier)
+        ahead = self._plan.ahead
+        if bad:
+            self._backend.run(rows.part(0, bad, ahead))
+        self._backend.run(rows.part(bad, bad + 1, ahead))
+        slot = (rows.first + bad) % self._plan.slots
+        calls = self._plan.learn + self._plan.forward if ahead else self._plan.forward + self._plan.learn
+        for call in calls:
+            for tensor in call.written:
+                if not tensor.index and not _finite(self._backend.read(tensor.name, slot)):
+                    return f"layer {call.layer}" if not call.layer.startswith("loss") else "the loss"
+        return "the prediction"
+
+
+def _finite(value) -> bool:
+    return all(np.isfinite(v).all() for v in value) if isinstance(value, list) else bool(np.isfinite(value).all())
+
+
+def _first_bad(told: Told, rows: Rows, ahead: int) -> int | None:
+    """The first row with a prediction, or a loss that was due, that is not finite."""
+    good = np.ones(len(rows), bool)
+    for p in told.predictions:
+        good &= np.isfinite(p).all(axis=(1, 2))
+    due = np.arange(len(rows)) + rows.pending >= ahead
+    for loss in told.losses:
+        good &= np.isfinite(loss).all(axis=1) | ~due
+    return None if good.all() else int(np.argmin(good))

@@ -1,0 +1,174 @@
+// The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
+//   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1
+//   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > 0
+//   slow_update  by the surprise p: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
+//   append / append_backward  one more vector at places base.., to unit norm, and its gradient
+// Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
+// Places: traces, value, cell, activity, surprise, x, norm in work; lists as [A, places...], index likewise, cells,
+// winners, places, start in lists. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane + 36.
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+const EPSILON: f32 = 1e-4;
+const SMALLEST: f32 = 0.1;
+const FORGET: f32 = 0.39346934028736658;  // 1 - exp(-1/2)
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+var<workgroup> flags: array<atomic<u32>, 8>;
+var<workgroup> count: u32;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// How many lanes below this one have their flag set, and how many in all. One bit a lane: no sum of floats, no order.
+fn rank_of(flag: bool) -> vec2<u32> {
+  if (lane < 8u) { atomicStore(&flags[lane], 0u); }
+  workgroupBarrier();
+  if (flag) { atomicOr(&flags[lane / 32u], 1u << (lane % 32u)); }
+  storageBarrier();
+  workgroupBarrier();
+  var below = 0u;
+  var total = 0u;
+  for (var w = 0u; w < (WG + 31u) / 32u; w++) {
+    let bits = atomicLoad(&flags[w]);
+    total += countOneBits(bits);
+    if (w < lane / 32u) { below += countOneBits(bits); }
+    if (w == lane / 32u) { below += countOneBits(bits & ((1u << (lane % 32u)) - 1u)); }
+  }
+  workgroupBarrier();
+  return vec2<u32>(below, total);
+}
+
+// The length of a list, the same for every lane in the compiler's eyes too: loops with barriers hang on it.
+fn length(list: u32) -> u32 {
+  if (lane == 0u) { count = lists[list]; }
+  return workgroupUniformLoad(&count);
+}
+
+// Writes a trace's entries behind the `begin` entries of (index, value), to unit norm, places shifted by `shift`.
+fn read_trace(dense: u32, list: u32, begin: u32, shift: u32, index: u32, value: u32) {
+  let A = lists[list];
+  var sum = 0.0;
+  for (var a = lane; a < A; a += WG) {
+    let v = work[dense + lists[list + 1u + a]];
+    sum += v * v;
+  }
+  let norm = sqrt(span_sum(sum, WG) + EPSILON);
+  for (var a = lane; a < A; a += WG) {
+    let place = lists[list + 1u + a];
+    lists[index + 1u + begin + a] = place + shift;
+    work[value + begin + a] = work[dense + place] / norm;
+  }
+}
+
+fn context_forward(fast: u32, fast_list: u32, slow: u32, slow_list: u32, index: u32, value: u32, N: u32) {
+  read_trace(fast, fast_list, 0u, 0u, index, value);
+  read_trace(slow, slow_list, lists[fast_list], N, index, value);
+  if (lane == 0u) { lists[index] = lists[fast_list] + lists[slow_list]; }
+}
+
+// Scales the entries of a trace by `keep` and drops the small ones; returns how many are left.
+fn leak(dense: u32, list: u32, keep: f32) -> u32 {
+  let A = length(list);
+  var kept = 0u;
+  for (var first = 0u; first < A; first += WG) {
+    let a = first + lane;
+    var strong = false;
+    var place = 0u;
+    if (a < A) {
+      place = lists[list + 1u + a];
+      let left = work[dense + place] * keep;
+      strong = abs(left) >= SMALLEST;
+      work[dense + place] = select(0.0, left, strong);
+    }
+    let rank = rank_of(strong);
+    if (strong) { lists[list + 1u + kept + rank.x] = place; }
+    kept += rank.y;
+  }
+  storageBarrier();
+  workgroupBarrier();
+  return kept;
+}
+
+// Adds times * amount[l] at places[l] where it is above `floor`; the new places go behind the `kept` first.
+fn add(dense: u32, list: u32, kept: u32, places: u32, amount: u32, times: f32, floor: f32, L: u32) {
+  var length = kept;
+  for (var first = 0u; first < L; first += WG) {
+    let l = first + lane;
+    var fresh = false;
+    var place = 0u;
+    if (l < L) {
+      let added = work[amount + l] * times;
+      place = lists[places + l];
+      if (added > floor) {
+        let old = work[dense + place];
+        fresh = old == 0.0;
+        work[dense + place] = old + added;
+      }
+    }
+    let rank = rank_of(fresh);
+    if (fresh) { lists[list + 1u + length + rank.x] = place; }
+    length += rank.y;
+  }
+  if (lane == 0u) { lists[list] = length; }
+}
+
+fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, L: u32) {
+  let kept = leak(fast, fast_list, decay);
+  add(fast, fast_list, kept, cells, cell, 1.0, 0.0, L);
+}
+
+fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, K: u32) {
+  let p = work[surprise];
+  // No early return for p = 0: the compiler cannot know that all lanes see the same p. Scaled by 1 and adding 0, the
+  // trace stands still of itself.
+  let kept = leak(slow, slow_list, 1.0 - FORGET * p);
+  add(slow, slow_list, kept, winners, activity, p, SMALLEST, K);
+}
+
+fn append(places: u32, has_places: bool, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, D: u32) {
+  let A = length(index);
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) { sum += work[x + i] * work[x + i]; }
+  let root = sqrt(span_sum(sum, WG) + EPSILON);
+  for (var i = lane; i < D; i += WG) {
+    var place = i;
+    if (has_places) { place = lists[places + i]; }
+    lists[index + 1u + A + i] = base + place;
+    work[value + A + i] = work[x + i] / root;
+  }
+  if (lane == 0u) {
+    lists[index] = A + D;
+    lists[start] = A;
+    work[norm] = root;
+  }
+}
+
+fn context_append_forward(x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, D: u32) {
+  append(0u, false, x, index, value, start, norm, base, D);
+}
+
+fn context_append_sparse(places: u32, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, L: u32) {
+  append(places, true, x, index, value, start, norm, base, L);
+}
+
+fn context_append_backward(dvalue: u32, value: u32, start: u32, norm: u32, dx: u32, D: u32) {
+  let begin = lists[start];
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) { sum += work[dvalue + begin + i] * work[value + begin + i]; }
+  let along = span_sum(sum, WG);
+  for (var i = lane; i < D; i += WG) {
+    work[dx + i] = (work[dvalue + begin + i] - along * work[value + begin + i]) / work[norm];
+  }
+}

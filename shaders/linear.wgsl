@@ -1,0 +1,86 @@
+// Dense layer, y = W x + b, for all streams of a part of the rows (forward) or columns (backward).
+//   forward   y[s, o] = bias[o] + sum_i weight[o, i] x[s, i]      part: rows of weight
+//   backward  dx[s, i] = sum_o weight[o, i] dy[s, o]              part: columns of weight, four at a time
+// Places: x, y, dy, dx in work (float, stream stride STREAM, padded with zeros to a multiple of 4);
+//         weight in weights (vec4, rows of ceil(I/4)); bias in params.
+// Dispatch: any number of parts. Workgroup memory: 20 bytes a lane.
+@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> params: array<f32>;
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+const WG: u32 = 64u;
+const STREAMS: u32 = 1u;
+const STREAM: u32 = 0u;
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+var<workgroup> scratch4: array<vec4<f32>, WG>;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
+fn lanes_for(n: u32) -> u32 {
+  var lanes = 1u;
+  while (lanes < n && lanes < WG) { lanes *= 2u; }
+  return lanes;
+}
+
+fn work4(at: u32) -> vec4<f32> {
+  return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
+}
+
+fn linear_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, part: u32, parts: u32) {
+  let Q = (I + 3u) / 4u;
+  let share = (O + parts - 1u) / parts;
+  let last = min(O, (part + 1u) * share);
+  let at_once = lanes_for(share);  // rows side by side, the lanes left over share the columns of a row
+  let span = WG / at_once;
+  for (var first = part * share; first < last; first += at_once) {
+    let o = first + lane / span;
+    for (var s = 0u; s < STREAMS; s++) {
+      var sum = vec4<f32>();
+      if (o < last) {
+        for (var q = lane % span; q < Q; q += span) {
+          sum += weights[weight + o * Q + q] * work4(x + s * STREAM + 4u * q);
+        }
+      }
+      let total = span_sum(sum.x + sum.y + sum.z + sum.w, span);
+      if (o < last && lane % span == 0u) { work[y + s * STREAM + o] = total + params[bias + o]; }
+    }
+  }
+}
+
+fn linear_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, part: u32, parts: u32) {
+  let Q = (I + 3u) / 4u;
+  let share = (Q + parts - 1u) / parts;
+  let last = min(Q, (part + 1u) * share);
+  let at_once = lanes_for(share);  // columns side by side, the lanes left over share the rows
+  for (var first = part * share; first < last; first += at_once) {
+    let q = first + lane % at_once;
+    for (var s = 0u; s < STREAMS; s++) {
+      var sum = vec4<f32>();
+      if (q < last) {
+        for (var o = lane / at_once; o < O; o += WG / at_once) {
+          sum += weights[weight + o * Q + q] * work[dy + s * STREAM + o];
+        }
+      }
+      scratch4[lane] = sum;
+      workgroupBarrier();
+      if (lane < at_once && q < last) {
+        for (var other = lane + at_once; other < WG; other += at_once) { sum += scratch4[other]; }
+        for (var i = 4u * q; i < min(I, 4u * q + 4u); i++) { work[dx + s * STREAM + i] = sum[i - 4u * q]; }
+      }
+      workgroupBarrier();
+    }
+  }
+}

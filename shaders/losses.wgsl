@@ -1,0 +1,87 @@
+// Losses over D outputs.
+//   mse            loss = 1/2 sum (y - target)^2, dy = y - target
+//   softmax        probability = exp(y - max y) / sum
+//   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
+//   surprise       p = 1 - sum probability target, 0 where below SURE
+// Places: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+const WG: u32 = 64u;
+const SURE: f32 = 0.02;
+const TINY: f32 = 1.17549435e-38;
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+fn largest(value: f32) -> f32 {
+  scratch[lane] = value;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { scratch[lane] = max(scratch[lane], scratch[lane + half]); }
+  }
+  workgroupBarrier();
+  let top = scratch[0];
+  workgroupBarrier();
+  return top;
+}
+
+fn mse_forward(y: u32, target_at: u32, loss: u32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) {
+    let d = work[y + i] - work[target_at + i];
+    sum += d * d;
+  }
+  sum = span_sum(sum, WG);
+  if (lane == 0u) { work[loss] = 0.5 * sum; }
+}
+
+fn mse_backward(y: u32, target_at: u32, dy: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[dy + i] = work[y + i] - work[target_at + i]; }
+}
+
+fn softmax_forward(y: u32, probability: u32, D: u32) {
+  var top = -3e38;
+  for (var i = lane; i < D; i += WG) { top = max(top, work[y + i]); }
+  top = largest(top);
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) {
+    let e = exp(work[y + i] - top);
+    work[probability + i] = e;
+    sum += e;
+  }
+  sum = span_sum(sum, WG);
+  for (var i = lane; i < D; i += WG) { work[probability + i] /= sum; }
+}
+
+fn cross_entropy_forward(probability: u32, target_at: u32, loss: u32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) {
+    let p = work[probability + i];
+    sum -= work[target_at + i] * log(select(p, TINY, p < TINY));  // NaN stays NaN
+  }
+  sum = span_sum(sum, WG);
+  if (lane == 0u) { work[loss] = sum; }
+}
+
+fn cross_entropy_backward(probability: u32, target_at: u32, dy: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[dy + i] = work[probability + i] - work[target_at + i]; }
+}
+
+fn surprise_forward(probability: u32, target_at: u32, surprise: u32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) { sum += work[probability + i] * work[target_at + i]; }
+  let p = 1.0 - span_sum(sum, WG);
+  if (lane == 0u) { work[surprise] = select(p, 0.0, p < SURE); }
+}

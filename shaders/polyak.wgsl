@@ -1,0 +1,58 @@
+// The stochastic Polyak step (Loizou et al. 2021), per stream.
+//   vector_square  squares[slot] = scale |left|^2          outer_square, ragged_square  scale |left|^2 |right|^2
+//   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / STREAMS
+// Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
+// Workgroup memory: 4 bytes a lane.
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+const STREAMS: u32 = 1u;
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+fn square(at: u32, D: u32) -> f32 {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) { sum += work[at + i] * work[at + i]; }
+  return span_sum(sum, WG);
+}
+
+fn vector_square(left: u32, squares: u32, slot: u32, scale: f32, D: u32) {
+  let total = square(left, D);
+  if (lane == 0u) { work[squares + slot] = scale * total; }
+}
+
+fn outer_square(left: u32, right: u32, squares: u32, slot: u32, scale: f32, D: u32, I: u32) {
+  let a = square(left, D);
+  let b = square(right, I);
+  if (lane == 0u) { work[squares + slot] = scale * a * b; }
+}
+
+fn ragged_square(left: u32, index: u32, value: u32, squares: u32, slot: u32, scale: f32, D: u32) {
+  let a = square(left, D);
+  let b = square(value, lists[index]);
+  if (lane == 0u) { work[squares + slot] = scale * a * b; }
+}
+
+fn polyak_forward(squares: u32, coef: u32, outputs: u32, Q: u32) {
+  if (lane == 0u) {
+    var error = 0.0;
+    var gradient = 1e-12;
+    for (var i = 0u; i < outputs; i++) { error += work[squares + i]; }
+    for (var i = outputs; i < Q; i++) { gradient += work[squares + i]; }
+    work[coef] = error / gradient / f32(STREAMS);
+  }
+}

@@ -1,0 +1,77 @@
+// Dense layer whose input, or whose gradient, is a list of L (index, value) pairs: only those rows are read.
+//   forward        y[o] = bias[o] + sum_l value[l] weight[index[l], o]      pairs whose value is 0 cost nothing
+//   backward       dvalue[l] = sum_o weight[index[l], o] dy[o]              0 where value[l] is 0
+//   rows_backward  dx[i] = sum_l dy[l] weight[index[l], i]
+// Places: index in lists; value, dvalue, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4)); bias in params.
+// Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
+@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> params: array<f32>;
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
+fn lanes_for(n: u32) -> u32 {
+  var lanes = 1u;
+  while (lanes < n && lanes < WG) { lanes *= 2u; }
+  return lanes;
+}
+
+fn work4(at: u32) -> vec4<f32> {
+  return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
+}
+
+fn sparse_linear_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, O: u32) {
+  let Q = (O + 3u) / 4u;
+  for (var q = lane; q < Q; q += WG) {
+    var sum = vec4<f32>();
+    for (var l = 0u; l < L; l++) {
+      let v = work[value + l];
+      if (v != 0.0) { sum += v * weights[weight + lists[index + l] * Q + q]; }
+    }
+    for (var o = 4u * q; o < min(O, 4u * q + 4u); o++) { work[y + o] = sum[o - 4u * q] + params[bias + o]; }
+  }
+}
+
+fn sparse_linear_backward(dy: u32, index: u32, value: u32, weight: u32, dvalue: u32, L: u32, O: u32) {
+  let Q = (O + 3u) / 4u;
+  let at_once = lanes_for(L);  // pairs side by side, the lanes left over share a row
+  let span = WG / at_once;
+  for (var first = 0u; first < L; first += at_once) {
+    let l = first + lane / span;
+    var sum = vec4<f32>();
+    if (l < L) {
+      if (work[value + l] != 0.0) {
+        let row = weight + lists[index + l] * Q;
+        for (var q = lane % span; q < Q; q += span) { sum += weights[row + q] * work4(dy + 4u * q); }
+      }
+    }
+    let total = span_sum(sum.x + sum.y + sum.z + sum.w, span);
+    if (l < L && lane % span == 0u) { work[dvalue + l] = total; }
+  }
+}
+
+fn rows_backward(dy: u32, index: u32, weight: u32, dx: u32, L: u32, I: u32) {
+  let Q = (I + 3u) / 4u;
+  for (var q = lane; q < Q; q += WG) {
+    var sum = vec4<f32>();
+    for (var l = 0u; l < L; l++) { sum += work[dy + l] * weights[weight + lists[index + l] * Q + q]; }
+    for (var i = 4u * q; i < min(I, 4u * q + 4u); i++) { work[dx + i] = sum[i - 4u * q]; }
+  }
+}

@@ -1,0 +1,112 @@
+// Distal synapses: rows of a matrix with P presynaptic places, read and changed only where row is in a list of L and
+// place is in the context (index, value) of A entries.
+//   forward   depolarisation[l] = bias[rows[l]] + sum_a weight[rows[l], index[a]] value[a]
+//   backward  dvalue[a] = sum_l ddepolarisation[l] weight[rows[l], index[a]]
+//   update    weight[rows[l], index[a]] -= rate scale coef left[l] value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
+// Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
+// work; weight, bias in params. With one stream an update's part owns some of the L rows; with several it owns rows of
+// the whole matrix and looks who has them, stream after stream: no atomics, and always the same order.
+// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
+@group(0) @binding(1) var<storage, read_write> params: array<f32>;
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+const STREAMS: u32 = 1u;
+const STREAM: u32 = 0u;
+const LISTS: u32 = 0u;
+const NONE: u32 = 0xffffffffu;
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+var<workgroup> found: array<u32, WG>;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
+fn lanes_for(n: u32) -> u32 {
+  var lanes = 1u;
+  while (lanes < n && lanes < WG) { lanes *= 2u; }
+  return lanes;
+}
+
+fn synapse_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, depolarisation: u32, L: u32, P: u32) {
+  let A = lists[index];
+  let at_once = lanes_for(L);  // rows side by side, the lanes left over share the context
+  let span = WG / at_once;
+  for (var first = 0u; first < L; first += at_once) {
+    let l = first + lane / span;
+    var sum = 0.0;
+    if (l < L) {
+      let row = weight + lists[rows + l] * P;
+      for (var a = lane % span; a < A; a += span) { sum += params[row + lists[index + 1u + a]] * work[value + a]; }
+    }
+    sum = span_sum(sum, span);
+    if (l < L && lane % span == 0u) { work[depolarisation + l] = sum + params[bias + lists[rows + l]]; }
+  }
+}
+
+fn synapse_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, dvalue: u32, L: u32, P: u32) {
+  let A = lists[index];
+  for (var a = lane; a < A; a += WG) {
+    let place = weight + lists[index + 1u + a];
+    var sum = 0.0;
+    for (var l = 0u; l < L; l++) {
+      let d = work[ddepolarisation + l];
+      if (d != 0.0) { sum += d * params[place + lists[rows + l] * P]; }
+    }
+    work[dvalue + a] = sum;
+  }
+}
+
+// One stream's step on one row.
+fn synapse_row(row: u32, step: f32, bias_step: f32, index: u32, value: u32, weight: u32, bias: u32, P: u32) {
+  let A = lists[index];
+  for (var a = lane; a < A; a += WG) {
+    params[weight + row * P + lists[index + 1u + a]] -= step * work[value + a];
+  }
+  if (lane == 0u) { params[bias + row] -= bias_step; }
+}
+
+fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32, weight: u32, bias: u32,
+                  L: u32, N: u32, P: u32, scale: f32, bias_scale: f32, part: u32, parts: u32) {
+  if (STREAMS == 1u) {
+    for (var l = part; l < L; l += parts) {
+      let step = rate * work[coef] * work[left + l];
+      if (step != 0.0) { synapse_row(lists[rows + l], scale * step, bias_scale * step, index, value, weight, bias, P); }
+    }
+    return;
+  }
+  for (var n = part; n < N; n += parts) {
+    for (var first = 0u; first < STREAMS; first += WG) {
+      found[lane] = NONE;  // where this row stands in the list of stream first + lane
+      let s = first + lane;
+      if (s < STREAMS) {
+        for (var l = 0u; l < L; l++) {
+          if (lists[rows + s * LISTS + l] == n && work[left + s * STREAM + l] != 0.0) { found[lane] = l; }
+        }
+      }
+      workgroupBarrier();
+      for (var other = 0u; other < min(WG, STREAMS - first); other++) {
+        let l = found[other];
+        if (l != NONE) {
+          let base = (first + other) * STREAM;
+          let step = rate * work[coef + base] * work[left + base + l];
+          synapse_row(n, scale * step, bias_scale * step, index + (first + other) * LISTS, value + base, weight, bias, P);
+        }
+        storageBarrier();
+        workgroupBarrier();
+      }
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// Global inhibition: the K largest of C overlaps win, the runner-up inhibits them all. Ties: the lower index.
+//   forward   rows = the K+1 largest, largest first; lead_k = overlap[rows[k]] - overlap[rows[K]];
+//             scale = sqrt(average lead^2 + EPSILON); activity = lead / scale
+//   backward  dlead = (dactivity - average(dactivity activity) activity) / scale; doverlap = [dlead, -sum dlead], at rows
+// Each lane holds the best of its own overlaps (lane, lane+WG, ...); K+1 rounds of a tournament; who has lost its best
+// looks again. Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1)
+// in lists. Dispatch: one workgroup a stream. Workgroup memory: 12 bytes a lane.
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+const EPSILON: f32 = 1e-4;
+const NONE: u32 = 0xffffffffu;
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+var<workgroup> keys: array<vec2<u32>, WG>;
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// A number that rises with the float; both zeros alike, NaN as minus infinity.
+fn rising(v: f32) -> u32 {
+  let bits = bitcast<u32>(v);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0x007fffffu; }
+  if ((bits & 0x7fffffffu) == 0u) { return 0x80000000u; }
+  return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
+}
+
+// (key, index) a stands before b: larger key, or the same and a lower index.
+fn before(a: vec2<u32>, b: vec2<u32>) -> bool {
+  return a.x > b.x || (a.x == b.x && a.y < b.y);
+}
+
+// The best of this lane's overlaps that stands behind `bound`.
+fn best_after(overlap: u32, C: u32, bound: vec2<u32>) -> vec2<u32> {
+  var best = vec2<u32>(0u, NONE);
+  for (var c = lane; c < C; c += WG) {
+    let candidate = vec2<u32>(rising(work[overlap + c]), c);
+    if (before(bound, candidate) && before(candidate, best)) { best = candidate; }
+  }
+  return best;
+}
+
+fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32, K: u32, C: u32) {
+  var mine = best_after(overlap, C, vec2<u32>(NONE, 0u));
+  for (var k = 0u; k <= K; k++) {
+    keys[lane] = mine;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+      workgroupBarrier();
+      if (lane < half && before(keys[lane + half], keys[lane])) { keys[lane] = keys[lane + half]; }
+    }
+    workgroupBarrier();
+    let best = keys[0];
+    workgroupBarrier();
+    if (mine.y == best.y) {
+      lists[rows + k] = best.y;
+      if (k < K) { lists[winners + k] = best.y; }
+      mine = best_after(overlap, C, best);
+    }
+  }
+  storageBarrier();
+  workgroupBarrier();
+  let least = work[overlap + lists[rows + K]];
+  var sum = 0.0;
+  for (var k = lane; k < K; k += WG) {
+    let lead = work[overlap + lists[rows + k]] - least;
+    sum += lead * lead;
+  }
+  let root = sqrt(span_sum(sum, WG) / f32(K) + EPSILON);
+  for (var k = lane; k < K; k += WG) { work[activity + k] = (work[overlap + lists[rows + k]] - least) / root; }
+  if (lane == 0u) { work[scale] = root; }
+}
+
+fn topk_backward(dactivity: u32, activity: u32, scale: u32, doverlap: u32, K: u32) {
+  var sum = 0.0;
+  for (var k = lane; k < K; k += WG) { sum += work[dactivity + k] * work[activity + k]; }
+  let along = span_sum(sum, WG) / f32(K);
+  var total = 0.0;
+  for (var k = lane; k < K; k += WG) {
+    let dlead = (work[dactivity + k] - along * work[activity + k]) / work[scale];
+    work[doverlap + k] = dlead;
+    total += dlead;
+  }
+  total = span_sum(total, WG);
+  if (lane == 0u) { work[doverlap + K] = -total; }
+}

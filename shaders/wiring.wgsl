@@ -1,0 +1,43 @@
+// Ops that only move numbers. Places: in work; numbers of places (copy_index, keep_index, index) in lists.
+// Dispatch: one workgroup a stream.
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+var<private> lane: u32;
+
+fn copy_forward(x: u32, y: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[y + i] = work[x + i]; }
+}
+
+fn copy_index(x: u32, y: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { lists[y + i] = lists[x + i]; }
+}
+
+fn keep_update(x: u32, kept: u32, D: u32) { copy_forward(x, kept, D); }
+
+fn keep_index(x: u32, kept: u32, D: u32) { copy_index(x, kept, D); }
+
+fn add_forward(a: u32, b: u32, y: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[y + i] = work[a + i] + work[b + i]; }
+}
+
+fn concat_forward(a: u32, b: u32, y: u32, D: u32, I: u32) {
+  copy_forward(a, y, D);
+  copy_forward(b, y + D, I);
+}
+
+fn concat_backward(dy: u32, da: u32, db: u32, D: u32, I: u32) {
+  copy_forward(dy, da, D);
+  copy_forward(dy + D, db, I);
+}
+
+fn dense_forward(index: u32, value: u32, y: u32, D: u32, L: u32) {
+  for (var i = lane; i < D; i += WG) { work[y + i] = 0.0; }
+  storageBarrier();
+  workgroupBarrier();
+  for (var l = lane; l < L; l += WG) { work[y + lists[index + l]] = work[value + l]; }
+}
+
+fn dense_backward(dy: u32, index: u32, dvalue: u32, L: u32) {
+  for (var l = lane; l < L; l += WG) { work[dvalue + l] = work[dy + lists[index + l]]; }
+}
