@@ -1,0 +1,114 @@
+"""Memory: a few big buffers, every tensor a slice of one, laid out before the first step.
+
+    weights  vec4<f32>   matrices, rows padded to a multiple of 4
+    params   f32         all other parameters
+    work     f32         per stream: state, scratch, then the tape's slots; behind the streams the rows of the chunk (IO)
+    lists    u32         per stream: numbers of places; a ragged list as [length, entries...]
+
+All of a stream's tensors stand at the same distance from those of the next stream, `stride`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
+
+IO_BYTES = 32 << 20  # a chunk's rows fill at most this much
+
+
+def _round4(n: int) -> int:
+    return (n + 3) // 4 * 4  # vec4 loads may look past a tensor's end: the padding is zero, and nothing writes it
+
+
+@dataclass(frozen=True)
+class Place:
+    """arena: which buffer. offset: of stream 0, slot 0, row 0, in elements of the arena (weights: vec4). A length in front
+    of a ragged list is counted in."""
+
+    arena: str
+    offset: int
+
+
+class Layout:
+    """Where every tensor of a plan lies. rows: how many rows of a chunk there is room for.
+
+    stride, tape, slot: of "work" and "lists": from stream to stream, where the tape begins in a stream, from slot to slot.
+    sizes: elements of 4 bytes in each arena.
+    """
+
+    def __init__(self, plan: Plan, rows: int):
+        self.plan = plan
+        self.places: dict[Tensor, Place] = {}
+        self.stride, self.tape, self.slot = {}, {}, {}
+        vec4s = self._stack("weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4))
+        params = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
+        for arena, index in (("work", False), ("lists", True)):
+            of = [t for t in plan.placed(STATE, SCRATCH, TAPE) if t.index == index]
+            self.tape[arena] = self._stack(arena, [t for t in of if t.place != TAPE], 0, _room)
+            end = self._stack(arena, [t for t in of if t.place == TAPE], self.tape[arena], _room)
+            self.slot[arena] = end - self.tape[arena]
+            self.stride[arena] = self.tape[arena] + plan.slots * self.slot[arena]
+        streams = {a: max(4, plan.streams * self.stride[a]) for a in ("work", "lists")}
+
+        of_io = plan.placed(IO)
+        self.told = list(dict.fromkeys([*plan.predictions, *plan.losses] + ([plan.anomaly] if plan.anomaly else [])))
+        given = [t for t in of_io if t not in self.told]
+        row_bytes = 4 * plan.streams * sum(t.size for t in of_io)
+        self.rows = max(1, min(rows, IO_BYTES // row_bytes))
+        room = self.rows * plan.streams
+        end = self._stack("work", given, streams["work"], lambda t: room * t.size)
+        self.told_begin = end  # what is read back lies in one piece
+        self.told_end = self._stack("work", self.told, end, lambda t: room * t.size)
+        self.sizes = {"weights": max(4, 4 * vec4s), "params": max(4, params), "work": self.told_end, "lists": streams["lists"]}
+
+    def _stack(self, arena, tensors, at, size) -> int:
+        for t in tensors:
+            self.places[t] = Place(arena, at)
+            at += size(t)
+        return at
+
+    # Between arrays and arenas
+
+    def offset(self, tensor: Tensor, stream: int = 0, slot: int = 0) -> int:
+        """Where the tensor begins in its arena, in elements of 4 bytes."""
+        place = self.places[tensor]
+        if tensor.place == MATRIX:
+            return 4 * place.offset
+        if tensor.place in (PARAM, IO):
+            return place.offset
+        begin = place.offset + stream * self.stride[place.arena]
+        return begin + (slot * self.slot[place.arena] if tensor.place == TAPE else 0)
+
+    def length(self, tensor: Tensor) -> int:
+        """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices included."""
+        if tensor.place == MATRIX:
+            return tensor.shape[0] * _round4(tensor.shape[1])
+        return tensor.size + (1 if tensor.ragged and tensor.index else 0)
+
+    def pack(self, tensor: Tensor, value) -> np.ndarray:
+        """One stream's part (or a parameter) as it lies in its arena."""
+        if tensor.place == MATRIX:
+            wide = np.zeros((tensor.shape[0], _round4(tensor.shape[1])), np.float32)
+            wide[:, : tensor.shape[1]] = value
+            return wide.reshape(-1)
+        value = np.asarray(value, np.uint32 if tensor.index else np.float32).reshape(-1)
+        if not tensor.ragged:
+            return value
+        if tensor.index:
+            value = np.concatenate([np.array([len(value)], np.uint32), value])
+        return np.concatenate([value, np.zeros(self.length(tensor) - len(value), value.dtype)])
+
+    def unpack(self, tensor: Tensor, raw: np.ndarray):
+        if tensor.place == MATRIX:
+            return raw.reshape(tensor.shape[0], -1)[:, : tensor.shape[1]].copy()
+        if tensor.ragged and tensor.index:
+            return raw[1 : 1 + raw[0]].astype(np.int64)
+        return raw.astype(np.int64) if tensor.index else raw.reshape(tensor.shape).copy()
+
+
+def _room(tensor: Tensor) -> int:
+    return _round4(tensor.size + (1 if tensor.ragged and tensor.index else 0))
+
+

@@ -1,0 +1,141 @@
+"""Kernels from the library of WGSL functions: puts the shaders' declarations together, sets their constants to the network
+at hand, and writes the entry point that calls the ops of a dispatch."""
+
+import re
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from deephtm_gpu.backends.gpu.arenas import Layout
+from deephtm_gpu.backends.gpu.schedule import Dispatch, Member
+from deephtm_gpu.ops.table import SHADERS
+from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STEP, TAPE, Tensor
+
+ACROSS = 32768  # workgroups along x; more go on along y
+BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come behind them
+STEPS = len(BINDINGS)
+
+_NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
+_STEPS = f"""struct Step {{ row: u32, slot: u32, t: u32, rate: f32 }}
+struct Steps {{ now: Step, next: Step }}  // the row at hand, and the one behind it
+@group(0) @binding({STEPS}) var<uniform> steps: Steps;"""
+
+
+@cache
+def shader_folder() -> Path:
+    """`shaders/`: inside the installed package, or beside the package in a checkout."""
+    packaged = Path(str(resources.files("deephtm_gpu") / "shaders"))
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "shaders"
+
+
+@cache
+def declarations(shader: str) -> dict[str, str]:
+    """The top-level declarations of shaders/<shader>.wgsl by name, in their order."""
+    text = (shader_folder() / f"{shader}.wgsl").read_text()
+    return split(text)
+
+
+def split(text: str) -> dict[str, str]:
+    """WGSL text -> {name: declaration}, comments left out. A top-level declaration ends with the first line that ends in `;`
+    or `}` with all braces closed."""
+    found, lines = {}, []
+    for line in re.sub(r"[ \t]*//[^\n]*", "", text).splitlines():
+        if not lines and not line.strip():
+            continue
+        lines.append(line)
+        whole = "\n".join(lines)
+        if whole.count("{") == whole.count("}") and line.rstrip().endswith((";", "}")):
+            found[_NAME.search(whole).group(1)] = whole
+            lines = []
+    return found
+
+
+def settings(layout: Layout, lanes: int) -> dict[str, str]:
+    """The constants of the library that hang on the network and the device."""
+    return {
+        "WG": f"const WG: u32 = {lanes}u;",
+        "STREAMS": f"const STREAMS: u32 = {layout.plan.streams}u;",
+        "STREAM": f"const STREAM: u32 = {layout.stride['work']}u;",
+        "LISTS": f"const LISTS: u32 = {layout.stride['lists']}u;",
+    }
+
+
+def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, str] | None = None) -> str:
+    """The WGSL of a dispatch. override: shader text by file name, in place of the library's (to break one on purpose)."""
+    library: dict[str, str] = {}
+    for shader in dict.fromkeys(SHADERS[m.call.name] for m in dispatch.members()):
+        own = split(override[shader]) if override and shader in override else declarations(shader)
+        for name, text in own.items():
+            if library.setdefault(name, text) != text:
+                raise ValueError(f"two shaders declare {name!r} differently; give one of them another name")
+    library.update({k: v for k, v in settings(layout, lanes).items() if k in library or k in ("WG", "STREAM", "LISTS")})
+    library.setdefault("lane", "var<private> lane: u32;")
+    library.setdefault("stream", "var<private> stream: u32;")
+    return "\n".join([*library.values(), _STEPS, _entry(dispatch, layout)])
+
+
+def _entry(dispatch: Dispatch, layout: Layout) -> str:
+    body = _solo(dispatch, layout) if dispatch.solo else _wide(dispatch, layout)
+    return "\n".join([
+        "@compute @workgroup_size(WG)",
+        "fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) id: vec3<u32>) {",
+        "  lane = local;",
+        f"  let group = id.x + id.y * {ACROSS}u;",
+        *("  " + line for line in body),
+        "}",
+    ])
+
+
+def _solo(dispatch, layout):
+    yield f"if (group >= {layout.plan.streams}u) {{ return; }}"
+    yield "stream = group;"
+    yield "let work_base = group * STREAM;"
+    yield "let list_base = group * LISTS;"
+    yield from _calls(dispatch.groups[0].members, layout, "")
+
+
+def _wide(dispatch, layout):
+    yield "let work_base = 0u;"  # stream 0: the functions step from stream to stream themselves
+    yield "let list_base = 0u;"
+    first, branch = 0, "if"
+    for group in dispatch.groups:
+        yield f"{branch} (group < {first + group.parts}u) {{"
+        yield from ("  " + line for line in _calls(group.members, layout, f"group - {first}u, {group.parts}u"))
+        first, branch = first + group.parts, "} else if"
+    yield "}"
+
+
+def _calls(members: list[Member], layout: Layout, parts: str):
+    for member in members:
+        if member.barrier:
+            yield "storageBarrier();"
+            yield "workgroupBarrier();"
+        op = member.call.op
+        arguments = [_place(member.call.tensors[n], member.phase, layout) for n in op.tensors]
+        arguments += [_number(member.call.consts[n]) for n in op.consts]
+        if op.rows is not None:
+            arguments.append(parts or "0u, 1u")
+        yield f"{op.name}({', '.join(arguments)});"
+
+
+def _place(tensor: Tensor | float, phase: int, layout: Layout) -> str:
+    """Where the tensor lies, as WGSL; a number as itself."""
+    if not isinstance(tensor, Tensor):
+        return _number(float(tensor))
+    step = "steps.next" if phase else "steps.now"
+    if tensor.place == STEP:
+        return f"{step}.{tensor.name}"
+    place = layout.places[tensor]
+    if tensor.place in (MATRIX, PARAM):
+        return f"{place.offset}u"
+    if tensor.place == IO:
+        return f"{place.offset}u + ({step}.row * {layout.plan.streams}u + work_base / STREAM) * {tensor.size}u"
+    base = "work_base" if place.arena == "work" else "list_base"
+    if tensor.place == TAPE and layout.plan.slots > 1:
+        return f"{base} + {place.offset}u + {step}.slot * {layout.slot[place.arena]}u"
+    return f"{base} + {place.offset}u"
+
+
+def _number(value) -> str:
+    """A constant as WGSL: whole numbers are u32, others f32 with all their digits."""
+    return f"{value}u" if isinstance(value, int) else f"{float(value)!r}f"

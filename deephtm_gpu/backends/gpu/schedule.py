@@ -1,0 +1,167 @@
+"""Which calls share a dispatch.
+
+A *solo* dispatch has one workgroup per stream and runs small ops one behind the other, a barrier between. A *wide* one
+stands ops side by side, each on as many workgroups as it has work for; an op may follow another in the same workgroups
+only where both keep to the same rows (a matrix's update, and the next forward through it).
+"""
+
+from dataclasses import dataclass, field
+from math import ceil
+
+from deephtm_gpu.plan.plan import Call
+
+WIDE_WORK = 16384  # multiply-adds of a stream from which an op gets workgroups of its own
+GRAIN = 8192  # multiply-adds that make a workgroup worth its while
+MOST_PARTS = 16384
+
+
+@dataclass
+class Member:
+    """A call at work in a dispatch. phase: 0 if it belongs to the row at hand, 1 if to the next. barrier: whether it must
+    wait for those before it in the same workgroup."""
+
+    call: Call
+    phase: int
+    barrier: bool = False
+
+
+@dataclass
+class Group:
+    """Calls one behind the other on the same workgroups."""
+
+    members: list[Member]
+    parts: int = 1
+
+
+@dataclass
+class Dispatch:
+    """solo: one workgroup per stream. Otherwise the groups' parts stand side by side."""
+
+    solo: bool
+    groups: list[Group] = field(default_factory=list)
+
+    def members(self) -> list[Member]:
+        return [m for g in self.groups for m in g.members]
+
+
+def schedule(calls: list[tuple[Call, int]], streams: int) -> list[Dispatch]:
+    """(call, phase) in the order of the plan -> dispatches, each call as early as it can be, then small updates moved out
+    of solo dispatches into wide ones that come anyway."""
+    before = _needs(calls)
+    stage_of: dict[int, int] = {}
+    stages: list[tuple[bool, list[list[int]]]] = []  # (solo?, groups of numbers of calls)
+    left = list(range(len(calls)))
+    while left:
+        solo, taken = [], set()
+        for i in left:
+            if _may_be_solo(calls[i][0], streams) and all(b in stage_of or b in taken for b in before[i]):
+                solo.append(i)
+                taken.add(i)
+        if solo:
+            _close(stages, stage_of, left, True, [solo])
+        groups: list[list[int]] = []
+        for i in left:
+            open_needs = {b for b in before[i] if b not in stage_of}
+            if not open_needs and not _may_be_solo(calls[i][0], streams):
+                groups.append([i])
+            elif host := _host(i, open_needs, groups, calls):
+                host.append(i)
+        if groups:
+            _close(stages, stage_of, left, False, groups)
+    _move_updates(calls, before, stages, stage_of)
+    return [_dispatch(solo, groups, calls, before, streams) for solo, groups in stages if any(groups)]
+
+
+def rotations(calls: list[Call], streams: int) -> int:
+    """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step then
+    is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
+    starts = [0] + [i for i in range(1, len(calls)) if _may_be_solo(calls[i], streams) and not _may_be_solo(calls[i - 1], streams)]
+
+    def dispatches(cut):
+        return len(schedule([(c, 0) for c in calls[cut:]] + [(c, 1) for c in calls[:cut]], streams))
+
+    return min(starts, key=dispatches)
+
+
+def _needs(calls) -> list[set[int]]:
+    """For every call the earlier ones it must come behind: they wrote what it reads, or used what it writes."""
+    writers: dict = {}
+    readers: dict = {}
+    needs = []
+    for i, (call, _) in enumerate(calls):
+        need = set()
+        for t in call.read:
+            need |= writers.get(t, set())
+            readers.setdefault(t, set()).add(i)
+        for t in call.written:
+            need |= readers.get(t, set()) | writers.get(t, set())
+            writers[t] = {i}
+            readers[t] = {i} if t in call.read else set()
+        needs.append(need - {i})
+    return needs
+
+
+def _may_be_solo(call: Call, streams: int) -> bool:
+    return not (call.op.shared and streams > 1) and (call.op.rows is None or call.work < WIDE_WORK)
+
+
+def _host(i, open_needs, groups, calls):
+    """The one group that call i may follow: all it waits for in this stage is there, and all of that keeps to its rows."""
+    hosts = [g for g in groups if open_needs & set(g)]
+    if len(hosts) != 1 or not open_needs <= set(hosts[0]):
+        return None
+    mine = calls[i][0]
+    for other in (calls[b][0] for b in open_needs):
+        common = ({*mine.read, *mine.written} & {*other.written}) | ({*mine.written} & {*other.read})
+        if not all(_keeps_to_rows(c, t) for c in (mine, other) for t in common):
+            return None
+    return hosts[0]
+
+
+def _keeps_to_rows(call: Call, tensor) -> bool:
+    return any(call.tensors[name] is tensor for name in call.op.split)
+
+
+def _close(stages, stage_of, left, solo, groups):
+    for i in (i for g in groups for i in g):
+        stage_of[i] = len(stages)
+        left.remove(i)
+    stages.append((solo, groups))
+
+
+def _move_updates(calls, before, stages, stage_of):
+    """A small update that nothing in its solo dispatch waits for runs beside a wide one instead: other processors do it."""
+    users = [set() for _ in calls]
+    for i, need in enumerate(before):
+        for b in need:
+            users[b].add(i)
+    for i in reversed(range(len(calls))):
+        here = stage_of[i]
+        if not stages[here][0] or calls[i][0].op.rows is None:
+            continue
+        latest = min([stage_of[u] for u in users[i]], default=len(stages))
+        for j in range(here + 1, latest):
+            if not stages[j][0]:
+                stages[here][1][0].remove(i)
+                stages[j][1].append([i])
+                stage_of[i] = j
+                break
+
+
+def _dispatch(solo, groups, calls, before, streams) -> Dispatch:
+    dispatch = Dispatch(solo)
+    for group in groups:
+        members, since_barrier = [], set()
+        for i in group:
+            wait = bool(before[i] & since_barrier)
+            since_barrier = {i} if wait else since_barrier | {i}
+            members.append(Member(*calls[i], barrier=wait))
+        parts = 1 if solo else max(_parts(m.call, streams) for m in members)
+        dispatch.groups.append(Group(members, parts))
+    return dispatch
+
+
+def _parts(call: Call, streams: int) -> int:
+    if call.op.rows is None:
+        return 1
+    return max(1, min(call.consts[call.op.rows], ceil(call.work * streams / GRAIN), MOST_PARTS))
