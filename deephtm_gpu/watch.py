@@ -44,9 +44,8 @@ class Watch:
         if bad:
             self._backend.run(rows.part(0, bad, ahead))
         self._backend.run(rows.part(bad, bad + 1, ahead))
-        slot = (rows.first + bad) % self._plan.slots
-        calls = self._plan.learn + self._plan.forward if ahead else self._plan.forward + self._plan.learn
-        for call in calls:
+        for call in self._plan.calls(learn=True, due=True):
+            slot = self._plan.slot(call, rows.first + bad)
             for tensor in call.written:
                 if not tensor.index and not _finite(self._backend.read(tensor.name, slot)):
                     return f"layer {call.layer}" if not call.layer.startswith("loss") else "the loss"

@@ -3,7 +3,7 @@
 //   backward  dx[s, i] = sum_o weight[o, i] dy[s, o]              part: columns of weight, four at a time
 // Places: x, y, dy, dx in work (float, stream stride STREAM, padded with zeros to a multiple of 4);
 //         weight in weights (vec4, rows of ceil(I/4)); bias in params.
-// Dispatch: any number of parts. Workgroup memory: 20 bytes a lane.
+// Dispatch: any number of parts. Workgroup memory: 16 bytes a lane.
 @group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
@@ -11,19 +11,18 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
 var<workgroup> scratch4: array<vec4<f32>, WG>;
 
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
+// The sums of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum4(value: vec4<f32>, span: u32) -> vec4<f32> {
   if (span == 1u) { return value; }
-  scratch[lane] = value;
+  scratch4[lane] = value;
   for (var half = span / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+    if (lane % span < half) { scratch4[lane] += scratch4[lane + half]; }
   }
   workgroupBarrier();
-  let total = scratch[lane - lane % span];
+  let total = scratch4[lane - lane % span];
   workgroupBarrier();
   return total;
 }
@@ -43,19 +42,25 @@ fn linear_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, part: 
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
-  let at_once = lanes_for(share);  // rows side by side, the lanes left over share the columns of a row
-  let span = WG / at_once;
-  for (var first = part * share; first < last; first += at_once) {
-    let o = first + lane / span;
+  let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four rows each: x is loaded once for four
+  let span = WG / at_once;                     // the lanes left over share the columns of their rows
+  for (var first = part * share; first < last; first += 4u * at_once) {
+    let o = first + 4u * (lane / span);
+    let row = weight + min(o, O - 1u) * Q;  // rows behind the last are read again, and not written
+    let row1 = weight + min(o + 1u, O - 1u) * Q;
+    let row2 = weight + min(o + 2u, O - 1u) * Q;
+    let row3 = weight + min(o + 3u, O - 1u) * Q;
     for (var s = 0u; s < STREAMS; s++) {
       var sum = vec4<f32>();
-      if (o < last) {
-        for (var q = lane % span; q < Q; q += span) {
-          sum += weights[weight + o * Q + q] * work4(x + s * STREAM + 4u * q);
-        }
+      for (var q = lane % span; q < Q; q += span) {
+        let x4 = work4(x + s * STREAM + 4u * q);
+        sum += vec4<f32>(dot(weights[row + q], x4), dot(weights[row1 + q], x4), dot(weights[row2 + q], x4),
+                         dot(weights[row3 + q], x4));
       }
-      let total = span_sum(sum.x + sum.y + sum.z + sum.w, span);
-      if (o < last && lane % span == 0u) { work[y + s * STREAM + o] = total + params[bias + o]; }
+      sum = span_sum4(sum, span);
+      if (lane % span == 0u) {
+        for (var i = 0u; i < 4u && o + i < last; i++) { work[y + s * STREAM + o + i] = sum[i] + params[bias + o + i]; }
+      }
     }
   }
 }

@@ -23,13 +23,9 @@ class NumpyBackend:
         self.plan, self.dtype = plan, dtype
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
         self._numbers: list[float] = []
-        forward, learn = ([self._bind(c) for c in calls] for calls in (plan.forward, plan.learn))
-        watch = [self._bind(c) for c in plan.learn if not c.learning]
-        look = [self._bind(c) for c in plan.forward if not c.learning]
         # (learn?, target there?) -> the calls of a step
-        order = (lambda a, b: b + a) if plan.ahead else (lambda a, b: a + b)
-        self._calls = {(True, True): order(forward, learn), (True, False): forward,
-                       (False, True): order(look, watch), (False, False): look}
+        self._calls = {(learn, due): [self._bind(c) for c in plan.calls(learn, due)]
+                       for learn in (True, False) for due in (True, False)}
         self._envs = self._start()
 
     # Running
@@ -46,35 +42,39 @@ class NumpyBackend:
         clock, rate = self._place[plan.tensors["t"]], self._place[plan.tensors["rate"]]
 
         for r in range(len(rows)):
-            env = self._envs[(rows.first + r) % plan.slots]
-            for i, x in inputs:
-                env[i] = x[r]
-            env[clock], env[rate] = rows.first + r, float(rows.rates[r])
+            step = rows.first + r
+            env, back = self._envs[step % plan.slots], self._envs[(step - plan.ahead) % plan.slots]
+            for e in (env, back):
+                for i, x in inputs:
+                    e[i] = x[r]
+                e[clock], e[rate] = step, float(rows.rates[r])
             due = rows.targets is not None if plan.ahead == 0 else rows.pending + r >= plan.ahead
-            for function, get, puts in self._calls[rows.learn, due]:
-                out = function(*get(env))
+            for function, get, puts, behind in self._calls[rows.learn, due]:
+                e = back if behind else env
+                out = function(*get(e))
                 if len(puts) == 1:
-                    env[puts[0]] = out
+                    e[puts[0]] = out
                 else:
                     for i, value in zip(puts, out or ()):
-                        env[i] = value
+                        e[i] = value
             for array, i in predictions:
                 array[r] = env[i]
             if due and rows.learn:
                 for array, i in losses:
-                    array[r] = env[i][:, 0]
+                    array[r] = back[i][:, 0]
             if anomaly is not None:
                 told.anomaly[r] = env[anomaly][:, 0]
         return told
 
     def _bind(self, call: Call):
-        """The call as (function, how to get its arguments from an environment, where its results go)."""
+        """The call as (function, how to get its arguments from an environment, where its results go, whether it works on
+        the tape of the step that is learned from)."""
         op = call.op
         known = inspect.signature(op.reference).parameters
         consts = {k: v for k, v in call.consts.items() if k in known}
         places = [self._where(call.tensors[n]) for n in op.reads + op.changes]
         get = itemgetter(*places) if len(places) > 1 else (lambda env, i=places[0]: (env[i],))
-        return partial(op.reference, **consts), get, [self._place[call.tensors[n]] for n in op.writes]
+        return partial(op.reference, **consts), get, [self._place[call.tensors[n]] for n in op.writes], call.back
 
     def _where(self, argument) -> int:
         """The place of a tensor in an environment; numbers get places behind the tensors."""

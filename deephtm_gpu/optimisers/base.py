@@ -28,7 +28,7 @@ class Optimizer:
             if update.name == "synapse_update":
                 scales["bias_scale"] = update.scale
             arguments = {**update.tensors, **update.consts, **scales, "coef": coef, "rate": lowering.rate}
-            lowering.plan.learn.append(make_call(update.name, arguments, update.layer, True))
+            lowering.plan.learn.append(make_call(update.name, arguments, update.layer))
 
 
 def check_rate(what: str, value) -> float:

@@ -20,7 +20,7 @@ class PolyakSGD(Optimizer):
         squares, coef = scratch(lowering, "squares", len(terms)), scratch(lowering, "coef", 1)
         for slot, (name, tensors, consts, scale, layer) in enumerate(terms):
             arguments = {**tensors, **consts, "squares": squares, "slot": slot, "scale": scale}
-            lowering.plan.learn.append(make_call(name, arguments, layer, True))
+            lowering.plan.learn.append(make_call(name, arguments, layer))
         arguments = {"squares": squares, "coef": coef, "outputs": len(squared_errors), "Q": len(terms)}
-        lowering.plan.learn.append(make_call("polyak_forward", arguments, "loss", True))
+        lowering.plan.learn.append(make_call("polyak_forward", arguments, "loss"))
         self._emit_updates(lowering, coef)

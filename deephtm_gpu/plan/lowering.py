@@ -126,7 +126,8 @@ class _Lowering:
                 scope.forward("copy_forward", x=probability, y=prediction, D=D)
                 scope.learn("cross_entropy_forward", probability=probability, target=target, loss=told, D=D)
                 if j == self.losses.index("cross_entropy"):
-                    scope.learn("surprise_forward", probability=probability, target=target, surprise=self.surprise, D=D)
+                    scope.learn("surprise_forward", learning=False, probability=probability, target=target,
+                                surprise=self.surprise, D=D)
                 scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
             self.errors.append(dy)
             gradients.setdefault(node, []).append(dy)
@@ -236,17 +237,14 @@ class Scope:
     # Calls
 
     def forward(self, name, learning=False, **arguments):
-        self._lowering.plan.forward.append(self._call(name, arguments, learning))
+        self._lowering.plan.forward.append(make_call(name, arguments, self.name, back=False, learning=learning))
 
-    def learn(self, name, **arguments):
-        self._lowering.plan.learn.append(self._call(name, arguments, True))
+    def learn(self, name, learning=True, **arguments):
+        self._lowering.plan.learn.append(make_call(name, arguments, self.name, back=True, learning=learning))
 
     def finish(self, ending):
         """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
         self._lowering.endings.append((self._node, ending))
-
-    def _call(self, name, arguments, learning):
-        return make_call(name, arguments, self.name, learning)
 
     # Updates: each names a parameter and the factors of its gradient
 
@@ -283,7 +281,7 @@ class Scope:
             self._lowering.updates.append(Update(name, tensors, consts, float(scale), squares, self.name))
 
 
-def make_call(name, arguments, layer, learning) -> Call:
+def make_call(name, arguments, layer, back=True, learning=True) -> Call:
     """Sorts arguments into tensors and constants."""
     from deephtm_gpu.ops.table import PASSES
 
@@ -292,7 +290,7 @@ def make_call(name, arguments, layer, learning) -> Call:
     consts = {k: arguments.pop(k) for k in op.consts}
     if arguments:
         raise TypeError(f"{name} takes no {sorted(arguments)}")
-    return Call(name, tensors, consts, layer, learning)
+    return Call(name, tensors, consts, layer, back, learning)
 
 
 def _up_to_the_last_pooler(network) -> set[Node]:

@@ -12,12 +12,14 @@ Argument = Tensor | float  # a number may stand where a pass only reads one
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One pass of an op on particular tensors. layer: whose it is, for messages. learning: left out of `predict`."""
+    """One pass of an op on particular tensors. layer: whose it is, for messages. back: it works on the tape of the step that
+    is learned from, not of the step at hand. learning: left out of `predict`."""
 
     name: str
     tensors: dict[str, Argument]
     consts: dict[str, float]
     layer: str
+    back: bool = False
     learning: bool = False
 
     @property
@@ -41,7 +43,7 @@ class Call:
 @dataclass
 class Plan:
     """forward and learn: the calls of a step. What is learned from is the tape of a step `ahead` steps back (or, with
-    ahead = 0, of the step itself); the tape keeps as many steps.
+    ahead = 0, of the step itself).
 
     inputs, targets, predictions, losses: IO tensors, in the order of the network's inputs and outputs. anomaly: one IO
     tensor, or None without a memory.
@@ -60,8 +62,19 @@ class Plan:
 
     @property
     def slots(self) -> int:
-        """Steps on the tape."""
-        return max(1, self.ahead)
+        """Steps on the tape: those that wait for their target and the one at hand. Two at least, so that a step can begin
+        while the one before it is still being learned from."""
+        return max(2, self.ahead + 1)
+
+    def slot(self, call: Call, step: int) -> int:
+        """Where on the tape a call works in a step."""
+        return (step - (self.ahead if call.back else 0)) % self.slots
+
+    def calls(self, learn: bool, due: bool) -> list[Call]:
+        """The calls of a step in their order. learn: or only look (`predict`); due: whether there is a target."""
+        forward = [c for c in self.forward if learn or not c.learning]
+        back = [c for c in self.learn if due and (learn or not c.learning)]
+        return back + forward if self.ahead else forward + back
 
     def add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:

@@ -11,15 +11,15 @@ from deephtm_gpu.backends.chunk import Rows, Told
 from deephtm_gpu.backends.gpu.adapters import AdapterInfo
 from deephtm_gpu.backends.gpu.arenas import Layout
 from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEPS, compose
-from deephtm_gpu.backends.gpu.schedule import rotations, schedule
+from deephtm_gpu.backends.gpu.schedule import rotation, schedule
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STATE
 
 ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-LANES = {"software": 64, "hardware": 128}  # invocations of a workgroup
-_STEP = np.dtype([("row", "<u4"), ("slot", "<u4"), ("t", "<u4"), ("rate", "<f4")])
+LANES = {"software": 16, "hardware": 128}  # invocations of a workgroup
+_STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("slot", "<u4"), ("back", "<u4"), ("", "<u4", 3)])
 
 
 @cache
@@ -90,6 +90,7 @@ class GpuBackend:
             table["row"][:, ahead] = n
             table["t"][:, ahead] = (rows.first + n) & 0xFFFFFFFF
             table["slot"][:, ahead] = (rows.first + n) % self.plan.slots
+            table["back"][:, ahead] = (rows.first + n - self.plan.ahead) % self.plan.slots
             table["rate"][:, ahead] = rows.rates[np.minimum(n, len(rows) - 1)]
         self._device.queue.write_buffer(self._steps, 0, steps)
 
@@ -146,24 +147,18 @@ class GpuBackend:
 
     def _program(self, learn: bool, due: bool) -> Program:
         if (learn, due) not in self._programs:
-            self._programs[learn, due] = self._record(self._calls(learn, due))
+            self._programs[learn, due] = self._record(self.plan.calls(learn, due))
         return self._programs[learn, due]
 
-    def _calls(self, learn: bool, due: bool) -> list[Call]:
-        forward = [c for c in self.plan.forward if learn or not c.learning]
-        back = [c for c in self.plan.learn if due and (learn or not c.learning)]
-        return back + forward if self.plan.ahead else forward + back
-
     def _record(self, calls: list[Call]) -> Program:
-        S = self.plan.streams
-        cut = rotations(calls, S)
+        cut = rotation(calls, self.plan)
         head, tail = calls[:cut], calls[cut:]
         return Program(self._compile([(c, 0) for c in head]), self._compile([(c, 0) for c in tail] + [(c, 1) for c in head]),
                        self._compile([(c, 0) for c in tail]))
 
     def _compile(self, calls) -> tuple:
         recorded = []
-        for dispatch in schedule(calls, self.plan.streams):
+        for dispatch in schedule(calls, self.plan):
             code = compose(dispatch, self._layout, self._lanes, self._override)
             groups = self.plan.streams if dispatch.solo else sum(g.parts for g in dispatch.groups)
             recorded.append((self._pipeline(code), min(groups, ACROSS), -(-groups // ACROSS)))

@@ -16,7 +16,7 @@ BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come b
 STEPS = len(BINDINGS)
 
 _NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
-_STEPS = f"""struct Step {{ row: u32, slot: u32, t: u32, rate: f32 }}
+_STEPS = f"""struct Step {{ row: u32, t: u32, rate: f32, slot: u32, back: u32, pad0: u32, pad1: u32, pad2: u32 }}
 struct Steps {{ now: Step, next: Step }}  // the row at hand, and the one behind it
 @group(0) @binding({STEPS}) var<uniform> steps: Steps;"""
 
@@ -111,18 +111,18 @@ def _calls(members: list[Member], layout: Layout, parts: str):
             yield "storageBarrier();"
             yield "workgroupBarrier();"
         op = member.call.op
-        arguments = [_place(member.call.tensors[n], member.phase, layout) for n in op.tensors]
+        arguments = [_place(member.call.tensors[n], member, layout) for n in op.tensors]
         arguments += [_number(member.call.consts[n]) for n in op.consts]
         if op.rows is not None:
             arguments.append(parts or "0u, 1u")
         yield f"{op.name}({', '.join(arguments)});"
 
 
-def _place(tensor: Tensor | float, phase: int, layout: Layout) -> str:
+def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
     """Where the tensor lies, as WGSL; a number as itself."""
     if not isinstance(tensor, Tensor):
         return _number(float(tensor))
-    step = "steps.next" if phase else "steps.now"
+    step = "steps.next" if member.phase else "steps.now"
     if tensor.place == STEP:
         return f"{step}.{tensor.name}"
     place = layout.places[tensor]
@@ -131,8 +131,9 @@ def _place(tensor: Tensor | float, phase: int, layout: Layout) -> str:
     if tensor.place == IO:
         return f"{place.offset}u + ({step}.row * {layout.plan.streams}u + work_base / STREAM) * {tensor.size}u"
     base = "work_base" if place.arena == "work" else "list_base"
-    if tensor.place == TAPE and layout.plan.slots > 1:
-        return f"{base} + {place.offset}u + {step}.slot * {layout.slot[place.arena]}u"
+    if tensor.place == TAPE:
+        slot = "back" if member.call.back else "slot"
+        return f"{base} + {place.offset}u + {step}.{slot} * {layout.slot[place.arena]}u"
     return f"{base} + {place.offset}u"
 
 

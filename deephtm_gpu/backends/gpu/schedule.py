@@ -8,7 +8,8 @@ only where both keep to the same rows (a matrix's update, and the next forward t
 from dataclasses import dataclass, field
 from math import ceil
 
-from deephtm_gpu.plan.plan import Call
+from deephtm_gpu.plan.plan import Call, Plan
+from deephtm_gpu.plan.tensors import TAPE
 
 WIDE_WORK = 16384  # multiply-adds of a stream from which an op gets workgroups of its own
 GRAIN = 8192  # multiply-adds that make a workgroup worth its while
@@ -44,10 +45,10 @@ class Dispatch:
         return [m for g in self.groups for m in g.members]
 
 
-def schedule(calls: list[tuple[Call, int]], streams: int) -> list[Dispatch]:
+def schedule(calls: list[tuple[Call, int]], plan: Plan) -> list[Dispatch]:
     """(call, phase) in the order of the plan -> dispatches, each call as early as it can be, then small updates moved out
     of solo dispatches into wide ones that come anyway."""
-    before = _needs(calls)
+    streams, before = plan.streams, _needs(calls, plan)
     stage_of: dict[int, int] = {}
     stages: list[tuple[bool, list[list[int]]]] = []  # (solo?, groups of numbers of calls)
     left = list(range(len(calls)))
@@ -72,31 +73,37 @@ def schedule(calls: list[tuple[Call, int]], streams: int) -> list[Dispatch]:
     return [_dispatch(solo, groups, calls, before, streams) for solo, groups in stages if any(groups)]
 
 
-def rotations(calls: list[Call], streams: int) -> int:
+def rotation(calls: list[Call], plan: Plan) -> int:
     """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step then
     is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
-    starts = [0] + [i for i in range(1, len(calls)) if _may_be_solo(calls[i], streams) and not _may_be_solo(calls[i - 1], streams)]
+    solo = [_may_be_solo(c, plan.streams) for c in calls]
+    starts = [0] + [i for i in range(1, len(calls)) if solo[i] and not solo[i - 1]]
 
     def dispatches(cut):
-        return len(schedule([(c, 0) for c in calls[cut:]] + [(c, 1) for c in calls[:cut]], streams))
+        return len(schedule([(c, 0) for c in calls[cut:]] + [(c, 1) for c in calls[:cut]], plan))
 
     return min(starts, key=dispatches)
 
 
-def _needs(calls) -> list[set[int]]:
-    """For every call the earlier ones it must come behind: they wrote what it reads, or used what it writes."""
+def _needs(calls, plan: Plan) -> list[set[int]]:
+    """For every call the earlier ones it must come behind: they wrote what it reads, or used what it writes. A tensor of the
+    tape is another one in every slot."""
+
+    def there(tensors, call, phase):
+        return {(t, plan.slot(call, phase) if t.place == TAPE else 0) for t in tensors}
+
     writers: dict = {}
     readers: dict = {}
     needs = []
-    for i, (call, _) in enumerate(calls):
-        need = set()
-        for t in call.read:
+    for i, (call, phase) in enumerate(calls):
+        need, read = set(), there(call.read, call, phase)
+        for t in read:
             need |= writers.get(t, set())
             readers.setdefault(t, set()).add(i)
-        for t in call.written:
+        for t in there(call.written, call, phase):
             need |= readers.get(t, set()) | writers.get(t, set())
             writers[t] = {i}
-            readers[t] = {i} if t in call.read else set()
+            readers[t] = {i} if t in read else set()
         needs.append(need - {i})
     return needs
 
