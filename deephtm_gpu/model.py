@@ -136,12 +136,12 @@ class Model:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all weights, name -> array, as PyTorch users know it: "0.weight" (out, in), "0.bias" (out,), ..."""
-        arrays = {t.name: self._backend.read(t.name) for t in self._plan.placed(*PARAMETERS)}
+        arrays = {t.name: self._backend.read(t.name) for t in self._weights()}
         return {n: (np.ascontiguousarray(a.T) if self._plan.tensors[n].transposed else a) for n, a in arrays.items()}
 
     def load_state_dict(self, weights: dict[str, np.ndarray]):
         """Puts weights in, all or none. Raises UserError where names or shapes do not fit."""
-        held = {t.name: t for t in self._plan.placed(*PARAMETERS)}
+        held = {t.name: t for t in self._weights()}
         if missing := sorted(held.keys() - weights.keys()):
             raise UserError(f"load_state_dict was given no {missing}; the model needs {sorted(held)}.")
         if unknown := sorted(weights.keys() - held.keys()):
@@ -158,6 +158,9 @@ class Model:
         self._watch.forget()
 
     # Within
+
+    def _weights(self):
+        return [t for t in self._plan.placed(*PARAMETERS) if not t.moment]
 
     def _predicts_inputs(self) -> bool:
         sizes = [n.layer.form([]).size for n in self._network.inputs]

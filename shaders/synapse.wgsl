@@ -3,8 +3,9 @@
 //   forward   depolarisation[l] = bias[rows[l]] + sum_a weight[rows[l], index[a]] value[a]
 //   backward  dvalue[a] = sum_l ddepolarisation[l] weight[rows[l], index[a]]
 //   update    weight[rows[l], index[a]] -= rate scale coef left[l] value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
+//             (with momentum: moment = momentum moment + gradient of what is touched, and theta steps along the moment)
 // Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
-// work; weight, bias in params. With one stream an update's part owns some of the L rows; with several it owns rows of
+// work; weight, bias and their moments in params. With one stream an update's part owns some of the L rows; with several it owns rows of
 // the whole matrix and looks who has them, stream after stream: no atomics, and always the same order.
 // Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
@@ -14,7 +15,6 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
-const NONE: u32 = 0xffffffffu;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 var<workgroup> found: array<u32, WG>;
@@ -69,44 +69,85 @@ fn synapse_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, dv
   }
 }
 
-// One stream's step on one row.
-fn synapse_row(row: u32, step: f32, bias_step: f32, index: u32, value: u32, weight: u32, bias: u32, P: u32) {
-  let A = lists[index];
-  for (var a = lane; a < A; a += WG) {
-    params[weight + row * P + lists[index + 1u + a]] -= step * work[value + a];
+fn descend(at: u32, moment: u32, gradient: f32, rate: f32, momentum: f32) {
+  var step = gradient;
+  if (momentum != 0.0) {
+    step += momentum * params[moment];
+    params[moment] = step;
   }
-  if (lane == 0u) { params[bias + row] -= bias_step; }
+  params[at] -= rate * step;
 }
 
-fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32, weight: u32, bias: u32,
-                  L: u32, N: u32, P: u32, scale: f32, bias_scale: f32, part: u32, parts: u32) {
+// Where row n stands in stream s's list with left != 0; L where it does not.
+fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
+  for (var l = 0u; l < L; l++) {
+    if (lists[rows + s * LISTS + l] == n && work[left + s * STREAM + l] != 0.0) { return l; }
+  }
+  return L;
+}
+
+// Whether a stream before s has moved entry (n, place) in this step: then its moment has leaked already.
+fn moved(n: u32, place: u32, s: u32, rows: u32, left: u32, index: u32, L: u32) -> bool {
+  for (var other = 0u; other < s; other++) {
+    if (find(rows, left, other, L, n) < L) {
+      let A = lists[index + other * LISTS];
+      for (var a = 1u; a <= A; a++) {
+        if (lists[index + other * LISTS + a] == place) { return true; }
+      }
+    }
+  }
+  return false;
+}
+
+fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32,
+                  weight: u32, bias: u32, moment: u32, bias_moment: u32, L: u32, N: u32, P: u32,
+                  scale: f32, bias_scale: f32, momentum: f32, part: u32, parts: u32) {
   if (STREAMS == 1u) {
+    let A = lists[index];
     for (var l = part; l < L; l += parts) {
-      let step = rate * work[coef] * work[left + l];
-      if (step != 0.0) { synapse_row(lists[rows + l], scale * step, bias_scale * step, index, value, weight, bias, P); }
+      let factor = work[coef] * work[left + l];
+      if (factor != 0.0) {
+        let n = lists[rows + l];
+        for (var a = lane; a < A; a += WG) {
+          let entry = n * P + lists[index + 1u + a];
+          descend(weight + entry, moment + entry, factor * work[value + a], rate * scale, momentum);
+        }
+        if (lane == 0u) { descend(bias + n, bias_moment + n, factor, rate * bias_scale, momentum); }
+      }
     }
     return;
   }
   for (var n = part; n < N; n += parts) {
+    var total = 0.0;
+    var touched = false;
     for (var first = 0u; first < STREAMS; first += WG) {
-      found[lane] = NONE;  // where this row stands in the list of stream first + lane
-      let s = first + lane;
-      if (s < STREAMS) {
-        for (var l = 0u; l < L; l++) {
-          if (lists[rows + s * LISTS + l] == n && work[left + s * STREAM + l] != 0.0) { found[lane] = l; }
-        }
-      }
+      found[lane] = L;  // where this row stands in the list of stream first + lane
+      if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
       workgroupBarrier();
       for (var other = 0u; other < min(WG, STREAMS - first); other++) {
         let l = found[other];
-        if (l != NONE) {
-          let base = (first + other) * STREAM;
-          let step = rate * work[coef + base] * work[left + base + l];
-          synapse_row(n, scale * step, bias_scale * step, index + (first + other) * LISTS, value + base, weight, bias, P);
+        if (l < L) {
+          let s = first + other;
+          let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
+          let A = lists[index + s * LISTS];
+          for (var a = lane; a < A; a += WG) {
+            let place = lists[index + s * LISTS + 1u + a];
+            let entry = n * P + place;
+            let gradient = factor * work[value + s * STREAM + a];
+            if (momentum != 0.0 && moved(n, place, s, rows, left, index, L)) {
+              params[moment + entry] += gradient;
+              params[weight + entry] -= rate * scale * gradient;
+            } else {
+              descend(weight + entry, moment + entry, gradient, rate * scale, momentum);
+            }
+          }
+          total += factor;
+          touched = true;
         }
         storageBarrier();
         workgroupBarrier();
       }
     }
+    if (touched && lane == 0u) { descend(bias + n, bias_moment + n, total, rate * bias_scale, momentum); }
   }
 }

@@ -126,4 +126,5 @@ class TemporalMemory(Layer):
                     L=K + R, P=P)
         low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=low.anomaly(), delta=delta, K=K, R=R)
         low.forward("synapse_update", rows=rows, left=delta, index=index, value=value, coef=low.share_of_streams, rate=1.0,
-                    weight=weight, bias=bias, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE, learning=True)
+                    weight=weight, bias=bias, moment=0, bias_moment=0, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE,
+                    momentum=0.0, learning=True)

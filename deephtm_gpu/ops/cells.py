@@ -37,16 +37,15 @@ def _entmax_root(z):
 
     The threshold is found as in the paper's algorithm 2: sort, try every size of the support, keep the last that holds.
     """
-    M = z.shape[1]
-    x = (z - z.max(axis=1, keepdims=True)) * 0.5  # (R, M)
-    y = -np.sort(-x, axis=1)  # (R, M), largest first
+    R, M = z.shape
+    x = (z - np.maximum.reduce(z, axis=1, keepdims=True)) * 0.5  # (R, M)
+    y = np.sort(x, axis=1)[:, ::-1]  # (R, M), largest first
     k = np.arange(1, M + 1, dtype=z.dtype)  # (M,)
-    mean = y.cumsum(axis=1) / k  # (R, M)
-    spread = (y * y).cumsum(axis=1) - k * mean * mean  # (R, M)
+    mean = np.add.accumulate(y, axis=1) / k  # (R, M)
+    spread = np.add.accumulate(y * y, axis=1) - k * mean * mean  # (R, M)
     threshold = mean - np.sqrt(np.maximum((1 - spread) / k, 0))  # (R, M)
-    held = np.logical_and.accumulate(threshold <= y, axis=1).sum(axis=1)  # (R,): stop at the first failure
-    last = np.maximum(held, 1) - 1
-    return np.maximum(x - threshold[np.arange(len(z)), last][:, None], 0)
+    first_failure = (threshold <= y).argmin(axis=1)  # (R,); 0 where there is none, for a support of one cell always holds
+    return np.maximum(x - threshold[np.arange(R), first_failure - 1][:, None], 0)
 
 
 def _cells_example(rng, S, C, K, M):

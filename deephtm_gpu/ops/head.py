@@ -5,10 +5,12 @@ locally, with no gradient into the network: the K winners are told 1, at most 4K
 score is the share of the winners' activity that was not predicted.
 """
 
+from functools import cache
+
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, average
 
 LOSERS = 4  # per winner
 RATE, BIAS_RATE, FIRST_BIAS = 1.0, 0.1, -3.0
@@ -17,33 +19,36 @@ RATE, BIAS_RATE, FIRST_BIAS = 1.0, 0.1, -3.0
 def losers_forward(winners, t, seed, K, C, R):
     """winners (S, K), t: the step's number -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
-    S = len(winners)
-    draw = np.arange(R, dtype=np.uint64)  # (R,)
-    begin, end = draw * C // R, (draw + 1) * C // R
-    stream = np.arange(S, dtype=np.uint64)[:, None]  # (S, 1)
+    draw, begin, length = _stretches(C, R)
+    now = _hash(np.array([(seed ^ t) & 0xFFFFFFFF], np.uint32))
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    noise = _hash(_hash(_hash(np.uint64(seed) ^ np.uint64(t)) ^ stream) ^ draw)  # (S, R)
-    return np.concatenate([winners, (begin + noise % (end - begin)).astype(winners.dtype)], axis=1)
+    noise = _hash(_hash(now ^ np.arange(len(winners), dtype=np.uint32))[:, None] ^ draw)  # (S, R)
+    return np.concatenate([winners, begin + noise % length], axis=1)
 
 
 def head_forward(logit, rows, activity, K, R):
     """logit, rows (S, K+R), activity (S, K) -> anomaly (S, 1), delta (S, K+R): the gradient of the logistic loss,
     0 for a drawn column that is a winner"""
     likely = 1 / (1 + np.exp(-logit))  # (S, K+R)
-    total = np.maximum(activity.sum(axis=1, keepdims=True), 1e-12)
-    anomaly = 1 - (activity * likely[:, :K]).sum(axis=1, keepdims=True) / total  # (S, 1)
+    total = np.maximum(average(activity), 1e-12)
+    anomaly = 1 - average(activity * likely[:, :K]) / total  # (S, 1)
     loser = ~(rows[:, K:, None] == rows[:, None, :K]).any(axis=2)  # (S, R)
     return anomaly, np.concatenate([likely[:, :K] - 1, likely[:, K:] * loser], axis=1)
 
 
+@cache
+def _stretches(C, R):
+    """The numbers of the draws (R,) uint32, where each one's stretch of columns begins (R,), and how long it is (R,) uint32."""
+    draw = np.arange(R + 1)
+    bounds = draw * C // R
+    return draw[:-1].astype(np.uint32), bounds[:-1], (bounds[1:] - bounds[:-1]).astype(np.uint32)
+
+
 def _hash(x):
-    """A 32-bit mix of (…,) uint64 numbers below 2^32 (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
-    mask = np.uint64(0xFFFFFFFF)
-    x = x ^ (x >> np.uint64(16))
-    x = (x * np.uint64(0x7FEB352D)) & mask
-    x = x ^ (x >> np.uint64(15))
-    x = (x * np.uint64(0x846CA68B)) & mask
-    return x ^ (x >> np.uint64(16))
+    """A 32-bit mix of uint32 numbers, which wrap (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return x ^ (x >> 16)
 
 
 def _losers_example(rng, S, C, K, R):

@@ -23,6 +23,8 @@ def _example(rng, S, I, O):
 LINEAR = Op(
     name="linear",
     shader="linear",
+    matrices=("weight",),
+    params=("bias",),
     passes=(
         Pass(linear_forward, reads=("x", "weight", "bias"), writes=("y",), consts=("I", "O"), shared=True,
              rows="O", split=("weight", "bias", "y"), work=lambda I, O: I * O),

@@ -15,12 +15,12 @@ from deephtm_gpu.ops.spec import Op, Pass
 
 def vector_square(left, squares, slot, scale, D):
     """left (S, D); changes squares (S, Q) in column `slot`: scale * |left|^2"""
-    squares[:, slot] = scale * (left * left).sum(axis=1)
+    squares[:, slot] = [scale * (d @ d) for d in left]
 
 
 def outer_square(left, right, squares, slot, scale, D, I):
     """left (S, D), right (S, I); changes squares (S, Q) in column `slot`: scale * |left|^2 * |right|^2"""
-    squares[:, slot] = scale * (left * left).sum(axis=1) * (right * right).sum(axis=1)
+    squares[:, slot] = [scale * (d @ d) * (x @ x) for d, x in zip(left, right)]
 
 
 def ragged_square(left, index, value, squares, slot, scale, D):

@@ -6,7 +6,7 @@ what one stream does.
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average
 
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
@@ -14,20 +14,20 @@ SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it
 def running_mean_update(x, mean, count):
     """x (S, D); changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
     rate = max(SLOWEST, 1 / (float(count[0]) + 1))
-    mean += rate * (x.mean(axis=0) - mean)
+    mean += rate * (np.add.reduce(x) / len(x) - mean)
     count[0] = min(count[0] + 1, 1 / SLOWEST)
 
 
 def running_norm_forward(x, mean):
     """x (S, D), mean (D,) -> y (S, D), scale (S, 1)"""
     centred = x - mean  # (S, D)
-    scale = np.sqrt((centred * centred).mean(axis=1, keepdims=True) + EPSILON)  # (S, 1)
+    scale = np.sqrt(average(centred * centred) + EPSILON)  # (S, 1)
     return centred / scale, scale
 
 
 def running_norm_backward(dy, y, scale):
     """dy, y (S, D), scale (S, 1) -> dx (S, D)"""
-    return (dy - (dy * y).mean(axis=1, keepdims=True) * y) / scale
+    return (dy - average(dy * y) * y) / scale
 
 
 def _example(rng, S, D, seen=3):
@@ -40,6 +40,8 @@ def _example(rng, S, D, seen=3):
 RUNNING_NORM = Op(
     name="running_norm",
     shader="running_norm",
+    matrices=(),
+    params=("mean", "count"),
     passes=(
         Pass(running_mean_update, reads=("x",), changes=("mean", "count"), consts=("D",), shared=True),
         Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",)),

@@ -56,6 +56,8 @@ def _rows_example(rng, S, I, L, O):
 SPARSE_LINEAR = Op(
     name="sparse_linear",
     shader="sparse_linear",
+    matrices=("weight",),
+    params=("bias",),
     passes=(
         Pass(sparse_linear_forward, reads=("index", "value", "weight", "bias"), writes=("y",), consts=("L", "O"),
              work=lambda L, O: L * O),
@@ -70,6 +72,8 @@ SPARSE_LINEAR = Op(
 ROWS = Op(
     name="rows",
     shader="sparse_linear",
+    matrices=("weight",),
+    params=(),
     passes=(
         Pass(rows_backward, reads=("dy", "index", "weight"), writes=("dx",), consts=("L", "I"),
              work=lambda L, I: L * I),

@@ -17,6 +17,8 @@ their gradients up with the op `add`.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -53,7 +55,7 @@ class Op:
     shader: the file in `shaders/`. passes: forward and backward (and update) beside each other.
     example(rng, **size) -> {tensor name: array, ..., constant name: number}: a test case. sizes: those that hurt.
     tolerance: the largest normalised mean-squared error that a shader may have against the float64 reference:
-    1e-10 for elementwise ops, 1e-7 for reductions.
+    1e-10 for elementwise ops, 1e-7 for reductions, 0 where only whole numbers come out.
     """
 
     name: str
@@ -62,6 +64,13 @@ class Op:
     example: Callable
     sizes: tuple[dict, ...]
     tolerance: float = 1e-7
+    matrices: tuple[str, ...] = ()  # tensors of the example that lie among the matrices
+    params: tuple[str, ...] = ()  # and among the other parameters; the rest belongs to streams
 
 
 EPSILON = 1e-4  # under every root of the model
+
+
+def average(x):
+    """x (S, D) -> (S, 1), the mean over the features. (`x.mean` costs several times as much on short vectors.)"""
+    return np.add.reduce(x, axis=1, keepdims=True) / x.shape[1]

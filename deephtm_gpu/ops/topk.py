@@ -6,32 +6,33 @@ and the best loser gets its gradient too. Ties go to the lower index; NaN ranks 
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average
 
 
 def topk_forward(overlap, K):
     """overlap (S, C) -> winners (S, K) from the largest down, rows (S, K+1) = winners and runner-up,
     activity (S, K) >= 0, scale (S, 1)"""
-    rows = np.stack([_largest(o, K + 1) for o in overlap])  # (S, K+1)
-    ranked = np.take_along_axis(overlap, rows, axis=1)  # (S, K+1)
+    rows = np.array([_largest(o, K + 1) for o in overlap])  # (S, K+1)
+    ranked = overlap[np.arange(len(rows))[:, None], rows]  # (S, K+1)
     lead = ranked[:, :K] - ranked[:, K:]  # (S, K)
-    scale = np.sqrt((lead * lead).mean(axis=1, keepdims=True) + EPSILON)  # (S, 1)
+    scale = np.sqrt(average(lead * lead) + EPSILON)  # (S, 1)
     return rows[:, :K], rows, lead / scale, scale
 
 
 def topk_backward(dactivity, activity, scale, K):
     """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`"""
-    dlead = (dactivity - (dactivity * activity).mean(axis=1, keepdims=True) * activity) / scale  # (S, K)
+    dlead = (dactivity - average(dactivity * activity) * activity) / scale  # (S, K)
     return np.concatenate([dlead, -dlead.sum(axis=1, keepdims=True)], axis=1)
 
 
 def _largest(overlap, count):
     """Indices of the `count` largest of (C,), largest first, ties to the lower index."""
-    if np.isnan(overlap).any():
+    ranked = np.partition(overlap, -count)
+    if ranked[-count:].max() != ranked[-count:].max():  # NaN, which partition puts last
         overlap = np.where(np.isnan(overlap), -np.inf, overlap)
-    least = np.partition(overlap, -count)[-count]
-    candidates = np.flatnonzero(overlap >= least)  # in rising order, and more than `count` where there are ties
-    return candidates[np.argsort(-overlap[candidates], kind="stable")[:count]]
+        ranked = np.partition(overlap, -count)
+    candidates = (overlap >= ranked[-count]).nonzero()[0]  # in rising order, and more than `count` where there are ties
+    return candidates[(-overlap[candidates]).argsort(kind="stable")[:count]]
 
 
 def _example(rng, S, C, K, kind="normal"):
@@ -49,7 +50,8 @@ TOPK = Op(
     name="topk",
     shader="topk",
     passes=(
-        Pass(topk_forward, reads=("overlap",), writes=("winners", "rows", "activity", "scale"), consts=("K", "C")),
+        Pass(topk_forward, reads=("overlap",), writes=("winners", "rows", "activity", "scale"), consts=("K", "C"),
+             work=lambda K, C: C * (K + 2)),
         Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",)),
     ),
     example=_example,

@@ -9,8 +9,7 @@ class Optimizer:
     first what finds the streams' step sizes (`coef`), then one update per parameter.
     """
 
-    rule = None  # the shader that takes the place of the plain rule, and the memory that it keeps
-    moments = 0
+    momentum = 0.0
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""
@@ -24,11 +23,20 @@ class Optimizer:
 
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
-            scales = {"scale": update.scale}
+            knobs = {"scale": update.scale, "momentum": self.momentum, "coef": coef, "rate": lowering.rate}
             if update.name == "synapse_update":
-                scales["bias_scale"] = update.scale
-            arguments = {**update.tensors, **update.consts, **scales, "coef": coef, "rate": lowering.rate}
+                knobs["bias_scale"] = update.scale
+            for parameter, moment in (("weight", "moment"), ("bias", "bias_moment")):
+                if parameter in update.tensors:
+                    knobs[moment] = self._moment(lowering, update.tensors[parameter])
+            arguments = {**update.tensors, **update.consts, **knobs}
             lowering.plan.learn.append(make_call(update.name, arguments, update.layer))
+
+    def _moment(self, lowering, parameter: Tensor):
+        """The memory beside a parameter; 0 where there is none."""
+        if not self.momentum:
+            return 0
+        return lowering.plan.add(Tensor(f"{parameter.name}.moment", parameter.shape, parameter.place, moment=True))
 
 
 def check_rate(what: str, value) -> float:

@@ -7,7 +7,7 @@ from deephtm_gpu.ops.spec import Pass
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.plan.tensors import Tensor
 
-Argument = Tensor | float  # a number may stand where a pass only reads one
+Argument = Tensor | float  # a number may stand where a pass reads one, and 0 where it has nothing to change
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Call:
 
     @property
     def written(self) -> list[Tensor]:
-        return [self.tensors[n] for n in self.op.changes + self.op.writes]
+        return [t for t in (self.tensors[n] for n in self.op.changes + self.op.writes) if isinstance(t, Tensor)]
 
     @property
     def work(self) -> int:

@@ -18,7 +18,8 @@ PARAMETERS = (MATRIX, PARAM)
 class Tensor:
     """shape: without the streams. ragged: a list whose length varies from step to step, at most shape[0].
     index: whole numbers. start: what a parameter or a state holds at first (an array or a number).
-    transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it."""
+    transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it.
+    moment: the optimiser's memory beside a learned parameter."""
 
     name: str
     shape: tuple[int, ...]
@@ -28,6 +29,7 @@ class Tensor:
     start: Any = 0.0
     transposed: bool = False
     learned: bool = False
+    moment: bool = False
 
     @property
     def size(self) -> int:

@@ -56,7 +56,7 @@ class Layout:
         self.told = list(dict.fromkeys([*plan.predictions, *plan.losses] + ([plan.anomaly] if plan.anomaly else [])))
         given = [t for t in of_io if t not in self.told]
         row_bytes = 4 * plan.streams * sum(t.size for t in of_io)
-        self.rows = max(1, min(rows, IO_BYTES // row_bytes))
+        self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))
         room = self.rows * plan.streams
         end = self._stack("work", given, streams["work"], lambda t: room * t.size)
         self.told_begin = end  # what is read back lies in one piece

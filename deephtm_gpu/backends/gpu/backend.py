@@ -11,14 +11,13 @@ from deephtm_gpu.backends.chunk import Rows, Told
 from deephtm_gpu.backends.gpu.adapters import AdapterInfo
 from deephtm_gpu.backends.gpu.arenas import Layout
 from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEPS, compose
-from deephtm_gpu.backends.gpu.schedule import rotation, schedule
+from deephtm_gpu.backends.gpu.schedule import TUNING, Tuning, rotation, schedule
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STATE
 
 ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-LANES = {"software": 16, "hardware": 128}  # invocations of a workgroup
 _STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("slot", "<u4"), ("back", "<u4"), ("", "<u4", 3)])
 
 
@@ -46,13 +45,14 @@ class Program:
 
 
 class GpuBackend:
-    """Raises DeviceError where the network does not fit the adapter. override: see `compose`."""
+    """Raises DeviceError where the network does not fit the adapter. tuning: None for the adapter's own. override: see
+    `compose`."""
 
-    def __init__(self, plan: Plan, adapter: AdapterInfo, override: dict[str, str] | None = None):
+    def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None):
         self.plan, self._adapter, self._override = plan, adapter, override
         self._device = open_device(adapter)
         self._layout = Layout(plan, ROWS)
-        self._lanes = LANES[adapter.kind]
+        self._tuning = tuning or TUNING[adapter.kind]
         self._check_room()
         self._buffers = {a: self._buffer(4 * n) for a, n in self._layout.sizes.items()}
         self._align = max(_STEP.itemsize * 2, self._device.limits["min-uniform-buffer-offset-alignment"])
@@ -151,15 +151,22 @@ class GpuBackend:
         return self._programs[learn, due]
 
     def _record(self, calls: list[Call]) -> Program:
-        cut = rotation(calls, self.plan)
+        cut = rotation(calls, self.plan, self._tuning)
         head, tail = calls[:cut], calls[cut:]
         return Program(self._compile([(c, 0) for c in head]), self._compile([(c, 0) for c in tail] + [(c, 1) for c in head]),
                        self._compile([(c, 0) for c in tail]))
 
     def _compile(self, calls) -> tuple:
         recorded = []
-        for dispatch in schedule(calls, self.plan):
-            code = compose(dispatch, self._layout, self._lanes, self._override)
+        for dispatch in schedule(calls, self.plan, self._tuning):
+            lanes = dispatch.lanes(self._tuning, self.plan.streams)
+            if lanes is None:
+                layers = ", ".join(sorted({m.call.layer for m in dispatch.members()}))
+                raise DeviceError(
+                    f"The network's layers {layers} need more than {self._tuning.loops:,} loop iterations in a dispatch, where "
+                    f"{self._adapter.name} may stop without a word; make them smaller, or use device='numpy'."
+                )
+            code = compose(dispatch, self._layout, lanes, self._override)
             groups = self.plan.streams if dispatch.solo else sum(g.parts for g in dispatch.groups)
             recorded.append((self._pipeline(code), min(groups, ACROSS), -(-groups // ACROSS)))
         return tuple(recorded)

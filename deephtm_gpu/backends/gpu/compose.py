@@ -121,7 +121,7 @@ def _calls(members: list[Member], layout: Layout, parts: str):
 def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
     """Where the tensor lies, as WGSL; a number as itself."""
     if not isinstance(tensor, Tensor):
-        return _number(float(tensor))
+        return _number(tensor)
     step = "steps.next" if member.phase else "steps.now"
     if tensor.place == STEP:
         return f"{step}.{tensor.name}"

@@ -11,9 +11,28 @@ from math import ceil
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
-WIDE_WORK = 16384  # multiply-adds of a stream from which an op gets workgroups of its own
-GRAIN = 8192  # multiply-adds that make a workgroup worth its while
 MOST_PARTS = 16384
+MOST_LANES = 256  # that every adapter can do
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is measured, per kind of adapter. lanes: invocations of a workgroup. wide: multiply-adds of a stream from which an
+    op gets workgroups of its own. grain: multiply-adds that make a workgroup worth its while. loops: how many iterations an
+    invocation may go through in a dispatch; None: no limit."""
+
+    lanes: int
+    wide: int = 16384
+    grain: int = 8192
+    loops: int | None = None
+
+
+TUNING = {
+    "hardware": Tuning(lanes=128),
+    # llvmpipe runs eight lanes at once, and every barrier costs it a switch per eight. It silently leaves loops after 65,536
+    # iterations in all.
+    "software": Tuning(lanes=8, loops=60_000),
+}
 
 
 @dataclass
@@ -33,6 +52,10 @@ class Group:
     members: list[Member]
     parts: int = 1
 
+    def iterations(self, lanes: int, streams: int) -> int:
+        """A bound on how many loop iterations an invocation goes through."""
+        return sum(_work(m.call, streams) if m.call.op.shared else m.call.work for m in self.members) // (lanes * self.parts)
+
 
 @dataclass
 class Dispatch:
@@ -44,8 +67,17 @@ class Dispatch:
     def members(self) -> list[Member]:
         return [m for g in self.groups for m in g.members]
 
+    def lanes(self, tuning: Tuning, streams: int) -> int | None:
+        """Invocations per workgroup: as tuned, more where an invocation would loop too often; None where none are enough."""
+        lanes = tuning.lanes
+        while lanes <= MOST_LANES:
+            if tuning.loops is None or max(g.iterations(lanes, streams) for g in self.groups) <= tuning.loops:
+                return lanes
+            lanes *= 2
+        return None
 
-def schedule(calls: list[tuple[Call, int]], plan: Plan) -> list[Dispatch]:
+
+def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[Dispatch]:
     """(call, phase) in the order of the plan -> dispatches, each call as early as it can be, then small updates moved out
     of solo dispatches into wide ones that come anyway."""
     streams, before = plan.streams, _needs(calls, plan)
@@ -55,7 +87,7 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan) -> list[Dispatch]:
     while left:
         solo, taken = [], set()
         for i in left:
-            if _may_be_solo(calls[i][0], streams) and all(b in stage_of or b in taken for b in before[i]):
+            if _may_be_solo(calls[i][0], streams, tuning) and all(b in stage_of or b in taken for b in before[i]):
                 solo.append(i)
                 taken.add(i)
         if solo:
@@ -63,24 +95,24 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan) -> list[Dispatch]:
         groups: list[list[int]] = []
         for i in left:
             open_needs = {b for b in before[i] if b not in stage_of}
-            if not open_needs and not _may_be_solo(calls[i][0], streams):
+            if not open_needs and not _may_be_solo(calls[i][0], streams, tuning):
                 groups.append([i])
             elif host := _host(i, open_needs, groups, calls):
                 host.append(i)
         if groups:
             _close(stages, stage_of, left, False, groups)
     _move_updates(calls, before, stages, stage_of)
-    return [_dispatch(solo, groups, calls, before, streams) for solo, groups in stages if any(groups)]
+    return [_dispatch(solo, groups, calls, before, streams, tuning) for solo, groups in stages if any(groups)]
 
 
-def rotation(calls: list[Call], plan: Plan) -> int:
+def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:
     """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step then
     is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
-    solo = [_may_be_solo(c, plan.streams) for c in calls]
+    solo = [_may_be_solo(c, plan.streams, tuning) for c in calls]
     starts = [0] + [i for i in range(1, len(calls)) if solo[i] and not solo[i - 1]]
 
     def dispatches(cut):
-        return len(schedule([(c, 0) for c in calls[cut:]] + [(c, 1) for c in calls[:cut]], plan))
+        return len(schedule([(c, 0) for c in calls[cut:]] + [(c, 1) for c in calls[:cut]], plan, tuning))
 
     return min(starts, key=dispatches)
 
@@ -108,8 +140,8 @@ def _needs(calls, plan: Plan) -> list[set[int]]:
     return needs
 
 
-def _may_be_solo(call: Call, streams: int) -> bool:
-    return not (call.op.shared and streams > 1) and (call.op.rows is None or call.work < WIDE_WORK)
+def _may_be_solo(call: Call, streams: int, tuning: Tuning) -> bool:
+    return not (call.op.shared and streams > 1) and (call.op.rows is None or call.work < tuning.wide)
 
 
 def _host(i, open_needs, groups, calls):
@@ -155,7 +187,7 @@ def _move_updates(calls, before, stages, stage_of):
                 break
 
 
-def _dispatch(solo, groups, calls, before, streams) -> Dispatch:
+def _dispatch(solo, groups, calls, before, streams, tuning) -> Dispatch:
     dispatch = Dispatch(solo)
     for group in groups:
         members, since_barrier = [], set()
@@ -163,12 +195,18 @@ def _dispatch(solo, groups, calls, before, streams) -> Dispatch:
             wait = bool(before[i] & since_barrier)
             since_barrier = {i} if wait else since_barrier | {i}
             members.append(Member(*calls[i], barrier=wait))
-        parts = 1 if solo else max(_parts(m.call, streams) for m in members)
+        parts = 1 if solo else max(_parts(m.call, streams, tuning) for m in members)
         dispatch.groups.append(Group(members, parts))
     return dispatch
 
 
-def _parts(call: Call, streams: int) -> int:
+def _parts(call: Call, streams: int, tuning: Tuning) -> int:
     if call.op.rows is None:
         return 1
-    return max(1, min(call.consts[call.op.rows], ceil(call.work * streams / GRAIN), MOST_PARTS))
+    return max(1, min(call.consts[call.op.rows], ceil(_work(call, streams) / tuning.grain), MOST_PARTS))
+
+
+def _work(call: Call, streams: int) -> int:
+    """Multiply-adds of all streams. Where a row looks for itself in the streams' lists, the looking too."""
+    looking = call.consts["N"] * call.consts["L"] * streams if streams > 1 and {"N", "L"} <= call.consts.keys() else 0
+    return call.work * streams + looking
