@@ -203,8 +203,10 @@ class GpuBackend:
         return self._device.create_buffer(size=size, usage=usage)
 
     def _read(self, arena: str, begin: int, length: int, kind) -> np.ndarray:
+        if length == 0:
+            return np.zeros(0, kind)
         raw = self._device.queue.read_buffer(self._buffers[arena], buffer_offset=4 * begin, size=4 * length)
-        return np.frombuffer(raw, kind)
+        return np.frombuffer(raw, kind).copy()
 
     def _first(self, tensor):
         start = tensor.start() if callable(tensor.start) else tensor.start
@@ -241,6 +243,18 @@ class GpuBackend:
         for s, part in enumerate([value] if whole else value):
             at = 4 * (layout.offset(tensor, s, slot) + s * step)
             self._device.queue.write_buffer(self._buffers[layout.places[tensor].arena], at, layout.pack(tensor, part))
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """All arenas as they are, by name, in elements of 4 bytes."""
+        return {a: self._read(a, 0, n, np.uint32) for a, n in self._layout.sizes.items()}
+
+    def erase(self, name: str, *memories: dict[str, np.ndarray]):
+        """Sets the tensor's elements to 0 in copies that `memory` gave."""
+        tensor, layout = self.plan.tensors[name], self._layout
+        for memory in memories:
+            for s in range(1 if tensor.place in (MATRIX, PARAM) else self.plan.streams):
+                at = layout.offset(tensor, s)
+                memory[layout.places[tensor].arena][at : at + layout.length(tensor)] = 0
 
     def snapshot(self):
         """Copies of all buffers on the device, to be given to `restore`."""

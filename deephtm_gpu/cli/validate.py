@@ -1,0 +1,52 @@
+"""`deephtm validate`: every shader against the NumPy reference, on the user's own card."""
+
+import json
+from itertools import chain
+from pathlib import Path
+
+
+def add_arguments(parser):
+    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), or part of an adapter's name")
+    parser.add_argument("--json", metavar="FILE", help="write the table there as well")
+
+
+def run(args) -> int:
+    """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such adapter."""
+    from deephtm_gpu.backends.gpu.adapters import choose_device
+    from deephtm_gpu.errors import DeviceError
+
+    adapter, why = choose_device("gpu" if args.device == "auto" else args.device)
+    if adapter is None:
+        raise DeviceError(f"validate was asked for on {args.device!r}; the NumPy reference is what adapters are checked against: give 'gpu' or an adapter's name.")
+    from deephtm_gpu.validate import check_networks, check_ops, check_probes
+
+    print(f"{adapter.name} ({adapter.backend}, {adapter.kind}; {adapter.driver})\n")
+    checks = []
+    for check in chain(check_probes(adapter), check_ops(adapter), check_networks(adapter)):
+        checks.append(check)
+        print(_line(check), flush=True)
+    failed = [c.name for c in checks if not c.holds]
+    trials = sum(c.trials for c in checks)
+    verdict = "all hold" if not failed else f"{len(failed)} do NOT hold: {', '.join(failed)}"
+    print(f"\n{len(checks)} checks, {trials} comparisons: {verdict}.")
+    if args.json:
+        _write(args.json, adapter, checks)
+    return 1 if failed else 0
+
+
+def _line(check) -> str:
+    mark = "ok  " if check.holds else "FAIL"
+    figures = "" if check.kind == "probe" else f"error {check.error:8.1e} (limit {check.limit:.0e})  "
+    worst = f": {check.worst}" if not check.holds and check.worst else ""
+    return f"{mark} {check.kind:8s}{check.name:36s}{figures}{check.where}{worst}"
+
+
+def _write(path, adapter, checks):
+    from deephtm_gpu.errors import UserError
+
+    told = {"adapter": {k: getattr(adapter, k) for k in ("name", "backend", "kind", "driver")},
+            "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}
+    try:
+        Path(path).write_text(json.dumps(told, indent=1, default=float) + "\n")
+    except OSError as error:
+        raise UserError(f"The table was to be written to {path!r}, which failed ({error.strerror}); give a file in a folder that exists and can be written.") from None

@@ -1,0 +1,77 @@
+"""Whole networks, many steps, on an adapter against the NumPy reference in float64."""
+
+import numpy as np
+
+from deephtm_gpu import layers as dh
+from deephtm_gpu.backends.chunk import Rows
+from deephtm_gpu.backends.gpu.backend import GpuBackend
+from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.optimisers import SGD, PolyakSGD
+from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.tensors import PARAMETERS
+from deephtm_gpu.validate.check import Check, compare
+
+STEPS = 24  # rounding has not yet tipped a winner by then; the reference itself moves less than the limit
+LIMIT = 1e-6
+
+
+def check_networks(adapter, override=None):
+    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps."""
+    for name, (network, losses, optimizer, streams, ahead) in _networks().items():
+        plan, _ = lower(network, losses, optimizer, streams, seed=3, ahead=ahead)
+        rows = _rows(plan, streams, ahead)
+        oracle, gpu = NumpyBackend(plan, np.float64), GpuBackend(plan, adapter, override=override)
+        want, got = oracle.run(rows), gpu.run(rows)
+        worst = Check("network", name, True, limit=LIMIT, trials=0)
+        pairs = [("prediction", g, w) for g, w in zip(got.predictions, want.predictions)]
+        pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
+        pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
+        pairs += [(t.name, gpu.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
+        for what, g, w in pairs:
+            error, element = compare(g, w)
+            worst.trials += 1
+            if error > worst.error or not worst.where:
+                worst.error, worst.where, worst.worst = error, what, element
+        worst.holds = worst.error <= LIMIT
+        yield worst
+
+
+def _networks():
+    """name -> (network, losses, optimiser, streams, ahead)"""
+
+    def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax"):
+        return dh.Sequential(
+            dh.Linear(width), dh.ReLU(), dh.Linear(width), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(columns, winners),
+            dh.TemporalMemory(cells, gate=gate), dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
+        ).network((inputs,))
+
+    return {
+        "the post's network": (chain(256, 256, 5, 5, 1), ["mse"], PolyakSGD(), 1, 1),
+        "odd sizes, 3 streams": (chain(37, 131, 7, 3, 5, 5), ["mse"], PolyakSGD(), 3, 1),
+        "momentum, 2 streams, 5 ahead": (chain(33, 65, 4, 4, 2, 2), ["mse"], SGD(0.01, momentum=0.9), 2, 5),
+        "symbols": (chain(64, 127, 10, 5, 11, 11), ["cross_entropy"], SGD(0.05), 1, 1),
+        "symbols, targets given, 3 streams": (chain(29, 64, 63, 2, 11, 6), ["cross_entropy"], SGD(0.05), 3, 0),
+        "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
+    }
+
+
+def _graph():
+    a, b = dh.Input((3,)), dh.Input((7,))
+    cols = dh.SpatialPooler(61, 5, lr_scale=0.5)(dh.RunningNorm()(dh.Linear(40, lr_scale=0.5)(dh.Concat()([a, b]))))
+    top = dh.TemporalMemory(2)
+    cells = dh.TemporalMemory(3)(cols, context=[dh.previous(top), dh.Linear(4, lr_scale=1.0)(b), cols])
+    above = top(dh.SpatialPooler(31, 4)(dh.Linear(16)(cells)))
+    return dh.Network([a, b], [dh.Linear(3)(cells) + dh.Linear(3)(above), dh.Linear(7)(above)])
+
+
+def _rows(plan, streams, ahead) -> Rows:
+    rng = np.random.default_rng(5)
+
+    def series(tensor, classes):
+        if classes:
+            return np.eye(tensor.size, dtype=np.float32)[rng.integers(tensor.size, size=(STEPS, streams))]
+        return rng.normal(size=(STEPS, streams, tensor.size)).astype(np.float32)
+
+    inputs = [series(t, t.size in (7, 11)) for t in plan.inputs]
+    targets = None if ahead else [series(t, True) for t in plan.targets]
+    return Rows(inputs, targets, np.full(STEPS, 0.02, np.float32), first=0, pending=0)
