@@ -1,5 +1,6 @@
 """A model: a network on a device, learning online."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class Model:
         self._steps = 0  # steps run since the model was made
         self._learned = 0  # steps learned from, which the schedule of the learning rate counts
         self._pending = 0  # steps on the tape whose target has not come
-        self._last_row: list[np.ndarray] | None = None
+        self._last: Told | None = None  # what the last row gave
         self._build(ahead=1 if self._predicts_inputs() else 0)
 
     # Learning and predicting
@@ -74,19 +75,16 @@ class Model:
         """The predictions of the same pass without learning, from the present temporal state: (steps, *shape), or a list of
         them. Leaves every bit of the model as it was."""
         xs, _ = self._series(inputs, None)
-        kept = self._backend.snapshot(), self._steps, self._pending, self._last_row
-        try:
+        with self._untouched():
             return self._run(xs, None, False).prediction
-        finally:
-            self._backend.restore(kept[0])
-            _, self._steps, self._pending, self._last_row = kept
 
     def step(self, x, target=None) -> StepResult:
         """One step of a live stream: learns from what arrived, predicts. x: *shape or (S, *shape)."""
         lead = self._at_once(x)
         history = self.fit(lead, None if target is None else np.asarray(target)[None], ahead=max(1, self._ahead))
         loss = self._told_loss[-1] if target is None else history.loss[-1]
-        last = history.prediction[-1] if not isinstance(history.prediction, list) else [p[-1] for p in history.prediction]
+        made = history.prediction
+        last = [p[-1] for p in made] if isinstance(made, list) else made[-1]
         return StepResult(last, loss, history.anomaly[-1])
 
     def rollout(self, steps):
@@ -95,25 +93,21 @@ class Model:
         check_count("steps", steps)
         if self._ahead != 1 or len(self._network.outputs) != len(self._network.inputs):
             raise UserError("rollout feeds predictions back as the next inputs; it needs a network that predicts all its inputs one step ahead.")
-        if self._last_row is None:
+        if self._last is None:
             raise UserError("rollout goes on from the last input; the model has seen none since it was made or reset: fit or step first.")
-        kept = self._backend.snapshot(), self._steps, self._pending, self._last_row
-        made = [[p[None] for p in self._last_prediction]]
-        try:
+        made = [self._last.predictions]
+        with self._untouched():
             for _ in range(steps - 1):
                 told = self._backend.run(self._rows(made[-1], None, 1, learn=False))
-                self._advance(made[-1], told, 1)
-                made.append([p[None] for p in self._last_prediction])
-        finally:
-            self._backend.restore(kept[0])
-            _, self._steps, self._pending, self._last_row = kept
+                self._advance(told, 1)
+                made.append(told.predictions)
         series = [np.concatenate([row[j] for row in made]) for j in range(len(made[0]))]
         return self._unpack([self._shown(s, j) for j, s in enumerate(series)])
 
     def reset(self):
         """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights."""
         self._backend.reset()
-        self._pending, self._last_row = 0, None
+        self._pending, self._last = 0, None
 
     # Looking inside
 
@@ -202,7 +196,7 @@ class Model:
                 chunk = [x[cut] for x in xs]
                 rows = self._rows(chunk, ys and [y[cut] for y in ys], n, learn)
                 told = self._watch.run(rows, done) if learn else self._backend.run(rows)
-                self._advance(chunk, told, n)
+                self._advance(told, n)
                 self._learned += n if learn else 0
                 parts.append(told)
                 done += n
@@ -211,11 +205,20 @@ class Model:
                     break
         return self._history(parts)
 
-    def _advance(self, xs, told: Told, count):
+    def _advance(self, told: Told, count):
         self._steps += count
         self._pending = min(self._pending + count, self._ahead)
-        self._last_row = [x[-1] for x in xs]
-        self._last_prediction = [p[-1] for p in told.predictions]
+        self._last = told.last()
+
+    @contextmanager
+    def _untouched(self):
+        """What runs within leaves every bit of the model as it was."""
+        kept = self._backend.snapshot(), self._steps, self._pending, self._last
+        try:
+            yield
+        finally:
+            self._backend.restore(kept[0])
+            _, self._steps, self._pending, self._last = kept
 
     def _history(self, parts: list[Told]) -> History:
         """A row's loss was told when its target came, `ahead` rows later: put it back beside its prediction."""

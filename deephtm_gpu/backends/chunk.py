@@ -37,6 +37,10 @@ class Told:
     losses: list[np.ndarray]
     anomaly: np.ndarray
 
+    def last(self) -> "Told":
+        """The last row alone."""
+        return Told([p[-1:] for p in self.predictions], [x[-1:] for x in self.losses], self.anomaly[-1:])
+
     @classmethod
     def empty(cls, plan, rows: int) -> "Told":
         S = plan.streams

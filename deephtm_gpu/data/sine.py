@@ -17,11 +17,11 @@ def sine(steps, period=50.0, amplitude=1.0, phase=0.0, jump_at=None, jump=0.0):
         raise UserError(f"A sine of {steps} steps was asked for; a series has at least one: give steps >= 1.")
     _check_period(period)
     if not all(map(math.isfinite, (amplitude, phase, jump))):
-        raise UserError(f"A sine with amplitude {amplitude}, phase {phase} and jump {jump} was asked for; all three must be finite numbers.")
+        raise UserError(f"Amplitude {amplitude}, phase {phase} and jump {jump} were asked for; give finite numbers.")
     if jump_at is None and jump != 0:
-        raise UserError(f"A phase jump of {jump} was asked for without saying when; give jump_at, the first step after it.")
+        raise UserError(f"A phase jump of {jump} was asked for, but not when; give jump_at, the first step after it.")
     if jump_at is not None and not 0 <= jump_at < steps:
-        raise UserError(f"A phase jump at step {jump_at} was asked for; the series has steps 0 to {steps - 1}: choose one of these.")
+        raise UserError(f"A phase jump at step {jump_at} was asked for; there are steps 0 to {steps - 1}: choose one.")
 
     t = np.arange(steps, dtype=np.float64)  # (steps,)
     angle = 2 * np.pi * t / period + phase
@@ -31,7 +31,7 @@ def sine(steps, period=50.0, amplitude=1.0, phase=0.0, jump_at=None, jump=0.0):
 
 
 def memoryless_floor(period):
-    """The RMSE of the best prediction of the next value from the present one alone, for amplitude 1, over whole periods.
+    """The RMSE of the best prediction of the next value from the present one alone: amplitude 1, over whole periods.
 
     With w = 2 pi / period: sin(a + w) = sin(a) cos(w) + cos(a) sin(w). The sign of cos(a), rising or falling, cannot be
     seen in sin(a), so the best guess is sin(a) cos(w), and the second term is left: sqrt(1/2) |sin(w)|.
@@ -43,9 +43,9 @@ def memoryless_floor(period):
 
 
 def persistence_rmse(period):
-    """The RMSE of predicting that the next value equals the present one, for amplitude 1, over whole periods.
+    """The RMSE of predicting that the next value equals the present one: amplitude 1, over whole periods.
 
-    sin(a + w) - sin(a) = 2 sin(w/2) cos(a + w/2), whose root mean square is sqrt(2) sin(w/2) = sqrt(2) sin(pi / period).
+    sin(a + w) - sin(a) = 2 sin(w/2) cos(a + w/2), whose root mean square is sqrt(2) sin(w/2), w/2 = pi / period.
     Never below the memoryless floor, which is cos(w/2) times it. Raises UserError.
     """
     _check_period(period)
@@ -55,4 +55,4 @@ def persistence_rmse(period):
 def _check_period(period):
     # At two samples a period or fewer, the samples are those of a slower sine (or all zero).
     if not 2 < period < math.inf:
-        raise UserError(f"A sine of period {period} was asked for; sampled once a step, it needs more than 2 steps: give period > 2.")
+        raise UserError(f"A sine of period {period} was asked for; sampled once a step, more is needed: give > 2.")

@@ -15,9 +15,11 @@ STEPS = 24  # rounding has not yet tipped a winner by then; the reference itself
 LIMIT = 1e-6
 
 
-def check_networks(adapter, override=None):
-    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps."""
+def check_networks(adapter, override=None, only=None):
+    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps. only: its name."""
     for name, (network, losses, optimizer, streams, ahead) in _networks().items():
+        if only and name != only:
+            continue
         plan, _ = lower(network, losses, optimizer, streams, seed=3, ahead=ahead)
         rows = _rows(plan, streams, ahead)
         oracle, gpu = NumpyBackend(plan, np.float64), GpuBackend(plan, adapter, override=override)

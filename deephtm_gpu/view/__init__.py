@@ -5,4 +5,6 @@ from deephtm_gpu.view.prediction import prediction_figure
 from deephtm_gpu.view.scores import errors, rmse_after
 from deephtm_gpu.view.structure import structure_figure, structure_rows
 
-__all__ = ["errors", "prediction_figure", "rmse_after", "save_figure", "structure_figure", "structure_rows", "write_whole"]
+__all__ = [
+    "errors", "prediction_figure", "rmse_after", "save_figure", "structure_figure", "structure_rows", "write_whole",
+]

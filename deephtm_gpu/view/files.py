@@ -2,7 +2,6 @@
 
 import io
 import os
-import tempfile
 from pathlib import Path
 
 from deephtm_gpu.errors import UserError
@@ -23,18 +22,16 @@ def write_whole(path, content):
     Raises UserError where it cannot be written; what lay at path before is then unharmed.
     """
     path = make_folder(Path(path).parent) / Path(path).name
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            try:
-                beside.write(content)
-                beside.close()
-                os.chmod(beside.name, 0o644)  # temporary files are made readable for their owner alone
-                os.replace(beside.name, path)
-            except BaseException:
-                os.unlink(beside.name)
-                raise
+        try:
+            beside.write_bytes(content)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)  # there only if something went wrong
     except OSError as error:
-        raise UserError(f"{path} was to be written, but {error.strerror or error}; choose another place or make room there.") from error
+        why = error.strerror or error
+        raise UserError(f"{path} was to be written, but: {why}. Choose another folder, or make room there.") from error
 
 
 def make_folder(folder):
@@ -43,7 +40,8 @@ def make_folder(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"The folder {folder} was to be created, but {error.strerror or error}; choose another one.") from error
+        why = error.strerror or error
+        raise UserError(f"The folder {folder} was to be created, but: {why}. Choose another one.") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"Files were to be written to the folder {folder}, which is not writable; choose another one.")
     return folder

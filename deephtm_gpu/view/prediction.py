@@ -9,6 +9,7 @@ from deephtm_gpu.view.structure import draw_structure
 from deephtm_gpu.view.style import BLUE, GREEN, INK, ORANGE, PALE, PURPLE, style
 
 _SHOWN = 150  # steps of the series in a panel
+_END = {"marker": "o", "markersize": 4, "markevery": [-1]}  # a dot at a line's end, so that one step alone is seen too
 
 
 def prediction_figure(series, prediction, anomaly, checkpoints, floor, persistence, rows, title):
@@ -31,43 +32,46 @@ def prediction_figure(series, prediction, anomaly, checkpoints, floor, persisten
         panels[0].set_ylabel("value")
         _legend_above(panels[-1], 1.10)  # over the title
 
-        left, right = grid[2].subgridspec(1, 2, width_ratios=(3, 2)).subplots()
+        left, right = grid[2].subgridspec(1, 2, width_ratios=(5, 4)).subplots()
         draw_running_rmse(left, off, checkpoints, floor, persistence)
         draw_anomaly(right, anomaly)
     return figure
 
 
 def draw_prediction(axes, series, prediction, off, steps):
-    """The last _SHOWN steps before `steps`: the series, and over each value what was predicted for it one step earlier."""
+    """The last _SHOWN steps before `steps`: the series, and over it what was predicted for each step."""
     start = max(0, steps - _SHOWN)
     when = np.arange(start, steps)
-    axes.plot(when, series[start:steps, 0], color=PALE, linewidth=5, solid_capstyle="round", label="truth")
+    axes.plot(when, series[start:steps, 0], color=PALE, linewidth=5, solid_capstyle="round", label="truth", **_END)
     first = max(start, 1)  # nothing was predicted for step 0
-    axes.plot(np.arange(first, steps), prediction[first - 1:steps - 1, 0], color=BLUE, linewidth=1.6, label="prediction")
+    predicted = prediction[first - 1:steps - 1, 0]  # each made one step earlier
+    axes.plot(np.arange(first, steps), predicted, color=BLUE, linewidth=1.6, label="prediction", **_END)
     rmse = rmse_after(off, steps)
     reached = "no prediction yet" if np.isnan(rmse) else f"RMSE {rmse:.4f}"
     axes.set_title(f"After {steps:,} {'step' if steps == 1 else 'steps'}: {reached}")
-    _label_steps(axes, "step", 4)
+    _label_steps(axes, "step", start, steps - 1, most=5)
 
 
 def draw_running_rmse(axes, off, checkpoints, floor, persistence):
-    """The RMSE of the last LAST steps over all steps, a dot at each checkpoint, and the lines of the trivial predictors."""
+    """The RMSE of the last LAST steps over all steps, a dot at each checkpoint, and the two trivial predictors."""
     running = running_rmse(off)
     axes.plot(np.arange(1, len(off) + 1), running, color=BLUE, linewidth=1.6, label="model")
     axes.plot(checkpoints, running[np.asarray(checkpoints) - 1], "o", color=BLUE, markersize=6, label="checkpoints")
     axes.set_yscale("log")
-    # The two lines may all but touch: one label goes above, the other below.
-    for value, colour, name, va, shift in ((persistence, PURPLE, "persistence", "bottom", 3),
-                                           (floor, ORANGE, "memoryless floor", "top", -4)):
-        axes.axhline(value, color=colour, linewidth=1.3, linestyle="--", label=name)
+    # The two lines may all but touch: the dashes of one lie in the gaps of the other, one label above, the other below.
+    for value, colour, name, gap, va, shift in ((persistence, PURPLE, "persistence", 0, "bottom", 3),
+                                                (floor, ORANGE, "memoryless floor", 5, "top", -4)):
+        axes.axhline(value, color=colour, linewidth=1.6, linestyle=(gap, (4, 6)), label=name)
         axes.annotate(f"{name} {value:.4f}", (1, value), (-2, shift), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", va=va, color=colour, size=9.5)
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(min(lowest, floor / 2), max(highest, persistence * 2))  # room for both labels
     axes.set_title(f"RMSE of the last {LAST} steps")
     axes.set_ylabel("RMSE")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
-    _label_steps(axes, "steps learned", 6)
+    _label_steps(axes, "steps learned", 0, len(off), most=6)
     axes.grid(axis="y", color="#EBEBEB", linewidth=0.8)
     axes.set_axisbelow(True)
 
@@ -78,19 +82,23 @@ def draw_anomaly(axes, anomaly):
     total = np.concatenate([[0.0], np.cumsum(anomaly, dtype=np.float64)])  # (T+1,)
     start = np.maximum(steps - LAST, 0)
     axes.plot(steps, anomaly, color=GREEN, alpha=0.35, linewidth=0.7, label="each step")
-    axes.plot(steps, (total[steps] - total[start]) / (steps - start), color=INK, linewidth=1.6, label=f"mean of the last {LAST}")
+    mean = (total[steps] - total[start]) / (steps - start)  # (T,)
+    axes.plot(steps, mean, color=INK, linewidth=1.6, label=f"mean of the last {LAST}", **_END)
     axes.set(title="Anomaly score", ylim=(0, 1.02))
-    _label_steps(axes, "steps learned", 5)
+    _label_steps(axes, "steps learned", 0, len(anomaly), most=5)
     _legend_above(axes, 1.0)
 
 
-def _label_steps(axes, name, most):
-    """The x axis counts steps: whole numbers, at most so many of them."""
-    axes.set_xlabel(name)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=most, integer=True))
+def _label_steps(axes, name, first, last, most):
+    """The x axis counts steps from first to last: whole numbers, at most so many of them."""
+    last = max(last, first + 1)  # one step alone still has a width
+    margin = 0.03 * (last - first)
+    axes.set(xlabel=name, xlim=(first - margin, last + margin))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=most, steps=(1, 2, 5, 10), integer=True))
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _legend_above(axes, height):
     """A legend outside the axes, where it can hide no data; height in axes, 1 for their upper edge."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, height), ncols=2, borderaxespad=0.2, borderpad=0, handlelength=1.6)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, height), ncols=2, borderaxespad=0.2, borderpad=0,
+                handlelength=1.6)

@@ -15,12 +15,12 @@ def errors(series, prediction):
 
 def running_rmse(off):
     """off (T,) from errors() -> (T,): at every step the RMSE of the last LAST steps, or of as many as have an error."""
-    padded = np.concatenate([np.zeros(LAST), off[1:]])  # (LAST+T-1,): step 0, without an error, counts as 0 like all before
+    padded = np.concatenate([np.zeros(LAST), off[1:]])  # (LAST+T-1,): step 0 and all before it count as 0
     squares = np.lib.stride_tricks.sliding_window_view(padded * padded, LAST).sum(axis=1)  # (T,)
     count = np.minimum(np.arange(len(off)), LAST)  # (T,)
     return np.sqrt(np.divide(squares, count, out=np.full(len(off), np.nan), where=count > 0))
 
 
 def rmse_after(off, steps):
-    """off (T,) from errors() -> the RMSE of the last LAST of the first `steps` steps; NaN where there is no error yet."""
+    """off (T,) from errors() -> the RMSE of the last LAST of the first `steps` steps; NaN without an error."""
     return float(running_rmse(off[:steps])[-1])

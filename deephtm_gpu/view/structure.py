@@ -1,5 +1,6 @@
 """A network's structure as a flow of boxes, from left to right as the numbers go."""
 
+import re
 import textwrap
 
 from matplotlib.figure import Figure
@@ -12,10 +13,11 @@ _FULL_SIZE = 8  # so many boxes have room for text at its full size; with more o
 _COLOURS = {"SpatialPooler": ORANGE, "TemporalMemory": GREEN}  # all others BLUE, the input GREY
 
 
-def structure_rows(model):
-    """A model -> one row (name, shape text, parameters, kind) for its input and for each of its layers, in order of flow."""
-    return [("input", _shape_text(model.input_shape), 0, "Input")] + [
-        (layer.name, _layer_text(layer), layer.parameters, layer.kind) for layer in model.layers()]
+def structure_rows(layers, input_shape):
+    """model.layers() and the shape of the input -> one row (name, shape text, parameters, kind) for the input and for
+    each layer, in order of flow."""
+    return [("input", _shape_text(input_shape), 0, "Input")] + [
+        (layer.name, _layer_text(layer), layer.parameters, layer.kind) for layer in layers]
 
 
 def structure_figure(rows):
@@ -65,9 +67,10 @@ def _boxes(rows):
 def _layer_text(layer):
     """What the post says of a layer: its columns and winners, its cells per column, or else its output's shape."""
     if layer.kind == "SpatialPooler":
-        return f"{layer.columns} columns\n{layer.winners} winners"
+        winners = re.search(r"winners=(\d+)", layer.repr)[1]  # a summary keeps of its own settings only what repr shows
+        return f"{layer.output_shape[0]} columns\n{winners} winners"
     if layer.kind == "TemporalMemory":
-        return f"{layer.cells_per_column} cells\nper column"
+        return f"{layer.output_shape[1]} cells\nper column"
     return _shape_text(layer.output_shape)
 
 

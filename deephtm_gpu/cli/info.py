@@ -1,0 +1,57 @@
+"""`deephtm info`: the adapters found here, and which one "auto" takes and why."""
+
+import json
+from pathlib import Path
+
+from deephtm_gpu.backends.gpu.adapters import INSTALL, choose_device, list_adapters
+from deephtm_gpu.errors import UserError
+
+# What decides whether a network fits, and which kernels can run; the rest stands in the JSON file.
+LIMITS = {
+    "max-storage-buffer-binding-size": "bytes in one binding",
+    "max-buffer-size": "bytes in one buffer",
+    "max-storage-buffers-per-shader-stage": "storage buffers",
+    "max-compute-workgroup-storage-size": "bytes of workgroup memory",
+    "max-compute-invocations-per-workgroup": "invocations in a workgroup",
+}
+FEATURES = ("shader-f16", "subgroup", "timestamp-query")
+
+
+def add_arguments(parser):
+    parser.add_argument("--json", metavar="FILE", help="also write everything, all limits and features too, to FILE")
+
+
+def run(args) -> int:
+    """Prints a table. Returns 0: a machine without adapter is no failure, NumPy runs there. Raises UserError."""
+    adapters = list_adapters()
+    chosen, reason = choose_device("auto")
+    for adapter in adapters:
+        print(_described(adapter))
+    if not adapters:
+        print(f"no adapters found; to get one, {INSTALL}")
+    print(f"\nauto takes {chosen.name if chosen else 'the NumPy reference'}: {reason}")
+    if args.json:
+        _write(args.json, {
+            "adapters": [_as_dict(a) for a in adapters],
+            "auto": {"name": chosen.name if chosen else "NumPy", "reason": reason},
+        })
+    return 0
+
+
+def _described(adapter):
+    lines = [f"{adapter.name}: {adapter.backend}, {adapter.kind}, driver {adapter.driver or 'unnamed'}"]
+    lines += [f"  {adapter.limits[key]:>14,} {what}" for key, what in LIMITS.items() if key in adapter.limits]
+    lines += [f"  {'yes' if feature in adapter.features else 'no':>14} {feature}" for feature in FEATURES]
+    return "\n".join(lines)
+
+
+def _as_dict(adapter):
+    return {key: getattr(adapter, key) for key in ("name", "backend", "kind", "driver", "limits", "features")}
+
+
+def _write(path, content):
+    try:
+        Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--json {path} cannot be written ({reason}); name a file in a folder that can be written to.") from None

@@ -1,0 +1,73 @@
+"""The program `deephtm`: finds the command, and turns what can go wrong into one sentence and an exit code."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+import deephtm_gpu
+from deephtm_gpu.errors import TrainingError, UserError
+
+# Each is a module of this folder with add_arguments(parser) and run(args) -> exit code, imported when it is called.
+COMMANDS = {
+    "info": "the adapters found here, and which one 'auto' takes and why",
+    "validate": "every op of an adapter against the NumPy reference",
+    "demo": "a demo, in a live window or headless",
+    "run": "learn a CSV file online: predictions and anomalies, row by row",
+    "bench": "steps per second on this machine",
+}
+MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # the last two: 128 + the signal's number, as shells count
+
+
+def main(argv=None) -> int:
+    """argv: the arguments behind the program's name (None: the command line's). Returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(argv)
+        print(end="", flush=True)  # a closed pipe is to be noticed here
+        return code
+    except (UserError, TrainingError) as error:
+        return _say(error, MISTAKE)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`| head`) has enough. What is still buffered must not fail at the interpreter's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return PIPE_CLOSED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}", MISTAKE)
+
+
+def _run(argv):
+    parser = _parser(argv)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as done:  # --help, --version, or a mistake that argparse has told
+        return done.code
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return MISTAKE
+    return args.run(args)
+
+
+def _parser(argv):
+    parser = argparse.ArgumentParser(prog="deephtm", description="Hierarchical Temporal Memory, trained by back-propagation, online, on any GPU.")
+    parser.add_argument("--version", action="version", version=f"deephtm {deephtm_gpu.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, what in COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        if argv[:1] == [name]:
+            module = import_module(f"deephtm_gpu.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _say(sentence, code):
+    try:
+        print(end="", flush=True)  # the rows before the message
+    except OSError:
+        pass
+    print(f"deephtm: {sentence}", file=sys.stderr)
+    return code

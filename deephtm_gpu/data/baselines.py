@@ -1,0 +1,131 @@
+"""Trivial forecasters, and the error by which they and the model are compared: a score that they beat is no result."""
+
+from collections import deque
+from datetime import datetime
+
+import numpy as np
+
+WEEK = 7 * 86400  # seconds
+LEARN_PERIOD = 17  # rows from which the time between rows is found
+
+
+class Mape:
+    """sum |error| / sum |value| over the rows that had a forecast. rows: how many these were."""
+
+    def __init__(self):
+        self.rows = 0
+        self._errors = 0.0
+        self._values = 0.0
+
+    def update(self, value, forecast):
+        """forecast: None where there was none."""
+        if forecast is None:
+            return
+        self.rows += 1
+        self._errors += abs(value - forecast)
+        self._values += abs(value)
+
+    @property
+    def percent(self):
+        """None while no row had a forecast, or all values were 0."""
+        return 100 * self._errors / self._values if self._values else None
+
+
+class Persistence:
+    """Forecasts the value of `ahead` rows before."""
+
+    def __init__(self, ahead):
+        self._last = deque(maxlen=ahead)
+
+    def update(self, value, when):
+        """A row has arrived. Returns what had been forecast for it, or None."""
+        forecast = self._last[0] if len(self._last) == self._last.maxlen else None
+        self._last.append(value)
+        return forecast
+
+
+class SameSlotLastWeek:
+    """Forecasts the value of one week before, by the clock: rows may be missing.
+
+    The time between rows is the median of the first differences, in whole seconds. There is no forecast where that does
+    not divide a week, and where the slot of last week lies less than `ahead` rows back. Keeps one week of rows.
+    """
+
+    def __init__(self, ahead):
+        self._ahead = ahead
+        self._first = []  # (when, value) until the time between rows is known
+        self._period = None  # seconds; 0: there are no slots
+
+    def update(self, value, when):
+        """A row has arrived. Returns what had been forecast for it, or None. when: a datetime without time zone."""
+        if self._period is None:
+            self._first.append((when, value))
+            if len(self._first) == LEARN_PERIOD:
+                self._find_period()
+            return None
+        return self._put(value, when) if self._period else None
+
+    def _find_period(self):
+        times = [when for when, _ in self._first]
+        between = sorted((b - a).total_seconds() for a, b in zip(times, times[1:]))
+        period = round(between[len(between) // 2])
+        slots = WEEK // period if period > 0 and WEEK % period == 0 else 0
+        if slots < self._ahead:
+            self._period = 0
+            return
+        self._period = period
+        self._values = np.zeros(slots)  # (slots,)
+        self._numbers = np.full(slots, np.iinfo(np.int64).min)  # (slots,), which slot since 1970 stands there
+        for when, value in self._first:
+            self._put(value, when)
+        self._first = []
+
+    def _put(self, value, when):
+        number = round((when - datetime(1970, 1, 1)).total_seconds() / self._period)
+        slots = len(self._values)
+        place = number % slots
+        forecast = float(self._values[place]) if self._numbers[place] == number - slots else None
+        self._values[place], self._numbers[place] = value, number
+        return forecast
+
+
+class Comparison:
+    """The model's forecasts beside the trivial ones, over the whole series and over its later part.
+
+    later: the row, counted from 0, from which the second figure counts. timed: whether rows have timestamps.
+    """
+
+    def __init__(self, ahead, timed, later):
+        self.ahead, self.later = ahead, later
+        self.rows = 0
+        self._trivial = {"persistence": Persistence(ahead)}
+        if timed:
+            self._trivial["same slot last week"] = SameSlotLastWeek(ahead)
+        self.whole = {name: Mape() for name in ("model", *self._trivial)}
+        self.late = {name: Mape() for name in self.whole}
+
+    def update(self, value, when, prediction):
+        """A row has arrived. prediction: what the model had predicted for it, or None."""
+        forecasts = {"model": prediction} | {name: t.update(value, when) for name, t in self._trivial.items()}
+        for name, forecast in forecasts.items():
+            self.whole[name].update(value, forecast)
+            if self.rows >= self.later:
+                self.late[name].update(value, forecast)
+        self.rows += 1
+
+    def table(self):
+        """Lines of text: a forecaster each, its error and over how many rows."""
+        parts = {"whole run": self.whole}
+        if self.rows > self.later:
+            parts[f"from row {self.later:,} on"] = self.late
+        lines = [f"{f'MAPE, {self.ahead} ahead':<22}" + "".join(f"{title:>28}" for title in parts)]
+        for name in self.whole:
+            lines.append(f"{name:<22}" + "".join(f"{_shown(part[name]):>28}" for part in parts.values()))
+        return "\n".join(lines)
+
+
+def _shown(mape):
+    if not mape.rows:
+        return "no forecast"
+    error = "all values are 0" if mape.percent is None else f"{mape.percent:.4g} %"
+    return f"{error} ({mape.rows:,} rows)"

@@ -1,0 +1,120 @@
+"""What the tests share: WGSL compilers, small networks on a backend, central differences."""
+
+import os
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
+
+from deephtm_gpu.backends.chunk import Rows
+from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.plan.lowering import lower
+
+NO_ADAPTER = "No Vulkan adapter was found, and this test runs WGSL; install a software one: apt-get install mesa-vulkan-drivers."
+NO_TINT = "dawn-python is not installed, and this test asks Tint about WGSL; install it: pip install dawn-python."
+
+
+# WGSL compilers
+
+
+@pytest.fixture(scope="session")
+def adapter():
+    """The best adapter, a software one too. A test without one fails: it would say nothing about the shaders."""
+    from deephtm_gpu.backends.gpu.adapters import list_adapters
+
+    adapters = list_adapters()
+    if not adapters:
+        pytest.fail(NO_ADAPTER, pytrace=False)
+    return adapters[0]
+
+
+@pytest.fixture(scope="session")
+def naga(adapter):
+    """naga(code) -> what wgpu's compiler has against the WGSL; None if nothing."""
+    import wgpu
+
+    from deephtm_gpu.backends.gpu.backend import open_device
+
+    device = open_device(adapter)
+
+    def complaint(code):
+        try:
+            device.create_shader_module(code=code)
+        except wgpu.GPUError as e:
+            return str(e)
+
+    return complaint
+
+
+@pytest.fixture(scope="session")
+def tint():
+    """tint(code) -> what Dawn's compiler (Chrome's) has against the WGSL; None if nothing. Its Null backend needs no GPU."""
+    try:
+        from pydawn import utils, webgpu
+    except ImportError:
+        pytest.fail(NO_TINT, pytrace=False)
+    utils.supported_backends["Null"] = webgpu.WGPUBackendType_Null
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKEND_TYPE", "Null")
+        device = utils.request_device_sync(utils.request_adapter_sync(webgpu.WGPUPowerPreference_HighPerformance))
+
+    def complaint(code):
+        try:
+            utils.create_shader_module(device, code.encode("ascii", "replace").decode())  # it counts letters, not bytes
+        except RuntimeError as e:
+            return str(e)
+
+    return complaint
+
+
+# Networks on a backend
+
+
+def put_on_numpy(net, losses, optimizer, streams=1, ahead=0, dtype=np.float64, seed=0) -> NumpyBackend:
+    """The network's plan on the reference: nothing between the test and the calls of a step."""
+    plan, _ = lower(net, losses, optimizer, streams, seed, ahead)
+    return NumpyBackend(plan, dtype)
+
+
+def one_row(inputs, targets, step, learn=True, rate=1.0) -> Rows:
+    """Step number `step`. inputs, targets: a list of arrays (S, D)."""
+    return Rows([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), first=step, pending=0, learn=learn)
+
+
+# Central differences
+
+
+def some_entries(rng, array, gradient, most=24):
+    """Places of at most `most` entries, half of them where the gradient at hand is not 0, if there are so many."""
+    there = rng.permutation(np.flatnonzero(gradient))[: most // 2]
+    anywhere = rng.permutation(array.size)[: most - len(there)]
+    return np.union1d(there, anywhere)
+
+
+def central_difference(loss, array, entries, h=1e-6):
+    """d loss() / d array at the flat `entries`, by moving them in place. loss() reads the array."""
+    flat, found = array.reshape(-1), []
+    assert array.flags.c_contiguous, "reshape would make a copy"
+    for i in entries:
+        kept = flat[i]
+        flat[i] = kept + h
+        up = loss()
+        flat[i] = kept - h
+        down = loss()
+        flat[i] = kept
+        found.append((up - down) / (2 * h))
+    return np.array(found)
+
+
+def assert_close(what, got, want, tolerance=1e-5):
+    """The largest error within `tolerance` of the largest value; a failure names the worst entry."""
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
+    if got.size == 0:
+        return
+    error, size = np.abs(got - want), np.abs(want).max()
+    worst = np.unravel_index(error.argmax(), error.shape)
+    assert error[worst] <= tolerance * size, (
+        f"{what}: entry {tuple(map(int, worst))} is {got[worst]:.9g}, expected {want[worst]:.9g} "
+        f"(off by {error[worst]:.2g}; allowed {tolerance} of the largest, {size:.3g})")

@@ -1,0 +1,357 @@
+"""Every backward pass, update and squared norm of the op table against central differences in float64, and whole networks
+likewise: what a step changes is minus the gradient of the loss, parameter by parameter."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+from conftest import assert_close, central_difference, one_row, put_on_numpy, some_entries
+
+import deephtm_gpu as dh
+from deephtm_gpu.ops.context import context_append_forward, context_append_sparse
+from deephtm_gpu.ops.linear import linear_forward
+from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
+from deephtm_gpu.ops.polyak import polyak_forward
+from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
+from deephtm_gpu.ops.synapse import synapse_forward
+from deephtm_gpu.ops.table import OPS, PASSES
+from deephtm_gpu.ops.topk import topk_forward
+from deephtm_gpu.ops.update import rows_update
+from deephtm_gpu.ops.wiring import concat_forward
+
+OP_OF = {p.name: op for op in OPS for p in op.passes}
+
+
+def passes_where(condition):
+    return [name for name, p in PASSES.items() if condition(p)]
+
+
+BACKWARDS = passes_where(lambda p: p.name.endswith("_backward"))
+STEPS = passes_where(lambda p: "rate" in p.reads)
+SQUARES = passes_where(lambda p: p.name.endswith("_square"))
+
+
+def with_sizes(names):
+    """(pass, size) for every test size of the passes' ops."""
+    cases = [(name, size) for name in names for size in OP_OF[name].sizes]
+    return pytest.mark.parametrize("name, size", cases, ids=[f"{n}-{'-'.join(map(str, s.values()))}" for n, s in cases])
+
+
+def example(name, size):
+    """A test case of the pass's op in float64, the numbers of places as they are."""
+    made = OP_OF[name].example(np.random.default_rng(list(name.encode())), **size)
+    return {k: v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for k, v in made.items()}
+
+
+def run(function, case, names, consts=()):
+    """The results of a reference function on tensors of the case, as a tuple."""
+    known = inspect.signature(function).parameters
+    out = function(*(case[n] for n in names), **{k: case[k] for k in consts if k in known})
+    return out if isinstance(out, tuple) else (out,)
+
+
+def dot(a, b):
+    """The sum of the products, of arrays or ragged lists."""
+    if isinstance(a, list):
+        return sum(float(x @ y) for x, y in zip(a, b))
+    return float((a * b).sum())
+
+
+# Backward passes: each gives (loss(), [(array whose gradient it is, the gradient)]) for a case
+
+
+def by_convention(name, case):
+    """`x_backward` reads d<output> of `x_forward` and writes d<input>."""
+    back, ahead = PASSES[name], PASSES[name.replace("_backward", "_forward")]
+    case.update(zip(ahead.writes, run(ahead.reference, case, ahead.reads, ahead.consts)))
+    told = [n for n in ahead.writes if f"d{n}" in back.reads]
+    asked = [n for n in ahead.reads if f"d{n}" in back.writes]
+    assert told and len(asked) == len(back.writes), f"{name} does not follow the convention: give it an adapter in ADAPTERS"
+
+    def loss():
+        out = dict(zip(ahead.writes, run(ahead.reference, case, ahead.reads, ahead.consts)))
+        return sum(dot(case[f"d{n}"], out[n]) for n in told)
+
+    gradients = dict(zip(back.writes, run(back.reference, case, back.reads, back.consts)))
+    return loss, [(case[n], gradients[f"d{n}"]) for n in asked]
+
+
+def sparse_linear(name, case):
+    """A pair whose value is 0 gets no gradient: there the difference quotient is another."""
+    loss, [(value, gradient)] = by_convention(name, case)
+    silent = value == 0
+    assert (gradient[silent] == 0).all()
+    value[silent] = 1.0  # so that all pairs take part
+    return by_convention(name, case)
+
+
+def rows(name, case):
+    """A dense product of which only the rows of a list were used."""
+    S, I = len(case["dy"]), case["I"]
+    x = np.random.default_rng(0).normal(size=(S, I))
+    unbiased = np.zeros(len(case["weight"]))
+
+    def loss():
+        return dot(case["dy"], np.take_along_axis(linear_forward(x, case["weight"], unbiased), case["index"], axis=1))
+
+    return loss, [(x, PASSES[name].reference(case["dy"], case["index"], case["weight"]))]
+
+
+def topk(name, case):
+    """The gradient comes as pairs, at winners and runner-up; 0 elsewhere."""
+    rng = np.random.default_rng(0)
+    overlap = rng.normal(size=case["overlap"].shape)  # no ties: there activity bends
+    _, places, activity, scale = topk_forward(overlap, case["K"])
+    pairs = PASSES[name].reference(case["dactivity"], activity, scale, case["K"])
+    gradient = np.zeros_like(overlap)
+    np.put_along_axis(gradient, places, pairs, axis=1)
+    return lambda: dot(case["dactivity"], topk_forward(overlap, case["K"])[2]), [(overlap, gradient)]
+
+
+def append(name, case):
+    """Dense and sparse: each puts its vector behind the lists, at unit norm."""
+    results, losses = [], []
+    for x, forward in ((case["x"], partial(context_append_forward, base=case["base"], D=case["D"])),
+                       (case["pairs"], partial(context_append_sparse, case["places"], base=case["base"], L=case["L"]))):
+        def appended(x=x, forward=forward):
+            index, value = list(case["index"]), list(case["value"])
+            start, norm = forward(x, index, value)
+            return value, start, norm
+
+        value, start, norm = appended()
+        dvalue = [np.random.default_rng(0).normal(size=len(v)) for v in value]
+        losses.append(lambda f=appended, d=dvalue: dot(d, f()[0]))
+        results.append((x, PASSES[name].reference(dvalue, value, start, norm, x.shape[1])))
+    return lambda: sum(f() for f in losses), results
+
+
+def mse(name, case):
+    gradient = PASSES[name].reference(case["y"], case["target"])
+    return lambda: mse_forward(case["y"], case["target"]).sum(), [(case["y"], gradient)]
+
+
+def cross_entropy(name, case):
+    """The gradient into what softmax was taken of."""
+    gradient = PASSES[name].reference(softmax_forward(case["y"]), case["target"])
+    return lambda: cross_entropy_forward(softmax_forward(case["y"]), case["target"]).sum(), [(case["y"], gradient)]
+
+
+def concat(name, case):
+    gradients = PASSES[name].reference(case["dy"], case["D"], case["I"])
+    return lambda: dot(case["dy"], concat_forward(case["a"], case["c"])), list(zip((case["a"], case["c"]), gradients))
+
+
+ADAPTERS = {
+    "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "context_append_backward": append,
+    "mse_backward": mse, "cross_entropy_backward": cross_entropy, "concat_backward": concat,
+}
+
+
+@with_sizes(BACKWARDS)
+def test_backward(name, size):
+    rng = np.random.default_rng(0)
+    loss, gradients = ADAPTERS.get(name, by_convention)(name, example(name, size))
+    for array, gradient in gradients:
+        parts = list(zip(array, gradient)) if isinstance(array, list) else [(array, gradient)]
+        for s, (a, g) in enumerate(parts):
+            g, places = np.asarray(g), some_entries(rng, a, np.asarray(g))
+            assert_close(f"{name} ({s})", g.reshape(-1)[places], central_difference(loss, a, places))
+
+
+# Steps: change = -rate * scale * gradient of sum_s coef_s dy_s * forward, in the weight; with momentum, of its moment.
+# Each gives [(what changes, what coef weighs and sums up, scale)] for a case
+
+
+def outer_step(case):
+    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"])]
+
+
+def rows_step(case):
+    """As in the pooler: the gradient of L of N outputs. (Behind a memory left and right change places: the same product.)"""
+    def used():
+        return case["left"] * np.take_along_axis(linear_forward(case["right"], case["weight"], 0), case["rows"], axis=1)
+
+    return [("weight", used, case["scale"])]
+
+
+def vector_step(case):
+    return [("bias", lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"], case["scale"])]
+
+
+def entries_step(case):
+    return [("bias", lambda: case["left"] * case["bias"][case["rows"]], case["scale"])]
+
+
+def synapse_step(case):
+    def depolarised():
+        return case["left"] * synapse_forward(case["rows"], case["index"], case["value"], case["weight"], case["bias"])
+
+    return [("weight", depolarised, case["scale"]), ("bias", depolarised, case["bias_scale"])]
+
+
+STEP_ADAPTERS = {
+    "outer_update": outer_step, "rows_update": rows_step, "vector_update": vector_step, "entries_update": entries_step,
+    "synapse_update": synapse_step,
+}
+
+
+@with_sizes(STEPS)
+def test_step(name, size):
+    assert name in STEP_ADAPTERS, f"{name} steps along a gradient that no test checks: give it an adapter in STEP_ADAPTERS"
+    rng, case, op, checked = np.random.default_rng(0), example(name, size), PASSES[name], set()
+    for changed, weighed, scale in STEP_ADAPTERS[name](case):
+        moment = {"weight": "moment", "bias": "bias_moment"}[changed]
+        checked |= {changed, moment}
+        moved = {**case, **{n: case[n].copy() for n in op.changes}}
+        run(op.reference, moved, op.reads + op.changes, op.consts)
+        step = moved[changed] - case[changed]
+        places = some_entries(rng, case[changed], step)
+        gradient = central_difference(lambda: (case["coef"] * weighed()).sum(), case[changed], places)
+        before, after = case[moment].reshape(-1)[places], moved[moment].reshape(-1)[places]
+        if case["momentum"]:
+            touched = step.reshape(-1)[places] != 0  # what no stream touches stands still, its moment too
+            gradient = np.where(touched, case["momentum"] * before + gradient, gradient)
+            assert_close(f"{name} of {moment}", after, np.where(touched, gradient, before))
+        else:
+            assert np.array_equal(before, after), f"{name} moves {moment} without momentum"
+        assert_close(f"{name} of {changed}", step.reshape(-1)[places], -case["rate"] * scale * gradient)
+    assert checked == set(op.changes)
+
+
+def test_sparse_weights_step_along_the_gradient_of_their_product():
+    """Behind a pooler or a memory, `rows_update` is given the pairs as rows and left, dy as right."""
+    rng = np.random.default_rng(0)
+    index, value = np.array([[4, 1, 6]]), np.array([[0.5, 0.0, -2.0]])
+    weight, bias, dy = rng.normal(size=(7, 5)), rng.normal(size=5), rng.normal(size=(1, 5))
+    moved = weight.copy()
+    rows_update(index, value, dy, np.ones((1, 1)), 1.0, moved, 0, scale=1.0, momentum=0.0)
+    gradient = central_difference(lambda: dot(dy, sparse_linear_forward(index, value, weight, bias)), weight, range(weight.size))
+    assert_close("rows_update", (moved - weight).reshape(-1), -gradient)
+
+
+# Squared norms of gradients that are never written out
+
+
+def explicit_gradient(name, case, s):
+    """The gradient of stream s as a matrix."""
+    right = {"vector_square": np.ones(1), "outer_square": case["right"][s], "ragged_square": case["value"][s]}
+    assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
+    return np.outer(case["left"][s], right[name])
+
+
+@with_sizes(SQUARES)
+def test_square(name, size):
+    case, op = example(name, size), PASSES[name]
+    before = case["squares"].copy()
+    run(op.reference, case, op.reads + op.changes, op.consts)
+    want = [case["scale"] * (explicit_gradient(name, case, s) ** 2).sum() for s in range(size["S"])]
+    assert_close(name, case["squares"][:, case["slot"]], want, 1e-12)
+    assert np.array_equal(np.delete(case["squares"], case["slot"], axis=1), np.delete(before, case["slot"], axis=1))
+
+
+def test_polyak_step_is_the_streams_share_of_error_over_gradient():
+    squares = np.array([[4.0, 1.0, 3.0, 5.0], [1.0, 1.0, 0.5, 0.5]])  # two outputs, two parameters
+    assert_close("coef", polyak_forward(squares, outputs=2, Q=4), [[5 / 8 / 2], [2 / 1 / 2]], 1e-9)
+
+
+# Whole networks: (network, losses, the layers that move at 0.01 of the rate because a pooler comes behind them)
+
+
+def chain(loss):
+    layers = [
+        dh.Linear(9), dh.ReLU(), dh.Linear(8, lr_scale=0.5), dh.ReLU(), dh.RunningNorm(),
+        dh.SpatialPooler(columns=12, winners=3), dh.TemporalMemory(cells_per_column=3, decay=0.8),
+        dh.Linear(7), dh.ReLU(), dh.Linear(3),
+    ]
+    return dh.Sequential(layers).network((2,)), [loss], [layers[0], layers[5]]
+
+
+def poolers_alone():
+    layers = [dh.SpatialPooler(11, 4), dh.Linear(5), dh.ReLU(), dh.SpatialPooler(9, 2), dh.ReLU(), dh.Linear(3)]
+    return dh.Sequential(layers).network((4,)), ["mse"], [layers[0], layers[1], layers[3]]
+
+
+def graph():
+    """Two inputs, Concat, Add, two poolers and memories, contexts of every kind (dense, sparse, held), two outputs."""
+    x, z = dh.Input((3,)), dh.Input((2,))
+    mixer, bridge, skip, held, lower, upper = (
+        dh.Linear(10), dh.Linear(6), dh.Linear(6), dh.Linear(6), dh.SpatialPooler(11, 3), dh.SpatialPooler(10, 2))
+    hidden = dh.RunningNorm()(dh.ReLU()(mixer(dh.Concat()([x, z]))))
+    beside = dh.Linear(4)(z)
+    low = dh.TemporalMemory(3)(lower(hidden), context=[dh.previous(bridge), beside])
+    up = dh.Add()([dh.ReLU()(bridge(low)), skip(hidden), held(dh.previous(low))])
+    columns = upper(up)
+    high = dh.TemporalMemory(2)(columns, context=[low, hidden, dh.previous(up), dh.previous(low)])
+    first = dh.Linear(3)(dh.Concat()([high, beside, low, columns]))
+    second = dh.Linear(4)(dh.ReLU()(high) + dh.Linear(20)(low))
+    return dh.Network([x, z], [first, second]), ["mse", "cross_entropy"], [mixer, bridge, skip, held, lower, upper]
+
+
+def pairs_last():
+    """Columns and cells as outputs, and the same columns twice in a sum."""
+    x, encoder, pooler = dh.Input((4,)), dh.Linear(6), dh.SpatialPooler(7, 3)
+    columns = pooler(encoder(x))
+    cells = dh.TemporalMemory(2)(columns)
+    return dh.Network(x, [columns, cells, dh.Add()([columns, columns])]), ["mse", "mse", "mse"], [encoder, pooler]
+
+
+NETWORKS = {"mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
+            "graph": graph, "pairs last": pairs_last}
+
+
+def loss_of(backend, losses, targets, step):
+    """The loss of a step that has just been run, summed over outputs and streams, from its predictions."""
+    total = 0.0
+    for j, (loss, target) in enumerate(zip(losses, targets)):
+        y = backend.read(f"prediction{j}", step % backend.plan.slots)
+        total += 0.5 * ((y - target) ** 2).sum() if loss == "mse" else -(target * np.log(y)).sum()
+    return total
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network(name, streams):
+    """What a step changes is -lr * lr_scale * gradient, for every learned parameter."""
+    net, losses, slow = NETWORKS[name]()
+    rng = np.random.default_rng(5)
+    backend = put_on_numpy(net, losses, dh.SGD(1.0), streams)
+    plan = backend.plan
+    for t in plan.tensors.values():
+        if t.learned:  # also what starts at 0, so that gradients go through it
+            value = backend.read(t.name)
+            backend.write(t.name, value + 0.2 * rng.normal(size=value.shape))
+
+    def row():
+        inputs = [rng.normal(size=(streams, t.size)) for t in plan.inputs]
+        targets = [rng.normal(size=(streams, t.size)) if kind == "mse" else np.eye(t.size)[rng.integers(t.size, size=streams)]
+                   for t, kind in zip(plan.targets, losses)]
+        return inputs, targets
+
+    last = 12
+    for step in range(last):  # contexts fill, means settle
+        backend.run(one_row(*row(), step, rate=0.0))
+    inputs, targets = row()
+    start = backend.snapshot()
+    learned = [t.name for t in plan.tensors.values() if t.learned]
+    before = {n: backend.read(n) for n in learned}
+    backend.run(one_row(inputs, targets, last))
+    changes = {n: backend.read(n) - before[n] for n in learned}
+    means = {n: backend.read(n) for n in plan.tensors if n.endswith(".mean")}  # moved before they are used; constants then
+
+    def loss_with(parameter, value):
+        backend.restore(start)
+        for n, mean in means.items():
+            backend.write(n, mean)
+        backend.write(parameter, value)
+        backend.run(one_row(inputs, targets, last, learn=False))
+        return loss_of(backend, losses, targets, last)
+
+    layers = {n: node.layer for node, n in net.names().items()}
+    for n in learned:
+        layer, value = layers[n.split(".")[0]], before[n].copy()
+        scale = layer.lr_scale if layer.lr_scale is not None else 0.01 if layer in slow else 1.0
+        places = some_entries(rng, value, changes[n])
+        gradient = central_difference(lambda: loss_with(n, value), value, places, h=1e-5)
+        assert np.abs(gradient).max() > 1e-6, f"{n}: no gradient arrives"
+        assert_close(n, changes[n].reshape(-1)[places], -scale * gradient)

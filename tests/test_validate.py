@@ -1,0 +1,105 @@
+"""validate passes on a sound adapter, and sees every shader that is broken on purpose."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deephtm_gpu.backends.gpu.compose import shader_folder
+from deephtm_gpu.cli.main import main
+from deephtm_gpu.ops.table import OPS
+from deephtm_gpu.validate import check_networks, check_ops, check_probes
+from deephtm_gpu.validate.check import compare
+
+# (shader, what stands there, what is put in its place): mistakes that a hand really makes
+BREAKS = [
+    ("linear", "+ params[bias + o + i]", ""),
+    ("linear", "o += WG / at_once", "o += WG"),
+    ("linear", "other += at_once", "other += at_once * 2u"),
+    ("sparse_linear", "lists[index + l] * Q + q]; }\n    }", "lists[index + l] * Q]; }\n    }"),
+    ("relu", "work[y + i] > 0.0", "work[y + i] >= 0.0"),
+    ("running_norm", "/ f32(D) + EPSILON", "/ f32(D)"),
+    ("running_norm", "1.0 / (seen + 1.0)", "1.0 / (seen + 2.0)"),
+    ("topk", "a.y < b.y", "a.y > b.y"),
+    ("topk", "~bits", "bits"),
+    ("topk", "let dlead = (work[dactivity + k] - along * work[activity + k])", "let dlead = work[dactivity + k]"),
+    ("cells", "l % M", "l % K"),
+    ("gate", "if (trial > best) { break; }", ""),
+    ("gate", "weighted / total", "weighted"),
+    ("synapse", "a < A; a += span", "a + 1u < A; a += span"),
+    ("synapse", "rate * bias_scale", "rate * scale"),
+    ("context", "work[dense + place] = old + added;", "work[dense + place] = added;"),
+    ("context", "kept += rank.y;", "kept += 0u;"),
+    ("context", "1.0 - FORGET * p", "1.0 - p"),
+    ("context", "place + shift", "place"),
+    ("head", "mix32(seed ^ t)", "mix32(seed + t)"),
+    ("head", "{ d = 0.0; }", "{ d = d; }"),
+    ("losses", "work[probability + i] /= sum;", "work[probability + i] *= sum;"),
+    ("losses", "0.5 * sum", "sum"),
+    ("polyak", "/ f32(STREAMS)", ""),
+    ("update", "s = 1u; s < STREAMS", "s = 1u; s + 1u < STREAMS"),
+    ("update", "weights[moment] = step;", ""),
+    ("update", "O + parts - 1u", "O"),
+    ("wiring", "work[a + i] + work[b + i]", "work[a + i] - work[b + i]"),
+    ("wiring", "y + D, I", "y, I"),
+]
+
+
+@pytest.mark.parametrize("shader, there, instead", BREAKS)
+def test_a_broken_shader_is_seen(adapter, shader, there, instead):
+    text = (shader_folder() / f"{shader}.wgsl").read_text()
+    assert there in text, "the test breaks a line that is no longer there"
+    ops = [op for op in OPS if op.shader == shader]
+    checks = list(check_ops(adapter, {shader: text.replace(there, instead)}, ops))
+    broken = [c for c in checks if not c.holds]
+    assert broken and all(c.worst for c in broken)
+
+
+def test_a_write_beside_its_place_is_seen(adapter):
+    text = (shader_folder() / "relu.wgsl").read_text()
+    broken = text.replace("let v = work[x + i];", "let v = work[x + i];\n    work[y + 2u * D + i] = 1.0;")
+    assert broken != text
+    (check, *_) = check_ops(adapter, {"relu": broken}, [op for op in OPS if op.name == "relu"])
+    assert not check.holds and "memory outside" in check.where
+
+
+def test_a_network_with_a_broken_shader_is_seen(adapter):
+    text = (shader_folder() / "wiring.wgsl").read_text()
+    broken = {"wiring": text.replace("{ work[y + i] = work[x + i]; }", "{ work[y + i] = 0.9 * work[x + i]; }")}
+    assert broken["wiring"] != text
+    assert not any(c.holds for c in check_networks(adapter, broken, only="odd sizes, 3 streams"))
+
+
+def test_probes_and_networks_hold(adapter):
+    for check in [*check_probes(adapter), *check_networks(adapter)]:
+        assert check.holds, check
+
+
+def test_command(adapter, tmp_path, capsys):
+    assert main(["validate", "--device", adapter.name, "--json", str(tmp_path / "table.json")]) == 0
+    told = json.loads((tmp_path / "table.json").read_text())
+    names = {c["name"] for c in told["checks"]}
+    assert told["holds"] and {p.name for op in OPS for p in op.passes} <= names
+    assert "all hold" in capsys.readouterr().out
+
+
+def test_command_fails_when_an_op_does(adapter, monkeypatch, capsys):
+    from deephtm_gpu.backends.gpu import compose
+
+    sound = compose.declarations
+    broken = compose.split((shader_folder() / "relu.wgsl").read_text().replace("> 0.0)", "> 1.0)"))
+    monkeypatch.setattr(compose, "declarations", lambda shader: broken if shader == "relu" else sound(shader))
+    assert main(["validate"]) == 1
+    assert "relu_backward" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_unknown_device_is_a_sentence(capsys):
+    assert main(["validate", "--device", "no such card"]) == 2
+    assert "no such card" in capsys.readouterr().err
+
+
+def test_compare_names_the_worst_element():
+    error, worst = compare(np.array([[1.0, 2.0], [3.0, 7.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert error == pytest.approx(9 / 30) and worst == "[1, 1] is 7, should be 4"
+    assert compare(np.array([np.nan]), np.array([1.0]))[0] == float("inf")
+    assert compare(np.array([1, 2]), np.array([1, 3]))[0] == float("inf")

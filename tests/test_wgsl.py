@@ -1,0 +1,171 @@
+"""The shaders, by themselves and composed into kernels, before two compilers (Naga in wgpu, Tint in Chrome) and against the
+limits that every WebGPU device keeps."""
+
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+
+import deephtm_gpu as dh
+from deephtm_gpu.backends.gpu.compose import shader_folder, split
+from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
+from deephtm_gpu.plan.lowering import lower
+
+FILES = sorted(shader_folder().rglob("*.wgsl"))  # the library, and the probes of `deephtm validate`
+LIBRARY = {path.stem: path.read_text() for path in FILES if path.parent == shader_folder()}
+
+STORAGE_BUFFERS, WORKGROUP_BYTES, INVOCATIONS = 8, 16384, 256
+BYTES = {"f32": 4, "u32": 4, "i32": 4, "atomic<u32>": 4, "atomic<i32>": 4, "vec2<f32>": 8, "vec2<u32>": 8, "vec4<f32>": 16,
+         "vec4<u32>": 16}
+
+
+# Files
+
+
+def names(paths):
+    return [str(p.relative_to(shader_folder())) for p in paths]
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_file_is_legal_for_naga(path, naga):
+    assert naga(path.read_text()) is None
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_file_is_legal_for_tint(path, tint):
+    assert tint(path.read_text()) is None
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_file_begins_with_what_it_does(path):
+    first = path.read_text().splitlines()[0]
+    assert re.match(r"// \w.{20,}", first), f"{path.name} begins with {first!r}, not with a comment that says what it does"
+
+
+def test_compilers_refuse_what_they_must(naga, tint):
+    """They are asked at all: a wrong type, and a barrier that not all invocations reach (which Naga lets through)."""
+    wrong = "fn f() -> u32 { return 1.5; }"
+    divided = "var<private> lane: u32; fn f() { if (lane == 0u) { workgroupBarrier(); } }"
+    assert naga(wrong) and tint(wrong)
+    assert "uniform" in tint(divided)
+
+
+def test_every_file_is_used_by_the_op_table():
+    assert set(LIBRARY) == set(SHADERS.values())
+
+
+def test_what_several_files_declare_is_the_same_in_all():
+    """A kernel takes each name once, from whichever file."""
+    seen = {}
+    for file, text in LIBRARY.items():
+        for name, declaration in split(text).items():
+            other, theirs = seen.setdefault(name, (file, declaration))
+            assert declaration == theirs, f"{name} differs in {other}.wgsl and {file}.wgsl"
+
+
+@pytest.mark.parametrize("op, passed", [(op, p) for op in OPS for p in op.passes], ids=list(PASSES))
+def test_function_takes_what_the_pass_gives(op, passed):
+    """As many parameters, in the order of the op table: places and whole numbers as u32, other numbers as f32."""
+    declared = split(LIBRARY[op.shader])
+    assert passed.name in declared, f"{op.shader}.wgsl has no function {passed.name}"
+    case = op.example(np.random.default_rng(0), **op.sizes[0])
+    given = [(n, "f32" if isinstance(case.get(n), float) else "u32") for n in (*passed.tensors, *passed.consts)]
+    given += [("part", "u32"), ("parts", "u32")] if passed.rows else []
+    text = re.match(rf"fn {passed.name}\(([^)]*)\)", declared[passed.name]).group(1)
+    taken = [tuple(part.strip() for part in parameter.split(":")) for parameter in text.split(",")]
+    assert [kind for _, kind in taken] == [kind for _, kind in given], f"{passed.name} takes {taken}, the pass gives {given}"
+    for (theirs, _), (ours, _) in zip(taken, given):
+        if ours in passed.consts or ours in ("part", "parts"):  # numbers are easily taken for one another
+            assert theirs == ours, f"{passed.name} takes {theirs} where the pass gives {ours}"
+
+
+# Kernels
+
+
+def post(columns=256):
+    """The post's network, with few columns where the size does not matter."""
+    return dh.Sequential(
+        dh.Linear(columns), dh.ReLU(), dh.Linear(columns), dh.ReLU(), dh.RunningNorm(),
+        dh.SpatialPooler(columns=columns, winners=5), dh.TemporalMemory(cells_per_column=5),
+        dh.Linear(columns), dh.ReLU(), dh.Linear(1)).network((1,))
+
+
+def contexts():
+    """Contexts of every kind, Concat, Add, previous, two losses."""
+    x, z = dh.Input((6,)), dh.Input((3,))
+    top = dh.Linear(6)
+    hidden = dh.RunningNorm()(dh.ReLU()(dh.Linear(20)(dh.Concat()([x, z]))))
+    low = dh.TemporalMemory(4)(dh.SpatialPooler(40, 4)(hidden), context=[dh.previous(top), dh.Linear(5)(z)])
+    high = dh.TemporalMemory(3)(dh.SpatialPooler(30, 3)(dh.ReLU()(dh.Linear(20)(low)) + hidden), context=[low, dh.previous(low)])
+    return dh.Network([x, z], [top(high), dh.Linear(3)(dh.Concat()([high, low]))])
+
+
+NETWORKS = {  # network, losses, optimizer, streams, ahead
+    "post": (post, ["mse"], dh.PolyakSGD(), 1, 1),
+    "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
+    "three streams": (post, ["mse"], dh.PolyakSGD(), 3, 1),
+    "many streams": (lambda: post(16), ["mse"], dh.SGD(0.01, momentum=0.9), 300, 1),
+    "contexts": (contexts, ["cross_entropy", "mse"], dh.SGD(0.01), 1, 1),
+    "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
+    "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
+}
+LANES = ("software", "hardware", "most")
+
+
+@cache
+def kernels(adapter, name, lanes) -> tuple[str, ...]:
+    """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target."""
+    from deephtm_gpu.backends.gpu.backend import GpuBackend
+    from deephtm_gpu.backends.gpu.schedule import TUNING, Tuning
+
+    class Collector(GpuBackend):
+        def _pipeline(self, code):
+            found.append(code)
+
+    found = []
+    make, losses, optimizer, streams, ahead = NETWORKS[name]
+    plan, _ = lower(make(), losses, optimizer, streams, 0, ahead)
+    backend = Collector(plan, adapter, TUNING.get(lanes) or Tuning(lanes=INVOCATIONS, wide=256, grain=64))
+    for learn in (True, False):
+        for due in (True, False):
+            backend._program(learn, due)
+    return tuple(dict.fromkeys(found))
+
+
+on_networks = pytest.mark.parametrize("name", NETWORKS)
+on_lanes = pytest.mark.parametrize("lanes", LANES)
+
+
+@on_networks
+@on_lanes
+def test_kernels_are_legal_for_naga(name, lanes, adapter, naga):
+    for code in kernels(adapter, name, lanes):
+        assert (complaint := naga(code)) is None, f"{complaint}\n{code}"
+
+
+@on_networks
+@on_lanes
+def test_kernels_are_legal_for_tint(name, lanes, adapter, tint):
+    for code in kernels(adapter, name, lanes):
+        assert (complaint := tint(code)) is None, f"{complaint}\n{code}"
+
+
+@on_networks
+@on_lanes
+def test_kernels_keep_within_the_limits_of_every_device(name, lanes, adapter):
+    assert kernels(adapter, name, lanes)
+    for code in kernels(adapter, name, lanes):
+        numbers = {n: int(v) for n, v in re.findall(r"const (\w+): u32 = (\d+)u;", code)}
+        assert numbers["WG"] <= INVOCATIONS and "@workgroup_size(WG)" in code
+        bindings = re.findall(r"@binding\((\d+)\) var<storage", code)
+        assert len(bindings) == len(set(bindings)) <= STORAGE_BUFFERS
+        used = sum(workgroup_bytes(kind, numbers) for kind in re.findall(r"var<workgroup> \w+: ([^;]+);", code))
+        assert used <= WORKGROUP_BYTES, f"{used} bytes of workgroup memory"
+
+
+def workgroup_bytes(kind, numbers) -> int:
+    if array := re.fullmatch(r"array<(.+), (\w+)>", kind):
+        inner, length = array.groups()
+        return workgroup_bytes(inner, numbers) * (numbers[length] if length in numbers else int(length.rstrip("u")))
+    return BYTES[kind]
