@@ -122,6 +122,11 @@ class Model:
             found.append(LayerInfo(name, type(node.layer).__name__, form.shape or (form.size,), count, repr(node.layer)))
         return found
 
+    @property
+    def dispatches(self) -> int | None:
+        """Dispatches of an online step; None on NumPy."""
+        return self._backend.dispatches
+
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """The last step by layer name: of a pooler `winners` (K,) and `activity` (C,); of a memory `cells` (C, M),
         `predictive` (C, M): how depolarised each cell is by the context that now stands, and `predicted` (C,): how likely

@@ -1,6 +1,7 @@
-// The stochastic Polyak step (Loizou et al. 2021), per stream.
+// How long a step is, per stream: the stochastic Polyak step (Loizou et al. 2021), or a gradient clipped.
 //   vector_square  squares[slot] = scale |left|^2          outer_square, ragged_square  scale |left|^2 |right|^2
 //   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / STREAMS
+//   clip           coef = longest / max(sqrt(sum(squares)), longest)
 // Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
@@ -54,5 +55,13 @@ fn polyak_forward(squares: u32, coef: u32, outputs: u32, Q: u32) {
     for (var i = 0u; i < outputs; i++) { error += work[squares + i]; }
     for (var i = outputs; i < Q; i++) { gradient += work[squares + i]; }
     work[coef] = error / gradient / f32(STREAMS);
+  }
+}
+
+fn clip_forward(squares: u32, coef: u32, longest: f32, Q: u32) {
+  if (lane == 0u) {
+    var sum = 0.0;
+    for (var i = 0u; i < Q; i++) { sum += work[squares + i]; }
+    work[coef] = longest / max(sqrt(sum), longest);
   }
 }

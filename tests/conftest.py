@@ -4,12 +4,16 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
 
 from deephtm_gpu.backends.chunk import Rows
 from deephtm_gpu.backends.numpy_backend import NumpyBackend
 from deephtm_gpu.plan.lowering import lower
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 NO_ADAPTER = "No Vulkan adapter was found, and this test runs WGSL; install a software one: apt-get install mesa-vulkan-drivers."
 NO_TINT = "dawn-python is not installed, and this test asks Tint about WGSL; install it: pip install dawn-python."

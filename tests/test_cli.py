@@ -166,14 +166,14 @@ def test_odd_series_give_finite_numbers(tmp_path, values):
     assert all(math.isfinite(float(r[name])) for r in told[1:] for name in list(r)[2:])
 
 
-@pytest.mark.parametrize("ahead", [50, 400])
-def test_far_ahead_stays_in_bounds(ahead):
-    """Learning from predictions made long ago is a loop with a delay: the same rate that is good one step ahead bursts."""
+@pytest.mark.parametrize("ahead", [10, 48])
+def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
+    """With SGD(0.01), and with SGD(0.1 / ahead), both of these went out of bounds."""
     learner = run.Learner(ahead, timed=False, seed=0, device="numpy")
-    rows = [Row(math.sin(i / 4), "", None, "") for i in range(2000)]
-    for i in range(0, 2000, 500):
-        learner.learn(rows[i: i + 500])
-    assert learner.comparison.whole["model"].percent < 200
+    rows = [Row(math.sin(i / 5) + 1000 * (i > 300), "", None, "") for i in range(700)]
+    for i in range(0, 700, 100):
+        learner.learn(rows[i: i + 100])
+    assert learner.comparison.whole["model"].percent < 100
 
 
 @pytest.mark.parametrize("change, said", [

@@ -19,6 +19,8 @@ class NumpyBackend:
     state are the same arrays in all of them and change in place.
     """
 
+    dispatches = None  # of a step
+
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}

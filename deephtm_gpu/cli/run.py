@@ -20,8 +20,7 @@ from deephtm_gpu.errors import TrainingError, UserError
 HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
 LATER = 5000  # rows after which learning counts as settled, for the second error of the summary
 FURTHEST = 10_000  # rows ahead: every step whose target has not come is kept whole
-RATE = 0.01
-DELAYED_RATE = 0.1  # divided by the rows ahead: an error corrected so much later bursts at 0.5 and is learned best at 0.1 to 0.2
+SCALE = 0.2  # of the Polyak step: each error is corrected by a fifth, the rest may be noise
 SLOW = 0.1  # the learning rate of encoder and pooler beside that of the rest: a moving code cannot be read
 
 
@@ -59,8 +58,10 @@ class Learner:
     """
 
     def __init__(self, ahead, timed, seed, device):
-        rate = dh.SGD(min(RATE, DELAYED_RATE / ahead))
-        self.model = dh.Model(_network(timed), loss="mse", optimizer=rate, seed=seed, device=device)
+        # An error is corrected `ahead` rows late: a loop with a delay, which bursts when each round corrects more than
+        # pi/2 / ahead of it. The Polyak step knows what part it corrects; with a fixed rate a step in the series burst it.
+        optimizer = dh.PolyakSGD(scale=min(SCALE, 1 / ahead))
+        self.model = dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device)
         self.comparison = Comparison(ahead, timed, LATER)
         self._ahead, self._timed = ahead, timed
         self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()

@@ -2,6 +2,7 @@
 
 from collections import deque
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class SameSlotLastWeek:
 
     def _find_period(self):
         times = [when for when, _ in self._first]
-        between = sorted((b - a).total_seconds() for a, b in zip(times, times[1:]))
+        between = sorted((b - a).total_seconds() for a, b in pairwise(times))
         period = round(between[len(between) // 2])
         slots = WEEK // period if period > 0 and WEEK % period == 0 else 0
         if slots < self._ahead:

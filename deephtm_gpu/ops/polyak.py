@@ -1,10 +1,14 @@
-"""The stochastic Polyak step (Loizou, Vaswani, Laradji & Lacoste-Julien 2021): as far as the sample's error says.
+"""How long a step is, from the norms of the gradients.
+
+The stochastic Polyak step (Loizou, Vaswani, Laradji & Lacoste-Julien 2021): as far as the sample's error says.
 
 kappa = |dy|^2 / (sum scale * |g|^2 + 1e-12), per stream; a stream's gradient is a product of two vectors, so its squared
 norm is the product of theirs and no gradient is written out. With S streams each makes its own step and the steps are
 averaged (Cimmino's averaged projections), so that S copies of one stream do what one stream does.
 
 `squares` (S, Q) collects the numbers: the squared output errors first, then scale * |g|^2 of every parameter.
+
+Clipping shortens each stream's gradient by itself (as in differentially private learning), for the same reason.
 """
 
 import numpy as np
@@ -34,10 +38,16 @@ def polyak_forward(squares, outputs, Q):
     return error / (squares[:, outputs:].sum(axis=1, keepdims=True) + 1e-12) / len(squares)
 
 
-def _example(rng, S, D, I, Q, A):
+def clip_forward(squares, longest, Q):
+    """squares (S, Q): |g|^2 of every parameter -> coef (S, 1): what shortens each stream's whole gradient to `longest`, 1 where
+    it is not longer"""
+    return longest / np.maximum(np.sqrt(squares.sum(axis=1, keepdims=True)), longest)
+
+
+def _example(rng, S, D, I, Q, A, longest):
     index, value = ragged(rng, S, 4 * A + 1, A)
     return {"left": rng.normal(size=(S, D)), "right": rng.normal(size=(S, I)), "index": index, "value": value,
-            "squares": rng.random((S, Q)), "slot": Q - 1, "scale": 0.25, "outputs": 1, "D": D, "I": I, "Q": Q}
+            "squares": rng.random((S, Q)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "D": D, "I": I, "Q": Q}
 
 
 POLYAK = Op(
@@ -47,7 +57,8 @@ POLYAK = Op(
         Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I")),
         Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D")),
         Pass(polyak_forward, reads=("squares",), writes=("coef",), consts=("outputs", "Q")),
+        Pass(clip_forward, reads=("squares",), writes=("coef",), consts=("longest", "Q")),
     ),
-    sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A} for S, D, I, Q, A in [
-        (1, 1, 1, 2, 0), (1, 256, 256, 12, 255), (1, 25, 257, 3, 131), (3, 255, 13, 7, 256)]),
+    sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A, "longest": c} for S, D, I, Q, A, c in [
+        (1, 1, 1, 2, 0, 0.1), (1, 256, 256, 12, 255, 100.0), (1, 25, 257, 3, 131, 0.5), (3, 255, 13, 7, 256, 1.7)]),
 )

@@ -50,5 +50,16 @@ def ones(lowering) -> Tensor:
     return lowering.plan.add(Tensor("coef", (1,), STATE, start=1.0))
 
 
-def scratch(lowering, name, size) -> Tensor:
-    return lowering.plan.add(Tensor(name, (size,), SCRATCH))
+def lower_squares(lowering, terms, name, **consts) -> Tensor:
+    """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer) and the pass that makes the streams'
+    step sizes of them; returns these."""
+    from deephtm_gpu.plan.lowering import make_call
+
+    Q = len(terms)
+    squares = lowering.plan.add(Tensor("squares", (Q,), SCRATCH))
+    coef = lowering.plan.add(Tensor("coef", (1,), SCRATCH))
+    for slot, (square, tensors, own, scale, layer) in enumerate(terms):
+        arguments = {**tensors, **own, "squares": squares, "slot": slot, "scale": scale}
+        lowering.plan.learn.append(make_call(square, arguments, layer))
+    lowering.plan.learn.append(make_call(name, {"squares": squares, "coef": coef, "Q": Q, **consts}, "loss"))
+    return coef

@@ -145,6 +145,11 @@ class GpuBackend:
 
     # Recording
 
+    @property
+    def dispatches(self) -> int:
+        """Of a step that learns, where many run one after the other."""
+        return len(self._program(learn=True, due=True).body)
+
     def _program(self, learn: bool, due: bool) -> Program:
         if (learn, due) not in self._programs:
             self._programs[learn, due] = self._record(self.plan.calls(learn, due))

@@ -1,0 +1,1 @@
+"""What is measured and published: how fast it is, and how well it learns."""

@@ -1,0 +1,68 @@
+"""`deephtm bench`: how fast it is here, and how well it learns."""
+
+import json
+from pathlib import Path
+
+
+def add_arguments(parser):
+    parser.add_argument("what", nargs="?", choices=("speed", "learning"), default="speed", help="speed (the default) or learning")
+    parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (both numpy and gpu, as far as they are here)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning: how many seeds (5)")
+    parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="learning: the first of them (100)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
+
+
+def run(args) -> int:
+    """Prints the figures; 0 unless a learning row misses its bounds (1)."""
+    from deephtm_gpu.backends.gpu.adapters import list_adapters
+    from deephtm_gpu.errors import UserError
+
+    if args.seeds < 1 or args.first_seed < 0:
+        raise UserError(f"--seeds {args.seeds} from --first-seed {args.first_seed} were asked for; give one seed or more, from 0 or more.")
+    devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
+    told, good = _speed(devices) if args.what == "speed" else _learning(devices, range(args.first_seed, args.first_seed + args.seeds))
+    if args.json:
+        try:
+            Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"The figures were to be written to {args.json!r}, which failed ({error.strerror}); give a file in a folder that can be written.") from None
+    return 0 if good else 1
+
+
+def _speed(devices):
+    from deephtm_gpu.bench import speed
+
+    print(f"The post's network, one stream: {speed.RUNS} runs of {speed.STEPS:,} online steps each (forward, backward, update), after "
+          f"{speed.WARM_UP:,} steps of warm-up.\n")
+    print(f"{'device':40s}{'steps/s: median':>16s}{'min':>9s}{'max':>9s}{'first step, s':>15s}{'dispatches/step':>17s}")
+    told = []
+    for device in devices:
+        s = speed.measure(device)
+        dispatches = "-" if s.dispatches is None else f"{s.dispatches}"
+        print(f"{s.device:40s}{s.median:16,.0f}{min(s.runs):9,.0f}{max(s.runs):9,.0f}{s.first:15.2f}{dispatches:>17s}", flush=True)
+        told.append({"device": s.device, "kind": s.kind, "steps_per_second": s.runs, "median": s.median,
+                     "first_step_seconds": s.first, "dispatches_per_step": s.dispatches})
+    return {"speed": told}, True
+
+
+def _learning(devices, seeds):
+    from deephtm_gpu.bench import learning
+
+    told, good = [], True
+    print(f"RMSE of the last {learning.LAST} of {learning.STEPS:,} online steps, seeds {seeds[0]} to {seeds[-1]}.\n")
+    for device in devices:
+        for row in learning.ROWS:
+            errors = [learning.sine_rmse(row, seed, device) for seed in seeds]
+            trivial = learning.baselines(row)
+            holds = learning.holds(row, errors)
+            good &= holds
+            print(f"{device:8s}{row.name:36s}mean {sum(errors) / len(errors):.4f}  worst {max(errors):.4f}  best {min(errors):.4f}  "
+                  f"{'holds' if holds else 'MISSED'}   " + ", ".join(f"{k} {v:.4f}" for k, v in trivial.items()), flush=True)
+            told.append({"device": device, "row": row.name, "rmse": errors, "holds": holds, **trivial})
+        jumps = [learning.phase_jump(seed, device) for seed in seeds]
+        holds = all(j.holds() for j in jumps)
+        good &= holds
+        print(f"{device:8s}{'anomaly at a phase jump':36s}base {max(j.base for j in jumps):.3f} at most, at the jump "
+              f"{min(j.at_jump for j in jumps):.3f} at least, z {min(j.z for j in jumps):.0f} at least  {'holds' if holds else 'MISSED'}", flush=True)
+        told.append({"device": device, "row": "anomaly at a phase jump", "jumps": [vars(j) for j in jumps], "holds": holds})
+    return {"learning": told}, good
