@@ -168,7 +168,7 @@ def test_odd_series_give_finite_numbers(tmp_path, values):
 
 @pytest.mark.parametrize("ahead", [10, 48])
 def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
-    """With SGD(0.01), and with SGD(0.1 / ahead), both of these went out of bounds."""
+    """With SGD(0.01) both of these go out of bounds."""
     learner = run.Learner(ahead, timed=False, seed=0, device="numpy")
     rows = [Row(math.sin(i / 5) + 1000 * (i > 300), "", None, "") for i in range(700)]
     for i in range(0, 700, 100):

@@ -12,7 +12,7 @@ import deephtm_gpu as dh
 from deephtm_gpu.ops.context import context_append_forward, context_append_sparse
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
-from deephtm_gpu.ops.polyak import polyak_forward
+from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 from deephtm_gpu.ops.table import OPS, PASSES
@@ -253,6 +253,29 @@ def test_square(name, size):
 def test_polyak_step_is_the_streams_share_of_error_over_gradient():
     squares = np.array([[4.0, 1.0, 3.0, 5.0], [1.0, 1.0, 0.5, 0.5]])  # two outputs, two parameters
     assert_close("coef", polyak_forward(squares, outputs=2, Q=4), [[5 / 8 / 2], [2 / 1 / 2]], 1e-9)
+
+
+def test_clipping_shortens_what_is_longer_and_nothing_else():
+    squares = np.array([[9.0, 16.0], [0.09, 0.16]])  # gradients 5 and 0.5 long
+    assert_close("coef", clip_forward(squares, longest=2.0, Q=2), [[2 / 5], [1.0]], 1e-9)
+
+
+@pytest.mark.parametrize("clip_norm", [0.1, 1e6])
+def test_clipped_step_goes_the_same_way_and_is_as_long_as_allowed(clip_norm):
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(1, 3)), rng.normal(size=(1, 2))
+    steps = []
+    for clip in (None, clip_norm):
+        net = dh.Sequential(dh.Linear(4, lr_scale=0.5), dh.ReLU(), dh.Linear(2)).network((3,))
+        backend = put_on_numpy(net, ["mse"], dh.SGD(1.0, clip_norm=clip))
+        names = ["0.weight", "0.bias", "2.weight", "2.bias"]
+        before = [backend.read(n) for n in names]
+        backend.run(one_row([x], [target], 0))
+        scales = (0.5, 0.5, 1, 1)
+        steps.append(np.concatenate([((backend.read(n) - b) / c).ravel() for n, b, c in zip(names, before, scales)]))
+    whole, clipped = steps
+    assert_close("step", clipped, whole * min(1, clip_norm / np.linalg.norm(whole)))
+    assert 0.1 < np.linalg.norm(whole) < 1e6
 
 
 # Whole networks: (network, losses, the layers that move at 0.01 of the rate because a pooler comes behind them)

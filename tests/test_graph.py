@@ -139,6 +139,7 @@ def test_mistakes_in_a_model(more, words):
     (lambda: dh.SGD("fast"), ["lr", "'fast'"]),
     (lambda: dh.SGD(0.1, momentum=1.0), ["momentum", "1.0"]),
     (lambda: dh.SGD(0.1, momentum="much"), ["momentum", "'much'"]),
+    (lambda: dh.SGD(0.1, clip_norm=0), ["clip_norm", "0"]),
     (lambda: dh.PolyakSGD(scale=0), ["scale", "0"]),
 ])
 def test_mistakes_in_an_optimiser(make, words):

@@ -20,9 +20,10 @@ def losers_forward(winners, t, seed, K, C, R):
     """winners (S, K), t: the step's number -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
     draw, begin, length = _stretches(C, R)
-    now = _hash(np.array([(seed ^ t) & 0xFFFFFFFF], np.uint32))
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    noise = _hash(_hash(now ^ np.arange(len(winners), dtype=np.uint32))[:, None] ^ draw)  # (S, R)
+    now = _hash(seed ^ t)
+    streams = np.array([_hash(now ^ s) for s in range(len(winners))], np.uint32)
+    noise = _hash(streams[:, None] ^ draw)  # (S, R)
     return np.concatenate([winners, begin + noise % length], axis=1)
 
 
@@ -45,9 +46,10 @@ def _stretches(C, R):
 
 
 def _hash(x):
-    """A 32-bit mix of uint32 numbers, which wrap (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
-    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    """A 32-bit mix of a number, or of uint32 numbers (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
+    x = x & 0xFFFFFFFF
+    x = (x ^ (x >> 16)) * 0x7FEB352D & 0xFFFFFFFF
+    x = (x ^ (x >> 15)) * 0x846CA68B & 0xFFFFFFFF
     return x ^ (x >> 16)
 
 

@@ -19,17 +19,20 @@ from deephtm_gpu.ops.spec import Op, Pass
 
 def vector_square(left, squares, slot, scale, D):
     """left (S, D); changes squares (S, Q) in column `slot`: scale * |left|^2"""
-    squares[:, slot] = [scale * (d @ d) for d in left]
+    for s, d in enumerate(left):
+        squares[s, slot] = scale * (d @ d)
 
 
 def outer_square(left, right, squares, slot, scale, D, I):
     """left (S, D), right (S, I); changes squares (S, Q) in column `slot`: scale * |left|^2 * |right|^2"""
-    squares[:, slot] = [scale * (d @ d) * (x @ x) for d, x in zip(left, right)]
+    for s, (d, x) in enumerate(zip(left, right)):
+        squares[s, slot] = scale * (d @ d) * (x @ x)
 
 
 def ragged_square(left, index, value, squares, slot, scale, D):
     """left (S, D), index and value S x (A,) (the index only for its length); changes squares (S, Q) in column `slot`: scale * |left|^2 * |value|^2"""
-    squares[:, slot] = [scale * (d @ d) * (v @ v) for d, v in zip(left, value)]
+    for s, (d, v) in enumerate(zip(left, value)):
+        squares[s, slot] = scale * (d @ d) * (v @ v)
 
 
 def polyak_forward(squares, outputs, Q):

@@ -43,9 +43,12 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, b
             moment.reshape(-1)[places] = new = leak * old + gradient
             gradient = np.where(leak == 1, gradient, new)  # what this stream adds to the step
             seen = np.concatenate([seen, places.reshape(-1)])
+        else:
+            bias[row] -= (rate * bias_scale) * factor
         flat[places] -= (rate * scale) * gradient
-    touched, factors = touched_rows(rows, coef * left)
-    descend(bias, bias_moment, touched, factors.sum(axis=1), rate * bias_scale, momentum)
+    if momentum:
+        touched, factors = touched_rows(rows, coef * left)
+        descend(bias, bias_moment, touched, factors.sum(axis=1), rate * bias_scale, momentum)
 
 
 def ragged(rng, S, P, A):

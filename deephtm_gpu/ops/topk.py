@@ -28,7 +28,7 @@ def topk_backward(dactivity, activity, scale, K):
 def _largest(overlap, count):
     """Indices of the `count` largest of (C,), largest first, ties to the lower index."""
     ranked = np.partition(overlap, -count)
-    if ranked[-count:].max() != ranked[-count:].max():  # NaN, which partition puts last
+    if np.isnan(ranked[-count:].max()):  # partition puts NaN last
         overlap = np.where(np.isnan(overlap), -np.inf, overlap)
         ranked = np.partition(overlap, -count)
     candidates = (overlap >= ranked[-count]).nonzero()[0]  # in rising order, and more than `count` where there are ties

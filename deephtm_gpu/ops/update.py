@@ -36,7 +36,8 @@ def rows_update(rows, left, right, coef, rate, weight, moment, scale, momentum):
     """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment (N, I) in the rows touched.
     No row stands twice in a stream with left != 0."""
     touched, factors = touched_rows(rows, coef * left)
-    descend(weight, moment, touched, factors @ right, rate * scale, momentum)
+    gradient = factors * right if len(right) == 1 else factors @ right  # (L', I)
+    descend(weight, moment, touched, gradient, rate * scale, momentum)
 
 
 def entries_update(rows, left, coef, rate, bias, moment, scale, momentum):
@@ -56,7 +57,7 @@ def touched_rows(rows, left):
     """rows, left (S, L) -> the rows with left != 0 in any stream, each once, (L',), and what each stream has there (L', S)"""
     active = left != 0
     if len(rows) == 1:
-        return rows[0][active[0]], left[:, active[0]].T
+        return rows[active], left[active][:, None]
     touched = np.unique(rows[active])
     factors = np.zeros((len(touched), len(rows)), left.dtype)
     for s in range(len(rows)):
