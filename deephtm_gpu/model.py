@@ -14,8 +14,8 @@ from deephtm_gpu.layers.base import Input, check_count
 from deephtm_gpu.layers.network import Network, Sequential
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
-from deephtm_gpu.plan.lowering import LOSSES, lower
-from deephtm_gpu.plan.tensors import PARAM, PARAMETERS, STATE
+from deephtm_gpu.plan.lowering import LOSSES, forms_of, lower
+from deephtm_gpu.plan.tensors import PARAMETERS, STATE
 from deephtm_gpu.series import as_series
 from deephtm_gpu.state import describe_state
 from deephtm_gpu.watch import Watch
@@ -67,8 +67,9 @@ class Model:
         once. callback(steps done, History of the chunk) is called after every chunk; if it returns True, learning stops.
         Raises UserError for a series that does not fit or holds NaN, TrainingError where learning diverges.
         """
-        self._build(0 if targets is not None else check_count("ahead", ahead))
+        ahead = 0 if targets is not None else check_count("ahead", ahead)
         xs, ys = self._series(inputs, targets)
+        self._build(ahead)
         return self._run(xs, ys, True, progress, callback)
 
     def predict(self, inputs):
@@ -81,7 +82,7 @@ class Model:
     def step(self, x, target=None) -> StepResult:
         """One step of a live stream: learns from what arrived, predicts. x: *shape or (S, *shape)."""
         lead = self._at_once(x)
-        history = self.fit(lead, None if target is None else np.asarray(target)[None], ahead=max(1, self._ahead))
+        history = self.fit(lead, None if target is None else self._target_at_once(target), ahead=max(1, self._ahead))
         loss = self._told_loss[-1] if target is None else history.loss[-1]
         made = history.prediction
         last = [p[-1] for p in made] if isinstance(made, list) else made[-1]
@@ -108,6 +109,7 @@ class Model:
         """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights."""
         self._backend.reset()
         self._pending, self._last = 0, None
+        self._watch.forget()  # what it would run again belongs to the sequence before
 
     # Looking inside
 
@@ -162,9 +164,9 @@ class Model:
         return [t for t in self._plan.placed(*PARAMETERS) if not t.moment]
 
     def _predicts_inputs(self) -> bool:
-        sizes = [n.layer.form([]).size for n in self._network.inputs]
-        outputs = [n.layer for n in self._network.outputs]
-        return len(outputs) <= len(sizes) and all(getattr(o, "units", s) == s for o, s in zip(outputs, sizes))
+        forms = forms_of(self._network)
+        inputs, outputs = ([forms[n].size for n in nodes] for nodes in (self._network.inputs, self._network.outputs))
+        return len(outputs) <= len(inputs) and all(o == i for o, i in zip(outputs, inputs))
 
     def _build(self, ahead):
         """Lowers the network for predictions so many steps ahead; weights and state go over, what is pending is dropped."""
@@ -252,6 +254,11 @@ class Model:
     @staticmethod
     def _unpack(arrays):
         return arrays[0] if len(arrays) == 1 else arrays
+
+    def _target_at_once(self, target):
+        if len(self._network.outputs) > 1:
+            return [np.asarray(v)[None] for v in target]
+        return np.asarray(target)[None]
 
     def _at_once(self, x):
         if len(self._network.inputs) > 1:

@@ -55,4 +55,4 @@ def _one(name, given, shape, streams, classes):
 def _one_hot(name, classes, D):
     if classes.size and not 0 <= classes.min() <= classes.max() < D:
         raise UserError(f"{name} holds classes {classes.min()} to {classes.max()}; the network's output has classes 0 to {D - 1}.")
-    return np.eye(D, dtype=np.float32)[classes]
+    return np.eye(D, dtype=np.float32)[classes.astype(np.int64)]

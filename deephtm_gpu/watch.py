@@ -24,15 +24,15 @@ class Watch:
         told = self._backend.run(rows)
         bad = _first_bad(told, rows, self._plan.ahead)
         if bad is None:
-            self._since.append(rows)
+            self._since.append(rows.copy())  # a live stream may use its own array again
             return told
         layer = self._find_layer(rows, bad)
         self._backend.restore(self._snapshot)
-        self._since = []
-        kept = done if self._snapshot is not None else 0
+        for earlier in self._since:  # to where this chunk began: the model's own counts are still those
+            self._backend.run(earlier)
         raise TrainingError(
-            f"Learning went out of bounds at step {done + bad}: {layer} gave NaN or infinity. The weights are back at the "
-            f"last good chunk (at step {kept} or before); try a smaller learning rate, or scale the series to about -1..1.",
+            f"Learning went out of bounds at step {done + bad}: {layer} gave NaN or infinity. The model is back at "
+            f"step {done}, before this chunk; try a smaller learning rate, or scale the series to about -1..1.",
             done + bad, layer)
 
     def _find_layer(self, rows: Rows, bad: int) -> str:

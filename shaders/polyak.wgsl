@@ -1,6 +1,7 @@
 // How long a step is, per stream: the stochastic Polyak step (Loizou et al. 2021), or a gradient clipped.
-//   vector_square  squares[slot] = scale |left|^2          outer_square, ragged_square  scale |left|^2 |right|^2
-//   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / STREAMS
+//   vector_square  squares[slot] = scale |left|^2
+//   outer_square, ragged_square  scale |left|^2 (|right|^2 + 1): the weights, and the bias that goes with left
+//   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / (STREAMS waiting)
 //   clip           coef = longest / max(sqrt(sum(squares)), longest)
 // Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
@@ -39,22 +40,22 @@ fn vector_square(left: u32, squares: u32, slot: u32, scale: f32, D: u32) {
 fn outer_square(left: u32, right: u32, squares: u32, slot: u32, scale: f32, D: u32, I: u32) {
   let a = square(left, D);
   let b = square(right, I);
-  if (lane == 0u) { work[squares + slot] = scale * a * b; }
+  if (lane == 0u) { work[squares + slot] = scale * a * (b + 1.0); }
 }
 
 fn ragged_square(left: u32, index: u32, value: u32, squares: u32, slot: u32, scale: f32, D: u32) {
   let a = square(left, D);
   let b = square(value, lists[index]);
-  if (lane == 0u) { work[squares + slot] = scale * a * b; }
+  if (lane == 0u) { work[squares + slot] = scale * a * (b + 1.0); }
 }
 
-fn polyak_forward(squares: u32, coef: u32, outputs: u32, Q: u32) {
+fn polyak_forward(squares: u32, coef: u32, outputs: u32, waiting: u32, Q: u32) {
   if (lane == 0u) {
     var error = 0.0;
     var gradient = 1e-12;
     for (var i = 0u; i < outputs; i++) { error += work[squares + i]; }
     for (var i = outputs; i < Q; i++) { gradient += work[squares + i]; }
-    work[coef] = error / gradient / f32(STREAMS);
+    work[coef] = error / gradient / f32(STREAMS * waiting);
   }
 }
 

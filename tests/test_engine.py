@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import wgpu
 
 import deephtm_gpu as dh
 from deephtm_gpu.backends.gpu import backend as gpu_backend

@@ -234,8 +234,8 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
 
 
 def explicit_gradient(name, case, s):
-    """The gradient of stream s as a matrix."""
-    right = {"vector_square": np.ones(1), "outer_square": case["right"][s], "ragged_square": case["value"][s]}
+    """The gradient of stream s as a matrix, the bias as its last column."""
+    right = {"vector_square": np.ones(1), "outer_square": np.append(case["right"][s], 1), "ragged_square": np.append(case["value"][s], 1)}
     assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
     return np.outer(case["left"][s], right[name])
 
@@ -252,7 +252,7 @@ def test_square(name, size):
 
 def test_polyak_step_is_the_streams_share_of_error_over_gradient():
     squares = np.array([[4.0, 1.0, 3.0, 5.0], [1.0, 1.0, 0.5, 0.5]])  # two outputs, two parameters
-    assert_close("coef", polyak_forward(squares, outputs=2, Q=4), [[5 / 8 / 2], [2 / 1 / 2]], 1e-9)
+    assert_close("coef", polyak_forward(squares, outputs=2, waiting=3, Q=4), [[5 / 8 / 2 / 3], [2 / 1 / 2 / 3]], 1e-9)
 
 
 def test_clipping_shortens_what_is_longer_and_nothing_else():

@@ -36,7 +36,7 @@ BREAKS = [
     ("head", "{ d = 0.0; }", "{ d = d; }"),
     ("losses", "work[probability + i] /= sum;", "work[probability + i] *= sum;"),
     ("losses", "0.5 * sum", "sum"),
-    ("polyak", "/ f32(STREAMS)", ""),
+    ("polyak", "/ f32(STREAMS * waiting)", ""),
     ("update", "s = 1u; s < STREAMS", "s = 1u; s + 1u < STREAMS"),
     ("update", "weights[moment] = step;", ""),
     ("update", "O + parts - 1u", "O"),

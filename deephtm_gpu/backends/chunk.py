@@ -1,6 +1,6 @@
 """What a backend takes and gives: a chunk of rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,10 @@ class Rows:
 
     def __len__(self):
         return len(self.rates)
+
+    def copy(self) -> "Rows":
+        """The same rows on memory of their own."""
+        return replace(self, inputs=[x.copy() for x in self.inputs], targets=self.targets and [x.copy() for x in self.targets])
 
     def part(self, begin: int, end: int, ahead: int) -> "Rows":
         """Rows begin..end, as they stand when those before have been run."""

@@ -2,8 +2,6 @@
 every shader."""
 
 import inspect
-from functools import partial
-from operator import itemgetter
 
 import numpy as np
 
@@ -24,10 +22,8 @@ class NumpyBackend:
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
-        self._numbers: list[float] = []
-        # (learn?, target there?) -> the calls of a step
-        self._calls = {(learn, due): [self._bind(c) for c in plan.calls(learn, due)]
-                       for learn in (True, False) for due in (True, False)}
+        # (learn?, target there?) -> a step as a function of the environments of the step at hand and the one learned from
+        self._steps = {(learn, due): self._compile(plan.calls(learn, due)) for learn in (True, False) for due in (True, False)}
         self._envs = self._start()
 
     # Running
@@ -55,14 +51,7 @@ class NumpyBackend:
                     e[i] = x[r]
                 e[clock], e[rate] = step, float(rows.rates[r])
             due = rows.targets is not None if plan.ahead == 0 else rows.pending + r >= plan.ahead
-            for function, get, puts, behind in self._calls[rows.learn, due]:
-                e = back if behind else env
-                out = function(*get(e))
-                if len(puts) == 1:
-                    e[puts[0]] = out
-                else:
-                    for i, value in zip(puts, out or ()):
-                        e[i] = value
+            self._steps[rows.learn, due](env, back)
             for array, i in predictions:
                 array[r] = env[i]
             if due and rows.learn:
@@ -72,28 +61,29 @@ class NumpyBackend:
                 told.anomaly[r] = env[anomaly][:, 0]
         return told
 
-    def _bind(self, call: Call):
-        """The call as (function, how to get its arguments from an environment, where its results go, whether it works on
-        the tape of the step that is learned from)."""
-        op = call.op
-        known = inspect.signature(op.reference).parameters
-        consts = {k: v for k, v in call.consts.items() if k in known}
-        places = [self._where(call.tensors[n]) for n in op.reads + op.changes]
-        get = itemgetter(*places) if len(places) > 1 else (lambda env, i=places[0]: (env[i],))
-        return partial(op.reference, **consts), get, [self._place[call.tensors[n]] for n in op.writes], call.back
+    def _compile(self, calls):
+        # A loop over calls would cost about as much as the smaller ops themselves.
+        names = {c.name: c.op.reference for c in calls}
+        text = "\n    ".join(["def step(now, back):", *(self._line(c) for c in calls), "return"])
+        exec(text, names)
+        return names["step"]
 
-    def _where(self, argument) -> int:
-        """The place of a tensor in an environment; numbers get places behind the tensors."""
-        if isinstance(argument, Tensor):
-            return self._place[argument]
-        self._numbers.append(float(argument))
-        return len(self._place) + len(self._numbers) - 1
+    def _line(self, call: Call) -> str:
+        """The call as a line: `now[7] = relu_forward(now[6])`."""
+        op, env = call.op, "back" if call.back else "now"
+        known = inspect.signature(op.reference).parameters
+        read = [f"{env}[{self._place[t]}]" if isinstance(t, Tensor) else repr(float(t))
+                for t in (call.tensors[n] for n in op.reads + op.changes)]
+        consts = [f"{k}={v!r}" for k, v in call.consts.items() if k in known]
+        put = "".join(f"{env}[{self._place[call.tensors[n]]}], " for n in op.writes)
+        put = put.rstrip(", ") if len(op.writes) == 1 else put
+        return (f"{put} = " if put else "") + f"{op.name}({', '.join(read + consts)})"
 
     # Memory
 
     def _start(self):
         shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE)}
-        return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + self._numbers
+        return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()]
                 for _ in range(self.plan.slots)]
 
     def _first(self, tensor: Tensor):

@@ -20,7 +20,7 @@ from deephtm_gpu.errors import TrainingError, UserError
 HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
 LATER = 5000  # rows after which learning counts as settled, for the second error of the summary
 FURTHEST = 10_000  # rows ahead: every step whose target has not come is kept whole
-SCALE = 0.2  # of the Polyak step: each error is corrected by a fifth, the rest may be noise
+CORRECTED = 0.2  # at most this part of an error is corrected by its step: the rest may be noise
 SLOW = 0.1  # the learning rate of encoder and pooler beside that of the rest: a moving code cannot be read
 
 
@@ -60,7 +60,8 @@ class Learner:
     def __init__(self, ahead, timed, seed, device):
         # An error is corrected `ahead` rows late: a loop with a delay, which bursts when each round corrects more than
         # pi/2 / ahead of it. The Polyak step knows what part it corrects; with a fixed rate a step in the series burst it.
-        optimizer = dh.PolyakSGD(scale=min(SCALE, 1 / ahead))
+        # PolyakSGD divides by `ahead` itself.
+        optimizer = dh.PolyakSGD(scale=min(CORRECTED * ahead, 1.0))
         self.model = dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device)
         self.comparison = Comparison(ahead, timed, LATER)
         self._ahead, self._timed = ahead, timed

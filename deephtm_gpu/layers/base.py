@@ -1,5 +1,6 @@
 """What people compose: layers, and the nodes of a graph that calling them makes."""
 
+import numbers
 from dataclasses import dataclass
 from math import prod
 
@@ -44,6 +45,7 @@ class Layer:
     """
 
     lr_scale: float | None = None
+    sizes_itself = False  # whether its form is known without its inputs'
 
     def __call__(self, node):
         if getattr(self, "node", None) is not None:
@@ -83,8 +85,13 @@ def check_count(what: str, value, least: int = 1) -> int:
     return value.__index__()
 
 
+def is_number(value) -> bool:
+    """Python's and NumPy's real numbers, but not truth values."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def check_scale(value) -> float | None:
-    if value is not None and not (isinstance(value, (int, float)) and 0 <= value < float("inf")):
+    if value is not None and not (is_number(value) and 0 <= value < float("inf")):
         raise UserError(f"lr_scale = {value!r} was asked for; it must be a number, 0 (frozen) or more.")
     return value
 

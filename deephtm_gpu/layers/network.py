@@ -15,6 +15,8 @@ class Network:
         for n, node in enumerate(self.inputs):
             if not isinstance(node.layer, Input):
                 raise UserError(f"Network's input {n} is the node of {node.layer!r}; inputs are the nodes of dh.Input(shape).")
+            if node in self.inputs[:n]:
+                raise UserError(f"Network's input {n} is listed twice; list each node of dh.Input once.")
         self.nodes = _in_order(self.inputs, self.outputs)
 
     def names(self) -> dict[Node, str]:
@@ -37,7 +39,9 @@ class Sequential:
         layers = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         if not layers:
             raise UserError("A Sequential of no layers was asked for; list at least one, as in dh.Sequential(dh.Linear(1)).")
-        for layer in layers:
+        for n, layer in enumerate(layers):
+            if any(layer is other for other in layers[:n]):
+                raise UserError(f"{layer!r} stands in the Sequential a second time; a layer holds one set of weights: make a second layer.")
             if not isinstance(layer, Layer):
                 raise UserError(f"Sequential was given {layer!r}; it takes layers, such as dh.Linear(256).")
         self.layers = list(layers)

@@ -13,6 +13,8 @@ class Linear(Layer):
     init_std: standard deviation of the weights at the start; None: MODEL's ("Start"), by where the layer stands.
     """
 
+    sizes_itself = True
+
     def __init__(self, units, lr_scale=None, init_std=None):
         self.units = check_count("Linear's units", units)
         self.lr_scale = check_scale(lr_scale)
@@ -39,12 +41,11 @@ class Linear(Layer):
                 if dx:
                     low.learn("sparse_linear_backward", dy=dy, index=x.index, value=x.tensor, weight=weight, dvalue=dx,
                               L=x.length, O=O)
-                low.update_rows(weight, x.index, x.tensor, dy, N=x.size)
+                low.update_inputs(weight, bias, dy, x.index, x.tensor)
             else:
                 if dx:
                     low.learn("linear_backward", dy=dy, weight=weight, dx=dx, I=x.size, O=O)
-                low.update_outer(weight, dy, x.tensor)
-            low.update_vector(bias, dy)
+                low.update_dense(weight, bias, dy, x.tensor)
             return [dx]
 
         return low.value(y), backward

@@ -13,6 +13,8 @@ class SpatialPooler(Layer):
     Gives winners and their activity as pairs. Weight (columns, inputs), bias (columns,).
     """
 
+    sizes_itself = True
+
     def __init__(self, columns, winners, lr_scale=None):
         self.columns = check_count("SpatialPooler's columns", columns)
         self.winners = check_count("SpatialPooler's winners", winners)
@@ -44,8 +46,7 @@ class SpatialPooler(Layer):
                 dx = low.scratch("dx", (x.size,))
                 low.learn("rows_backward", dy=doverlap, index=rows, weight=weight, dx=dx, L=K + 1, I=x.size)
                 dx = to_pairs(dx)
-            low.update_rows(weight, rows, doverlap, x.tensor, N=C)
-            low.update_entries(bias, rows, doverlap)
+            low.update_outputs(weight, bias, rows, doverlap, x.tensor)
             return [dx]
 
         return low.value(activity, winners), backward

@@ -1,7 +1,7 @@
 """The temporal memory: which cells of the winning columns are active, in the context of what came before."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale
+from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale, is_number
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
 from deephtm_gpu.plan.tensors import PARAM
 
@@ -22,7 +22,7 @@ class TemporalMemory(Layer):
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
-        if not 0 <= decay < 1:
+        if not (is_number(decay) and 0 <= decay < 1):
             raise UserError(f"TemporalMemory's decay = {decay!r} was asked for; the context leaks: give 0 <= decay < 1.")
         if gate not in ("entmax", "uniform"):
             raise UserError(f"TemporalMemory's gate = {gate!r} was asked for; there are 'entmax' and 'uniform'.")

@@ -4,6 +4,8 @@ entmax of order 1.5 (Peters, Niculae & Martins 2019, "Sparse Sequence-to-Sequenc
 a depolarised cell wins and the others are exactly 0; where all are alike, every cell gets 1/M: the column bursts.
 """
 
+from functools import cache
+
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
@@ -27,9 +29,9 @@ def gate_backward(dcell, root, activity, K, M):
     S = len(activity)
     dcell, root = dcell.reshape(S, K, M), root.reshape(S, K, M)
     weighted = dcell * root  # (S, K, M)
-    mean = weighted.sum(axis=2, keepdims=True) / root.sum(axis=2, keepdims=True)  # (S, K, 1)
+    mean = np.add.reduce(weighted, axis=2, keepdims=True) / np.add.reduce(root, axis=2, keepdims=True)  # (S, K, 1)
     ddepolarisation = activity[:, :, None] * (weighted - mean * root)
-    return ddepolarisation.reshape(S, K * M), (weighted * root).sum(axis=2)
+    return ddepolarisation.reshape(S, K * M), np.add.reduce(weighted * root, axis=2)
 
 
 def _entmax_root(z):
@@ -37,15 +39,20 @@ def _entmax_root(z):
 
     The threshold is found as in the paper's algorithm 2: sort, try every size of the support, keep the last that holds.
     """
-    R, M = z.shape
+    rows, k = _counts(*z.shape, z.dtype.char)
     x = (z - np.maximum.reduce(z, axis=1, keepdims=True)) * 0.5  # (R, M)
     y = np.sort(x, axis=1)[:, ::-1]  # (R, M), largest first
-    k = np.arange(1, M + 1, dtype=z.dtype)  # (M,)
     mean = np.add.accumulate(y, axis=1) / k  # (R, M)
-    spread = np.add.accumulate(y * y, axis=1) - k * mean * mean  # (R, M)
-    threshold = mean - np.sqrt(np.maximum((1 - spread) / k, 0))  # (R, M)
+    variance = np.add.accumulate(y * y, axis=1) / k - mean * mean  # (R, M)
+    threshold = mean - np.sqrt(np.maximum(1 / k - variance, 0))  # (R, M)
     first_failure = (threshold <= y).argmin(axis=1)  # (R,); 0 where there is none, for a support of one cell always holds
-    return np.maximum(x - threshold[np.arange(R), first_failure - 1][:, None], 0)
+    return np.maximum(x - threshold[rows, first_failure - 1][:, None], 0)
+
+
+@cache
+def _counts(R, M, kind):
+    """The numbers of the rows (R,), and of the cells from 1 (M,)."""
+    return np.arange(R), np.arange(1, M + 1).astype(kind)
 
 
 def _cells_example(rng, S, C, K, M):

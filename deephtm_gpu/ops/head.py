@@ -21,7 +21,7 @@ def losers_forward(winners, t, seed, K, C, R):
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
     draw, begin, length = _stretches(C, R)
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    now = _hash(seed ^ t)
+    now = _hash((seed ^ t) & 0xFFFFFFFF)
     streams = np.array([_hash(now ^ s) for s in range(len(winners))], np.uint32)
     noise = _hash(streams[:, None] ^ draw)  # (S, R)
     return np.concatenate([winners, begin + noise % length], axis=1)
@@ -46,10 +46,11 @@ def _stretches(C, R):
 
 
 def _hash(x):
-    """A 32-bit mix of a number, or of uint32 numbers (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
-    x = x & 0xFFFFFFFF
-    x = (x ^ (x >> 16)) * 0x7FEB352D & 0xFFFFFFFF
-    x = (x ^ (x >> 15)) * 0x846CA68B & 0xFFFFFFFF
+    """A 32-bit mix of a number below 2^32, or of uint32 numbers, which wrap by themselves (the finaliser `lowbias32` of
+    C. Wellons, 2018: public domain)."""
+    wrap = (lambda n: n & 0xFFFFFFFF) if isinstance(x, int) else (lambda n: n)
+    x = wrap((x ^ (x >> 16)) * 0x7FEB352D)
+    x = wrap((x ^ (x >> 15)) * 0x846CA68B)
     return x ^ (x >> 16)
 
 

@@ -4,7 +4,8 @@ The stochastic Polyak step (Loizou, Vaswani, Laradji & Lacoste-Julien 2021): as 
 
 kappa = |dy|^2 / (sum scale * |g|^2 + 1e-12), per stream; a stream's gradient is a product of two vectors, so its squared
 norm is the product of theirs and no gradient is written out. With S streams each makes its own step and the steps are
-averaged (Cimmino's averaged projections), so that S copies of one stream do what one stream does.
+averaged (Cimmino's averaged projections), so that S copies of one stream do what one stream does. Where a prediction waits
+several steps for its target, as many steps are made from weights that have not seen each other: they are shared alike.
 
 `squares` (S, Q) collects the numbers: the squared output errors first, then scale * |g|^2 of every parameter.
 
@@ -13,32 +14,35 @@ Clipping shortens each stream's gradient by itself (as in differentially private
 
 import numpy as np
 
-from deephtm_gpu.ops.synapse import ragged
 from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.synapse import ragged
 
 
 def vector_square(left, squares, slot, scale, D):
     """left (S, D); changes squares (S, Q) in column `slot`: scale * |left|^2"""
     for s, d in enumerate(left):
-        squares[s, slot] = scale * (d @ d)
+        squares[s, slot] = scale * d.dot(d)
 
 
 def outer_square(left, right, squares, slot, scale, D, I):
-    """left (S, D), right (S, I); changes squares (S, Q) in column `slot`: scale * |left|^2 * |right|^2"""
+    """left (S, D), right (S, I); changes squares (S, Q) in column `slot`: scale * |left|^2 * (|right|^2 + 1), the weights and
+    the bias that goes with left"""
     for s, (d, x) in enumerate(zip(left, right)):
-        squares[s, slot] = scale * (d @ d) * (x @ x)
+        squares[s, slot] = scale * d.dot(d) * (x.dot(x) + 1)
 
 
 def ragged_square(left, index, value, squares, slot, scale, D):
-    """left (S, D), index and value S x (A,) (the index only for its length); changes squares (S, Q) in column `slot`: scale * |left|^2 * |value|^2"""
+    """left (S, D), index and value S x (A,) (the index only for its length); changes squares (S, Q) in column `slot`:
+    scale * |left|^2 * (|value|^2 + 1), likewise"""
     for s, (d, v) in enumerate(zip(left, value)):
-        squares[s, slot] = scale * (d @ d) * (v @ v)
+        squares[s, slot] = scale * d.dot(d) * (v.dot(v) + 1)
 
 
-def polyak_forward(squares, outputs, Q):
-    """squares (S, Q), of which the first `outputs` are errors -> coef (S, 1)"""
-    error = squares[:, :outputs].sum(axis=1, keepdims=True)
-    return error / (squares[:, outputs:].sum(axis=1, keepdims=True) + 1e-12) / len(squares)
+def polyak_forward(squares, outputs, waiting, Q):
+    """squares (S, Q), of which the first `outputs` are errors; waiting: steps from a prediction to its target -> coef (S, 1)"""
+    error = np.add.reduce(squares[:, :outputs], axis=1, keepdims=True)
+    gradient = np.add.reduce(squares[:, outputs:], axis=1, keepdims=True)
+    return error / ((gradient + 1e-12) * (len(squares) * waiting))
 
 
 def clip_forward(squares, longest, Q):
@@ -50,7 +54,7 @@ def clip_forward(squares, longest, Q):
 def _example(rng, S, D, I, Q, A, longest):
     index, value = ragged(rng, S, 4 * A + 1, A)
     return {"left": rng.normal(size=(S, D)), "right": rng.normal(size=(S, I)), "index": index, "value": value,
-            "squares": rng.random((S, Q)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "D": D, "I": I, "Q": Q}
+            "squares": rng.random((S, Q)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "waiting": Q, "D": D, "I": I, "Q": Q}
 
 
 POLYAK = Op(
@@ -59,7 +63,7 @@ POLYAK = Op(
         Pass(vector_square, reads=("left",), changes=("squares",), consts=("slot", "scale", "D")),
         Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I")),
         Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D")),
-        Pass(polyak_forward, reads=("squares",), writes=("coef",), consts=("outputs", "Q")),
+        Pass(polyak_forward, reads=("squares",), writes=("coef",), consts=("outputs", "waiting", "Q")),
         Pass(clip_forward, reads=("squares",), writes=("coef",), consts=("longest", "Q")),
     ),
     sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A, "longest": c} for S, D, I, Q, A, c in [

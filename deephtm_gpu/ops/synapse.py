@@ -36,16 +36,17 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, b
     for s, touched in enumerate(left != 0):
         row, factor = rows[s][touched], coef[s, 0] * left[s][touched]  # (L',)
         places = row[:, None] * P + index[s]  # (L', A)
-        gradient = factor[:, None] * value[s]
-        if momentum:
+        if not momentum:
+            flat[places] -= (rate * scale * factor)[:, None] * value[s]
+            bias[row] -= (rate * bias_scale) * factor
+        else:
+            gradient = factor[:, None] * value[s]
             leak = np.where(np.isin(places, seen), 1, momentum)
             old = moment.reshape(-1)[places]
             moment.reshape(-1)[places] = new = leak * old + gradient
             gradient = np.where(leak == 1, gradient, new)  # what this stream adds to the step
             seen = np.concatenate([seen, places.reshape(-1)])
-        else:
-            bias[row] -= (rate * bias_scale) * factor
-        flat[places] -= (rate * scale) * gradient
+            flat[places] -= (rate * scale) * gradient
     if momentum:
         touched, factors = touched_rows(rows, coef * left)
         descend(bias, bias_moment, touched, factors.sum(axis=1), rate * bias_scale, momentum)

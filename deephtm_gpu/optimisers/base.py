@@ -1,6 +1,7 @@
 """Optimisers: how far the parameters step along their gradients."""
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.plan.tensors import SCRATCH, STATE, Tensor
 
 
@@ -40,7 +41,7 @@ class Optimizer:
 
 
 def check_rate(what: str, value) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+    if not is_number(value) or not 0 < value < float("inf"):
         raise UserError(f"{what} = {value!r} was asked for; it must be a number above 0.")
     return float(value)
 

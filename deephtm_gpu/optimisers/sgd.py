@@ -1,6 +1,7 @@
 """Stochastic gradient descent, with or without momentum."""
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.optimisers.base import Optimizer, check_rate, lower_squares, ones
 
 
@@ -14,7 +15,7 @@ class SGD(Optimizer):
 
     def __init__(self, lr, momentum=0.0, clip_norm=None):
         self.lr = check_rate("SGD's lr", lr)
-        if not 0 <= momentum < 1:
+        if not (is_number(momentum) and 0 <= momentum < 1):
             raise UserError(f"SGD's momentum = {momentum!r} was asked for; it must be 0 or more, and below 1.")
         self.momentum = float(momentum)
         self.clip_norm = None if clip_norm is None else check_rate("SGD's clip_norm", clip_norm)

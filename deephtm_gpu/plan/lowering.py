@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Input, Node
+from deephtm_gpu.layers.base import Form, Node
 from deephtm_gpu.layers.network import Network, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.plan.plan import Call, Plan
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
+from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, TAPE, Tensor
 
 LOSSES = ("mse", "cross_entropy")
 SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
@@ -38,8 +38,8 @@ class Value:
 
 @dataclass
 class Update:
-    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get its squared norm:
-    (pass, tensors, constants) of the ops in polyak.py."""
+    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get the squared norm
+    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight."""
 
     name: str
     tensors: dict
@@ -56,12 +56,29 @@ def lower(network: Network, losses: list[str], optimizer, streams: int, seed: in
     return lowering.plan, lowering.forms
 
 
+def forms_of(network: Network) -> dict[Node, Form]:
+    """What every node gives. Raises UserError where sizes do not fit or hang on themselves."""
+    forms: dict[Node, Form] = {}
+
+    def form(node, asked=()):
+        if node not in forms:
+            if node in asked:
+                raise UserError(f"The size of {node.layer!r} depends on itself through dh.previous; put a dh.Linear(units) in the circle.")
+            before = [] if node.layer.sizes_itself else [source_of(node)] if source_of(node) else node.inputs
+            forms[node] = node.layer.form([form(b, (*asked, node)) for b in before])
+        return forms[node]
+
+    for node in network.nodes:
+        form(node)
+    return forms
+
+
 class _Lowering:
     def __init__(self, network, losses, optimizer, streams, seed, ahead):
         self.network, self.losses, self.seed = network, losses, seed
         self.names = network.names()
         self.plan = Plan(streams, ahead)
-        self.forms: dict[Node, Form] = {}
+        self.forms = forms_of(network)
         self.values: dict[Node, Value] = {}
         self.backwards, self.endings, self.updates = [], [], []
         self.clock = self.plan.add(Tensor("t", (1,), STEP, index=True))
@@ -80,15 +97,6 @@ class _Lowering:
             self._lower_backward(node, backward, gradients)
         optimizer.lower(self)
 
-    def form(self, node: Node, asked=()) -> Form:
-        """What a node gives, found from what stands before it."""
-        if node not in self.forms:
-            if node in asked:
-                raise UserError(f"The size of {node.layer!r} depends on itself through dh.previous; put a dh.Linear(units) in the circle.")
-            before = [source_of(node)] if source_of(node) else node.inputs
-            self.forms[node] = node.layer.form([self.form(b, (*asked, node)) for b in before])
-        return self.forms[node]
-
     def _lower_node(self, node):
         scope = Scope(self, node)
         inputs = [self.values[n] for n in node.inputs + node.contexts]
@@ -105,7 +113,7 @@ class _Lowering:
         self.errors = []
         for j, (node, loss) in enumerate(zip(self.network.outputs, self.losses)):
             scope = Scope(self, node, f"loss{j}")
-            y, _ = scope.written_out(self.values[node])
+            y, to_pairs = scope.written_out(self.values[node])
             D = y.size
             if self.plan.ahead:
                 target = self._target_among_inputs(j, node, D)
@@ -130,7 +138,7 @@ class _Lowering:
                                 surprise=self.surprise, D=D)
                 scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
             self.errors.append(dy)
-            gradients.setdefault(node, []).append(dy)
+            gradients.setdefault(node, []).append(to_pairs(dy))
         return gradients
 
     def _target_among_inputs(self, j, node, D) -> Tensor:
@@ -165,9 +173,9 @@ class Scope:
     """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it."""
 
     def __init__(self, lowering: _Lowering, node: Node, name: str | None = None):
-        self._lowering, self._node = lowering, node
+        self._lowering, self._node, self._written = lowering, node, -1
         self.name = name or lowering.names[node]
-        self.form = lowering.form(node)
+        self.form = lowering.forms[node]
         self.is_output = node in lowering.network.outputs
         self.classifies = lowering.surprise is not None
         self.surprise, self.clock, self.share_of_streams = lowering.surprise, lowering.clock, lowering.share_of_streams
@@ -219,13 +227,14 @@ class Scope:
         """x with all its numbers written out, and the function that brings a gradient back to x's pairs."""
         if not x.sparse:
             return x, lambda dx: dx
-        y = self.tape(f"written_out_{x.tensor.name}", (x.size,))
+        n = self._written = self._written + 1
+        y = self.tape(f"written_out{n}", (x.size,))
         self.forward("dense_forward", index=x.index, value=x.tensor, y=y, D=x.size, L=x.length)
 
         def to_pairs(dx):
             if dx is None:
                 return None
-            d = self.scratch(f"dpairs_{x.tensor.name}", (x.length,))
+            d = self.scratch(f"dpairs{n}", (x.length,))
             self.learn("dense_backward", dy=dx, index=x.index, dvalue=d, L=x.length)
             return d
 
@@ -246,39 +255,41 @@ class Scope:
         """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
         self._lowering.endings.append((self._node, ending))
 
-    # Updates: each names a parameter and the factors of its gradient
+    # Updates: a weight and its bias, and the factors of their gradients
 
-    def update_outer(self, weight, left, right):
-        O, I = left.size, right.size
-        self._update("outer_update", dict(left=left, right=right, weight=weight), dict(O=O, I=I),
-                     [("outer_square", dict(left=left, right=right), dict(D=O, I=I))])
+    def update_dense(self, weight, bias, dy, x):
+        """All rows of weight (O, I)."""
+        O, I = dy.size, x.size
+        self._update("outer_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
+                     [("outer_square", dict(left=dy, right=x), dict(D=O, I=I))])
+        self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
-    def update_rows(self, weight, rows, left, right, N):
-        L, I = left.size, right.size
-        self._update("rows_update", dict(rows=rows, left=left, right=right, weight=weight), dict(L=L, N=N, I=I),
-                     [("outer_square", dict(left=left, right=right), dict(D=L, I=I))])
+    def update_inputs(self, weight, bias, dy, index, value):
+        """Of a weight held (N, O): the rows of the inputs that are active."""
+        L, O = value.size, dy.size
+        self._update("rows_update", dict(rows=index, left=value, right=dy, weight=weight), dict(L=L, N=weight.shape[0], I=O),
+                     [("outer_square", dict(left=dy, right=value), dict(D=O, I=L))])
+        self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
-    def update_vector(self, bias, left):
-        self._update("vector_update", dict(left=left, bias=bias), dict(D=left.size),
-                     [("vector_square", dict(left=left), dict(D=left.size))])
+    def update_outputs(self, weight, bias, rows, dy, x):
+        """Of weight (O, I): the rows of the outputs that were used."""
+        L, I = dy.size, x.size
+        self._update("rows_update", dict(rows=rows, left=dy, right=x, weight=weight), dict(L=L, N=weight.shape[0], I=I),
+                     [("outer_square", dict(left=dy, right=x), dict(D=L, I=I))])
+        self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
-    def update_entries(self, bias, rows, left):
-        self._update("entries_update", dict(rows=rows, left=left, bias=bias), dict(L=left.size, N=bias.size),
-                     [("vector_square", dict(left=left), dict(D=left.size))])
+    def update_synapses(self, weight, bias, rows, dy, index, value):
+        """Of weight (N, P): the entries of these rows at the places of the context."""
+        (N, P), L = weight.shape, dy.size
+        self._update("synapse_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
+                     dict(L=L, N=N, P=P), [("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))])
 
-    def update_synapses(self, weight, bias, rows, left, index, value):
-        (N, P), L = weight.shape, left.size
-        self._update("synapse_update", dict(rows=rows, left=left, index=index, value=value, weight=weight, bias=bias),
-                     dict(L=L, N=N, P=P),
-                     [("ragged_square", dict(left=left, index=index, value=value), dict(D=L)),
-                      ("vector_square", dict(left=left), dict(D=L))])
-
-    def _update(self, name, tensors, consts, squares):
+    def _update(self, name, tensors, consts, squares=()):
         scale = self._node.layer.lr_scale
         if scale is None:
             scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
         if scale:
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), squares, self.name))
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name))
 
 
 def make_call(name, arguments, layer, back=True, learning=True) -> Call:
