@@ -9,6 +9,7 @@ def add_arguments(parser):
     parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (both numpy and gpu, as far as they are here)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="learning: the first of them (100)")
+    parser.add_argument("--taxi", metavar="FILE.csv", help="learning: the taxi series too, such as demos/data/nyc_taxi.csv")
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
 
 
@@ -20,7 +21,8 @@ def run(args) -> int:
     if args.seeds < 1 or args.first_seed < 0:
         raise UserError(f"--seeds {args.seeds} from --first-seed {args.first_seed} were asked for; give one seed or more, from 0 or more.")
     devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
-    told, good = _speed(devices) if args.what == "speed" else _learning(devices, range(args.first_seed, args.first_seed + args.seeds))
+    told, good = _speed(devices) if args.what == "speed" else _learning(
+        devices, range(args.first_seed, args.first_seed + args.seeds), args.taxi)
     if args.json:
         try:
             Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
@@ -45,7 +47,7 @@ def _speed(devices):
     return {"speed": told}, True
 
 
-def _learning(devices, seeds):
+def _learning(devices, seeds, taxi):
     from deephtm_gpu.bench import learning
 
     told, good = [], True
@@ -65,4 +67,20 @@ def _learning(devices, seeds):
         print(f"{device:8s}{'anomaly at a phase jump':36s}base {max(j.base for j in jumps):.3f} at most, at the jump "
               f"{min(j.at_jump for j in jumps):.3f} at least, z {min(j.z for j in jumps):.0f} at least  {'holds' if holds else 'MISSED'}", flush=True)
         told.append({"device": device, "row": "anomaly at a phase jump", "jumps": [vars(j) for j in jumps], "holds": holds})
+        if taxi:
+            row = _taxi(taxi, seeds, device)
+            good &= row["holds"]
+            told.append(row)
     return {"learning": told}, good
+
+
+def _taxi(path, seeds, device):
+    from deephtm_gpu.bench import learning
+
+    parts = [learning.taxi(path, seed, device).late for seed in seeds]
+    errors = [part["model"].percent for part in parts]
+    trivial = {name: mape.percent for name, mape in parts[0].items() if name != "model"}
+    holds = max(errors) <= learning.TAXI_MOST
+    print(f"{device:8s}{'taxi, 5 ahead, MAPE from row 5,000':36s}mean {sum(errors) / len(errors):.2f} %  worst {max(errors):.2f} %  "
+          f"best {min(errors):.2f} %  {'holds' if holds else 'MISSED'}   " + ", ".join(f"{k} {v:.2f} %" for k, v in trivial.items()), flush=True)
+    return {"device": device, "row": "taxi", "mape": errors, "holds": holds, **trivial}

@@ -39,20 +39,20 @@ def _entmax_root(z):
 
     The threshold is found as in the paper's algorithm 2: sort, try every size of the support, keep the last that holds.
     """
-    rows, k = _counts(*z.shape, z.dtype.char)
+    rows, share = _counts(*z.shape, z.dtype.char)
     x = (z - np.maximum.reduce(z, axis=1, keepdims=True)) * 0.5  # (R, M)
     y = np.sort(x, axis=1)[:, ::-1]  # (R, M), largest first
-    mean = np.add.accumulate(y, axis=1) / k  # (R, M)
-    variance = np.add.accumulate(y * y, axis=1) / k - mean * mean  # (R, M)
-    threshold = mean - np.sqrt(np.maximum(1 / k - variance, 0))  # (R, M)
+    mean = np.add.accumulate(y, axis=1) * share  # (R, M)
+    variance = np.add.accumulate(y * y, axis=1) * share - mean * mean  # (R, M)
+    threshold = mean - np.sqrt(np.maximum(share - variance, 0))  # (R, M)
     first_failure = (threshold <= y).argmin(axis=1)  # (R,); 0 where there is none, for a support of one cell always holds
     return np.maximum(x - threshold[rows, first_failure - 1][:, None], 0)
 
 
 @cache
 def _counts(R, M, kind):
-    """The numbers of the rows (R,), and of the cells from 1 (M,)."""
-    return np.arange(R), np.arange(1, M + 1).astype(kind)
+    """The numbers of the rows (R,), and the share 1/k of each cell in a support of k = 1..M cells (M,)."""
+    return np.arange(R), (1 / np.arange(1, M + 1)).astype(kind)
 
 
 def _cells_example(rng, S, C, K, M):

@@ -33,8 +33,10 @@ def head_forward(logit, rows, activity, K, R):
     likely = 1 / (1 + np.exp(-logit))  # (S, K+R)
     total = np.maximum(average(activity), 1e-12)
     anomaly = 1 - average(activity * likely[:, :K]) / total  # (S, 1)
-    loser = ~(rows[:, K:, None] == rows[:, None, :K]).any(axis=2)  # (S, R)
-    return anomaly, np.concatenate([likely[:, :K] - 1, likely[:, K:] * loser], axis=1)
+    winner = np.logical_or.reduce(rows[:, K:, None] == rows[:, None, :K], axis=2)  # (S, R)
+    likely[:, :K] -= 1
+    likely[:, K:][winner] = 0
+    return anomaly, likely
 
 
 @cache

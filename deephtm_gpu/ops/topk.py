@@ -8,6 +8,8 @@ import numpy as np
 
 from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average
 
+SORTED = 1024  # so many overlaps are sorted whole sooner than they are sifted
+
 
 def topk_forward(overlap, K):
     """overlap (S, C) -> winners (S, K) from the largest down, rows (S, K+1) = winners and runner-up,
@@ -22,17 +24,17 @@ def topk_forward(overlap, K):
 def topk_backward(dactivity, activity, scale, K):
     """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`"""
     dlead = (dactivity - average(dactivity * activity) * activity) / scale  # (S, K)
-    return np.concatenate([dlead, -dlead.sum(axis=1, keepdims=True)], axis=1)
+    return np.concatenate([dlead, -np.add.reduce(dlead, axis=1, keepdims=True)], axis=1)
 
 
 def _largest(overlap, count):
     """Indices of the `count` largest of (C,), largest first, ties to the lower index."""
-    ranked = np.partition(overlap, -count)
-    if np.isnan(ranked[-count:].max()):  # partition puts NaN last
-        overlap = np.where(np.isnan(overlap), -np.inf, overlap)
-        ranked = np.partition(overlap, -count)
-    candidates = (overlap >= ranked[-count]).nonzero()[0]  # in rising order, and more than `count` where there are ties
-    return candidates[(-overlap[candidates]).argsort(kind="stable")[:count]]
+    losing = -overlap
+    if len(losing) <= SORTED:
+        return losing.argsort(kind="stable")[:count]  # puts NaN last
+    losing = np.where(np.isnan(losing), np.inf, losing)
+    candidates = (losing <= np.partition(losing, count - 1)[count - 1]).nonzero()[0]  # in rising order, ties and all
+    return candidates[losing[candidates].argsort(kind="stable")[:count]]
 
 
 def _example(rng, S, C, K, kind="normal"):
@@ -57,5 +59,5 @@ TOPK = Op(
     example=_example,
     sizes=tuple({"S": S, "C": C, "K": K, "kind": kind} for S, C, K, kind in [
         (1, 2, 1, "normal"), (1, 256, 5, "normal"), (1, 255, 254, "normal"), (1, 257, 1, "ties"), (3, 256, 10, "ties"),
-        (1, 13, 12, "negative"), (2, 257, 20, "negative"), (1, 64, 5, "equal"), (1, 1031, 40, "normal")]),
+        (1, 13, 12, "negative"), (2, 257, 20, "negative"), (1, 64, 5, "equal"), (1, 1031, 40, "normal"), (1, 2049, 7, "ties")]),
 )

@@ -1,0 +1,62 @@
+"""A model of one series of numbers that comes row by row, and all that stands around it."""
+
+from collections import deque
+
+import deephtm_gpu as dh
+from deephtm_gpu.anomaly import AnomalyLikelihood
+from deephtm_gpu.data.baselines import Comparison
+from deephtm_gpu.data.scaler import OnlineScaler
+from deephtm_gpu.data.time_features import FEATURES, time_features
+
+LATER = 5000  # rows after which learning counts as settled, for the second error of the summary
+CORRECTED = 0.2  # at most this part of an error is corrected by its step: the rest may be noise
+SLOW = 0.1  # the learning rate of encoder and pooler beside that of the rest: a moving code cannot be read
+
+
+class Learner:
+    """A model of one series, and all that stands around it: scale, anomaly likelihood, comparison.
+
+    ahead: rows. timed: whether the rows have timestamps. Everything is strictly online: a row's prediction was made
+    `ahead` rows earlier, from what had arrived by then. optimizer: None for one that keeps steady however far ahead.
+    """
+
+    def __init__(self, ahead, timed, optimizer=None, seed=0, device="auto"):
+        # An error is corrected `ahead` rows late: a loop with a delay, which bursts when each round corrects more than
+        # pi/2 / ahead of it. The Polyak step knows what part it corrects; with a fixed rate a step in the series burst it.
+        # PolyakSGD divides by `ahead` itself.
+        optimizer = optimizer or dh.PolyakSGD(scale=min(CORRECTED * ahead, 1.0))
+        self.model = dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device)
+        self.comparison = Comparison(ahead, timed, LATER)
+        self._ahead, self._timed = ahead, timed
+        self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
+        self._waiting = deque()  # predictions whose rows have not come, the oldest first
+
+    def learn(self, rows):
+        """rows: a list of `csv_stream.Row`. Returns one tuple of texts per row: timestamp, value, prediction, anomaly
+        score, anomaly likelihood."""
+        z, mean, deviation = self._scaler.standardise([r.value for r in rows])  # (T,) each
+        inputs = [z[:, None]]
+        if self._timed:
+            inputs.append(time_features([r.when for r in rows]))
+        history = self.model.fit(inputs, ahead=self._ahead)
+        made = mean + deviation * history.prediction[:, 0]  # (T,), each for the row `ahead` later
+        likelihood = self._likelihood.batch(history.anomaly)
+        return [self._told(*row) for row in zip(rows, made, history.anomaly, likelihood)]
+
+    def _told(self, row, made, anomaly, likelihood):
+        due = self._waiting.popleft() if len(self._waiting) == self._ahead else None
+        self._waiting.append(float(made))
+        self.comparison.update(row.value, row.when, due)
+        shown = "" if due is None else f"{due:.15g}"
+        return row.stamp, row.text, shown, f"{anomaly:.6f}", f"{likelihood:.10f}"
+
+
+def _network(timed):
+    """MODEL's network for noisy regression: the value, and the clock beside it, to the value."""
+    inputs = [dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
+    x = dh.Concat()(inputs) if timed else inputs[0]
+    h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(x))
+    h = dh.RunningNorm()(dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(h)))
+    columns = dh.SpatialPooler(columns=256, winners=20, lr_scale=SLOW)(h)
+    cells = dh.TemporalMemory(cells_per_column=5)(columns)
+    return dh.Network(inputs=inputs, outputs=dh.Linear(1)(dh.ReLU()(dh.Linear(256)(cells))))
