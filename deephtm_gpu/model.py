@@ -1,5 +1,6 @@
 """A model: a network on a device, learning online."""
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.plan.lowering import LOSSES, forms_of, lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE
-from deephtm_gpu.series import as_series
+from deephtm_gpu.series import as_series, check_distribution
 from deephtm_gpu.state import describe_state
 from deephtm_gpu.watch import Watch
 
@@ -64,11 +65,15 @@ class Model:
 
         inputs: (steps, *shape) or (steps, S, *shape); a list of them where the network has several inputs. Without targets,
         output j learns to predict input j `ahead` steps later; with targets, step t learns from (inputs[t], targets[t]) at
-        once. callback(steps done, History of the chunk) is called after every chunk; if it returns True, learning stops.
+        once. callback(steps done, History of the chunk) is called after every chunk; if it returns True, learning stops. (The last
+        `ahead` losses of a chunk come too late for it; the History returned has them.)
         Raises UserError for a series that does not fit or holds NaN, TrainingError where learning diverges.
         """
         ahead = 0 if targets is not None else check_count("ahead", ahead)
         xs, ys = self._series(inputs, targets)
+        for loss, x in zip(self._losses, ys or xs):
+            if loss == "cross_entropy":
+                check_distribution("inputs" if ys is None else "targets", x)
         self._build(ahead)
         return self._run(xs, ys, True, progress, callback)
 
@@ -143,13 +148,20 @@ class Model:
     def load_state_dict(self, weights: dict[str, np.ndarray]):
         """Puts weights in, all or none. Raises UserError where names or shapes do not fit."""
         held = {t.name: t for t in self._weights()}
+        if not isinstance(weights, Mapping):
+            raise UserError(f"load_state_dict was given {type(weights).__name__!r}; it takes what state_dict() returns: name -> array.")
         if missing := sorted(held.keys() - weights.keys()):
             raise UserError(f"load_state_dict was given no {missing}; the model needs {sorted(held)}.")
         if unknown := sorted(weights.keys() - held.keys()):
             raise UserError(f"load_state_dict was given {unknown}, which the model does not have; it has {sorted(held)}.")
         arrays = {}
         for name, tensor in held.items():
-            array = np.asarray(weights[name], np.float32)
+            try:
+                array = np.asarray(weights[name], np.float32)
+            except (TypeError, ValueError):
+                raise UserError(f"load_state_dict was given {name!r} of {type(weights[name]).__name__!r}; it takes arrays of numbers.") from None
+            if not np.isfinite(array).all():
+                raise UserError(f"load_state_dict was given {name!r} with NaN or infinity in it; nothing can be learned from there.")
             array = array.T if tensor.transposed else array
             if array.shape != tensor.shape:
                 raise UserError(f"load_state_dict was given {name!r} of shape {np.shape(weights[name])}; the model's is {tensor.shape[::-1] if tensor.transposed else tensor.shape}.")
@@ -187,7 +199,8 @@ class Model:
             return xs, None
         shapes = [self._forms[n].shape for n in self._network.outputs]
         classes = [loss == "cross_entropy" for loss in self._losses]
-        return xs, as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]))
+        ys = as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]))
+        return xs, ys
 
     def _rows(self, xs, ys, count, learn) -> Rows:
         rates = np.array([self._optimizer.rate(self._learned + i) for i in range(count)], np.float32)
@@ -208,7 +221,7 @@ class Model:
                 parts.append(told)
                 done += n
                 bar.update(n)
-                if callback and callback(done, self._history([told])):
+                if callback and callback(done, self._history([told])) is True:
                     break
         return self._history(parts)
 

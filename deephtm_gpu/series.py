@@ -10,7 +10,7 @@ from deephtm_gpu.errors import UserError
 def as_series(what, given, shapes, streams, classes=None, steps=None) -> list[np.ndarray]:
     """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
     whether whole numbers (T,) or (T, S) may stand for one-hot rows. Returns float32 arrays (T, S, D). Raises UserError."""
-    arrays = [given] if len(shapes) == 1 and not _is_list_of_one(given) else list(given)
+    arrays = [given] if len(shapes) == 1 and not _is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
         raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")
     names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
@@ -22,8 +22,9 @@ def as_series(what, given, shapes, streams, classes=None, steps=None) -> list[np
     return series
 
 
-def _is_list_of_one(given) -> bool:
-    return isinstance(given, (list, tuple)) and len(given) == 1 and np.ndim(given[0]) > 1
+def _is_list_of_one(given, least) -> bool:
+    """Whether a series stands in a list, rather than a series of one step that is a list."""
+    return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > least
 
 
 def _one(name, given, shape, streams, classes):
@@ -41,15 +42,25 @@ def _one(name, given, shape, streams, classes):
     wanted = (*lead, *shape)
     if array.ndim == len(lead) + 1 and shape == (1,):
         array = array[..., None]  # (steps,) of single numbers
-    if array.shape[1:] != wanted:
-        raise UserError(f"{name} has shape {array.shape}; it must be (steps, {', '.join(map(str, wanted))}).")
+    if array.ndim == 0 or array.shape[1:] != wanted:
+        classes_too = f", or {('steps', *lead)} whole numbers of classes" if classes else ""
+        raise UserError(f"{name} has shape {array.shape}; it must be (steps, {', '.join(map(str, wanted))}){classes_too}.")
     if len(array) == 0:
         raise UserError(f"{name} has 0 steps; give at least one.")
-    array = array.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what a float32 cannot hold is told below
+        array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         where = np.argwhere(~np.isfinite(array))[0]
         raise UserError(f"{name} holds {array[tuple(where)]} at step {where[0]}; fill it in or leave it out: only finite float32 numbers can be learned from.")
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
+
+
+def check_distribution(name, series):
+    """series (T, S, D), targets of a cross-entropy. Raises UserError where a row is no distribution."""
+    wrong = (series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3)  # (T, S)
+    if wrong.any():
+        step = int(np.argwhere(wrong)[0][0])
+        raise UserError(f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot rows, rows of probabilities that sum to 1, or class numbers as targets.")
 
 
 def _one_hot(name, classes, D):

@@ -22,7 +22,7 @@ class Watch:
         if self._snapshot is None or sum(map(len, self._since)) >= EVERY:
             self._snapshot, self._since = self._backend.snapshot(), []
         told = self._backend.run(rows)
-        bad = _first_bad(told, rows, self._plan.ahead)
+        bad = _first_bad(told, rows, self._plan)
         if bad is None:
             self._since.append(rows.copy())  # a live stream may use its own array again
             return told
@@ -56,12 +56,14 @@ def _finite(value) -> bool:
     return all(np.isfinite(v).all() for v in value) if isinstance(value, list) else bool(np.isfinite(value).all())
 
 
-def _first_bad(told: Told, rows: Rows, ahead: int) -> int | None:
-    """The first row with a prediction, or a loss that was due, that is not finite."""
+def _first_bad(told: Told, rows: Rows, plan) -> int | None:
+    """The first row with a prediction, an anomaly score, or a loss that was due, that is not finite."""
     good = np.ones(len(rows), bool)
     for p in told.predictions:
         good &= np.isfinite(p).all(axis=(1, 2))
-    due = np.arange(len(rows)) + rows.pending >= ahead
+    due = np.arange(len(rows)) + rows.pending >= plan.ahead
+    if plan.anomaly:
+        good &= np.isfinite(told.anomaly).all(axis=1)
     for loss in told.losses:
         good &= np.isfinite(loss).all(axis=1) | ~due
     return None if good.all() else int(np.argmin(good))

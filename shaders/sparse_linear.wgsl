@@ -1,5 +1,5 @@
 // Dense layer whose input, or whose gradient, is a list of L (index, value) pairs: only those rows are read.
-//   forward        y[o] = bias[o] + sum_l value[l] weight[index[l], o]      pairs whose value is 0 cost nothing
+//   forward        y[o] = bias[o] + sum_l value[l] weight[index[l], o]      pairs whose value is 0 cost nothing (NaN is not 0)
 //   backward       dvalue[l] = sum_o weight[index[l], o] dy[o]              0 where value[l] is 0
 //   rows_backward  dx[i] = sum_l dy[l] weight[index[l], i]
 // Places: index in lists; value, dvalue, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4)); bias in params.
@@ -43,7 +43,7 @@ fn sparse_linear_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32,
     var sum = vec4<f32>();
     for (var l = 0u; l < L; l++) {
       let v = work[value + l];
-      if (v != 0.0) { sum += v * weights[weight + lists[index + l] * Q + q]; }
+      if (!(v == 0.0)) { sum += v * weights[weight + lists[index + l] * Q + q]; }
     }
     for (var o = 4u * q; o < min(O, 4u * q + 4u); o++) { work[y + o] = sum[o - 4u * q] + params[bias + o]; }
   }
@@ -57,7 +57,7 @@ fn sparse_linear_backward(dy: u32, index: u32, value: u32, weight: u32, dvalue: 
     let l = first + lane / span;
     var sum = vec4<f32>();
     if (l < L) {
-      if (work[value + l] != 0.0) {
+      if (!(work[value + l] == 0.0)) {
         let row = weight + lists[index + l] * Q;
         for (var q = lane % span; q < Q; q += span) { sum += weights[row + q] * work4(dy + 4u * q); }
       }

@@ -7,7 +7,7 @@
 // Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
 // work; weight, bias and their moments in params. With one stream an update's part owns some of the L rows; with several it owns rows of
 // the whole matrix and looks who has them, stream after stream: no atomics, and always the same order.
-// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
+// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane + 4 KiB.
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
@@ -15,9 +15,11 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
+const SEEN: u32 = 32768u;  // bits of `seen`
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 var<workgroup> found: array<u32, WG>;
+var<workgroup> seen: array<atomic<u32>, 1024>;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
 fn span_sum(value: f32, span: u32) -> f32 {
@@ -63,7 +65,7 @@ fn synapse_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, dv
     var sum = 0.0;
     for (var l = 0u; l < L; l++) {
       let d = work[ddepolarisation + l];
-      if (d != 0.0) { sum += d * params[place + lists[rows + l] * P]; }
+      if (!(d == 0.0)) { sum += d * params[place + lists[rows + l] * P]; }
     }
     work[dvalue + a] = sum;
   }
@@ -81,22 +83,9 @@ fn descend(at: u32, moment: u32, gradient: f32, rate: f32, momentum: f32) {
 // Where row n stands in stream s's list with left != 0; L where it does not.
 fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
   for (var l = 0u; l < L; l++) {
-    if (lists[rows + s * LISTS + l] == n && work[left + s * STREAM + l] != 0.0) { return l; }
+    if (lists[rows + s * LISTS + l] == n && !(work[left + s * STREAM + l] == 0.0)) { return l; }
   }
   return L;
-}
-
-// Whether a stream before s has moved entry (n, place) in this step: then its moment has leaked already.
-fn moved(n: u32, place: u32, s: u32, rows: u32, left: u32, index: u32, L: u32) -> bool {
-  for (var other = 0u; other < s; other++) {
-    if (find(rows, left, other, L, n) < L) {
-      let A = lists[index + other * LISTS];
-      for (var a = 1u; a <= A; a++) {
-        if (lists[index + other * LISTS + a] == place) { return true; }
-      }
-    }
-  }
-  return false;
 }
 
 fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32,
@@ -106,7 +95,7 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
     let A = lists[index];
     for (var l = part; l < L; l += parts) {
       let factor = work[coef] * work[left + l];
-      if (factor != 0.0) {
+      if (!(factor == 0.0)) {
         let n = lists[rows + l];
         for (var a = lane; a < A; a += WG) {
           let entry = n * P + lists[index + 1u + a];
@@ -117,35 +106,42 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
     }
     return;
   }
+  // With momentum a moment leaks once, however many streams touch it: `seen` has a bit for every place of a row.
   for (var n = part; n < N; n += parts) {
     var total = 0.0;
     var touched = false;
-    for (var first = 0u; first < STREAMS; first += WG) {
-      found[lane] = L;  // where this row stands in the list of stream first + lane
-      if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
-      workgroupBarrier();
-      for (var other = 0u; other < min(WG, STREAMS - first); other++) {
-        let l = found[other];
-        if (l < L) {
-          let s = first + other;
-          let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
-          let A = lists[index + s * LISTS];
-          for (var a = lane; a < A; a += WG) {
-            let place = lists[index + s * LISTS + 1u + a];
-            let entry = n * P + place;
-            let gradient = factor * work[value + s * STREAM + a];
-            if (momentum != 0.0 && moved(n, place, s, rows, left, index, L)) {
-              params[moment + entry] += gradient;
-              params[weight + entry] -= rate * scale * gradient;
-            } else {
-              descend(weight + entry, moment + entry, gradient, rate * scale, momentum);
-            }
-          }
-          total += factor;
-          touched = true;
-        }
-        storageBarrier();
+    for (var tile = 0u; tile < P; tile += SEEN) {
+      for (var w = lane; w < SEEN / 32u; w += WG) { atomicStore(&seen[w], 0u); }
+      for (var first = 0u; first < STREAMS; first += WG) {
+        found[lane] = L;  // where this row stands in the list of stream first + lane
+        if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
         workgroupBarrier();
+        for (var other = 0u; other < min(WG, STREAMS - first); other++) {
+          let l = found[other];
+          if (l < L) {
+            let s = first + other;
+            let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
+            let A = lists[index + s * LISTS];
+            for (var a = lane; a < A; a += WG) {
+              let place = lists[index + s * LISTS + 1u + a];
+              if (place - tile < SEEN) {  // in this tile; a place before it wraps round to a large number
+                let entry = n * P + place;
+                let gradient = factor * work[value + s * STREAM + a];
+                let bit = 1u << (place % 32u);
+                if (momentum != 0.0 && (atomicOr(&seen[(place - tile) / 32u], bit) & bit) != 0u) {
+                  params[moment + entry] += gradient;
+                  params[weight + entry] -= rate * scale * gradient;
+                } else {
+                  descend(weight + entry, moment + entry, gradient, rate * scale, momentum);
+                }
+              }
+            }
+            if (tile == 0u) { total += factor; }
+            touched = true;
+          }
+          storageBarrier();
+          workgroupBarrier();
+        }
       }
     }
     if (touched && lane == 0u) { descend(bias + n, bias_moment + n, total, rate * bias_scale, momentum); }

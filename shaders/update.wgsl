@@ -80,7 +80,7 @@ fn vector_update(left: u32, coef: u32, rate: f32, bias: u32, moment: u32, scale:
 // Where row n stands in stream s's list with left != 0; L where it does not.
 fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
   for (var l = 0u; l < L; l++) {
-    if (lists[rows + s * LISTS + l] == n && work[left + s * STREAM + l] != 0.0) { return l; }
+    if (lists[rows + s * LISTS + l] == n && !(work[left + s * STREAM + l] == 0.0)) { return l; }
   }
   return L;
 }
@@ -91,7 +91,7 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: u
   if (STREAMS == 1u) {
     for (var l = part; l < L; l += parts) {
       let step = work[coef] * work[left + l];
-      if (step != 0.0) {
+      if (!(step == 0.0)) {
         let row = lists[rows + l] * Q;
         for (var q = lane; q < Q; q += WG) {
           descend4(weight + row + q, moment + row + q, step * work4(right + 4u * q), rate * scale, momentum);
@@ -130,7 +130,7 @@ fn entries_update(rows: u32, left: u32, coef: u32, rate: f32, bias: u32, moment:
     for (var l = part * share + lane; l < min(L, (part + 1u) * share); l += WG) {
       let step = work[coef] * work[left + l];
       let row = lists[rows + l];
-      if (step != 0.0) { descend(bias + row, moment + row, step, rate * scale, momentum); }
+      if (!(step == 0.0)) { descend(bias + row, moment + row, step, rate * scale, momentum); }
     }
     return;
   }

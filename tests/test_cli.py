@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import types
 
 import numpy as np
@@ -248,11 +249,12 @@ def test_live_pipe_and_ctrl_c(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C of another process works differently there")
 def test_ctrl_c_keeps_the_rows_written(tmp_path):
-    out, part = tmp_path / "out.csv", tmp_path / "out.csv.part"
+    out, deadline = tmp_path / "out.csv", time.monotonic() + 60
     with _start(*LIVE, "--out", out) as process:
         process.stdin.write(b"v\n1\n2\n3\n")
+        part = tmp_path / f".out.csv.{process.pid}"
         while not (part.exists() and part.read_text().count("\n") == 4):
-            assert process.poll() is None
+            assert process.poll() is None and time.monotonic() < deadline
         process.send_signal(signal.SIGINT)
         shown, error = process.communicate(timeout=20)
     assert process.returncode == 130 and b"3 rows" in shown and b"interrupted" in error

@@ -34,7 +34,7 @@ SQUARES = passes_where(lambda p: p.name.endswith("_square"))
 
 def with_sizes(names):
     """(pass, size) for every test size of the passes' ops."""
-    cases = [(name, size) for name in names for size in OP_OF[name].sizes]
+    cases = [(name, size) for name in names for size in OP_OF[name].sizes if not size.get("nan")]  # NaN has no gradient
     return pytest.mark.parametrize("name, size", cases, ids=[f"{n}-{'-'.join(map(str, s.values()))}" for n, s in cases])
 
 

@@ -1,7 +1,6 @@
 """`deephtm bench`: how fast it is here, and how well it learns."""
 
-import json
-from pathlib import Path
+from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
@@ -20,14 +19,12 @@ def run(args) -> int:
 
     if args.seeds < 1 or args.first_seed < 0:
         raise UserError(f"--seeds {args.seeds} from --first-seed {args.first_seed} were asked for; give one seed or more, from 0 or more.")
+    check_json(args.json)
     devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
     told, good = _speed(devices) if args.what == "speed" else _learning(
         devices, range(args.first_seed, args.first_seed + args.seeds), args.taxi)
     if args.json:
-        try:
-            Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
-        except OSError as error:
-            raise UserError(f"The figures were to be written to {args.json!r}, which failed ({error.strerror}); give a file in a folder that can be written.") from None
+        write_json(args.json, told)
     return 0 if good else 1
 
 

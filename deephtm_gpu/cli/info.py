@@ -1,10 +1,8 @@
 """`deephtm info`: the adapters found here, and which one "auto" takes and why."""
 
-import json
-from pathlib import Path
 
 from deephtm_gpu.backends.gpu.adapters import INSTALL, choose_device, list_adapters
-from deephtm_gpu.errors import UserError
+from deephtm_gpu.cli.files import write_json
 
 # What decides whether a network fits, and which kernels can run; the rest stands in the JSON file.
 LIMITS = {
@@ -31,7 +29,7 @@ def run(args) -> int:
         print(f"no adapters found; to get one, {INSTALL}")
     print(f"\nauto takes {chosen.name if chosen else 'the NumPy reference'}: {reason}")
     if args.json:
-        _write(args.json, {
+        write_json(args.json, {
             "adapters": [_as_dict(a) for a in adapters],
             "auto": {"name": chosen.name if chosen else "NumPy", "reason": reason},
         })
@@ -47,11 +45,3 @@ def _described(adapter):
 
 def _as_dict(adapter):
     return {key: getattr(adapter, key) for key in ("name", "backend", "kind", "driver", "limits", "features")}
-
-
-def _write(path, content):
-    try:
-        Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"--json {path} cannot be written ({reason}); name a file in a folder that can be written to.") from None

@@ -83,17 +83,26 @@ def _summarise(learner, name, args):
     )
 
 
+def _same(source, target):
+    read = os.fstat(sys.stdin.fileno()) if source == "-" and sys.stdin else os.stat(source) if os.path.exists(source) else None
+    return read is not None and os.path.samestat(read, target.stat())
+
+
 @contextmanager
 def _output(path, source):
     """The file that rows are written to. A file appears at `path` only when all went well, or at Ctrl-C: until then the
     rows go to another beside it, and what lay there before is unharmed."""
     if path is None:
+        if sys.stdout is None:
+            raise UserError("The rows were to go to the standard output, which is closed; give --out FILE.csv.")
         yield sys.stdout
         return
     target = Path(path).resolve()
     special = target.exists() and not target.is_file()  # a pipe or device is written to, never replaced
-    part = target if special else target.with_name(target.name + ".part")
-    if source != "-" and target.exists() and os.path.samefile(source, target):
+    part = target if special else target.with_name(f".{target.name}.{os.getpid()}")
+    if not path:
+        raise UserError("--out was given without a name; give --out FILE.csv.")
+    if not special and target.exists() and _same(source, target):
         raise UserError(f"--out {path} is the file that is read; name another one.")
     try:
         file = open(part, "w", newline="", encoding="utf-8")

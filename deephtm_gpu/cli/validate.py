@@ -1,8 +1,8 @@
 """`deephtm validate`: every shader against the NumPy reference, on the user's own card."""
 
-import json
 from itertools import chain
-from pathlib import Path
+
+from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
@@ -18,6 +18,7 @@ def run(args) -> int:
     adapter, why = choose_device("gpu" if args.device == "auto" else args.device)
     if adapter is None:
         raise DeviceError(f"validate was asked for on {args.device!r}; the NumPy reference is what adapters are checked against: give 'gpu' or an adapter's name.")
+    check_json(args.json)
     from deephtm_gpu.validate import check_networks, check_ops, check_probes
 
     print(f"{adapter.name} ({adapter.backend}, {adapter.kind}; {adapter.driver})\n")
@@ -30,7 +31,7 @@ def run(args) -> int:
     verdict = "all hold" if not failed else f"{len(failed)} do NOT hold: {', '.join(failed)}"
     print(f"\n{len(checks)} checks, {trials} comparisons: {verdict}.")
     if args.json:
-        _write(args.json, adapter, checks)
+        write_json(args.json, _told(adapter, checks))
     return 1 if failed else 0
 
 
@@ -41,12 +42,6 @@ def _line(check) -> str:
     return f"{mark} {check.kind:8s}{check.name:36s}{figures}{check.where}{worst}"
 
 
-def _write(path, adapter, checks):
-    from deephtm_gpu.errors import UserError
-
-    told = {"adapter": {k: getattr(adapter, k) for k in ("name", "backend", "kind", "driver")},
+def _told(adapter, checks):
+    return {"adapter": {k: getattr(adapter, k) for k in ("name", "backend", "kind", "driver")},
             "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}
-    try:
-        Path(path).write_text(json.dumps(told, indent=1, default=float) + "\n")
-    except OSError as error:
-        raise UserError(f"The table was to be written to {path!r}, which failed ({error.strerror}); give a file in a folder that exists and can be written.") from None

@@ -85,13 +85,16 @@ def check_count(what: str, value, least: int = 1) -> int:
     return value.__index__()
 
 
+LARGEST = 3.4e38  # about what a float32 holds
+
+
 def is_number(value) -> bool:
-    """Python's and NumPy's real numbers, but not truth values."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    """Python's and NumPy's real numbers that a float32 can hold, but not truth values."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def check_scale(value) -> float | None:
-    if value is not None and not (is_number(value) and 0 <= value < float("inf")):
+    if value is not None and not (is_number(value) and value >= 0):
         raise UserError(f"lr_scale = {value!r} was asked for; it must be a number, 0 (frozen) or more.")
     return value
 

@@ -2,7 +2,8 @@
 
 from math import sqrt
 
-from deephtm_gpu.layers.base import Form, Layer, check_count, check_scale
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Form, Layer, check_count, check_scale, is_number
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 
@@ -18,6 +19,8 @@ class Linear(Layer):
     def __init__(self, units, lr_scale=None, init_std=None):
         self.units = check_count("Linear's units", units)
         self.lr_scale = check_scale(lr_scale)
+        if init_std is not None and not (is_number(init_std) and init_std >= 0):
+            raise UserError(f"Linear's init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
         self.init_std = init_std
 
     def form(self, inputs):

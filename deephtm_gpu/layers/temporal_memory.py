@@ -46,6 +46,7 @@ class TemporalMemory(Layer):
         return Form(columns.size * M, length=columns.length * M, winners=columns.length, cells=M, shape=(columns.size, M))
 
     def lower(self, low, inputs):
+        low.keep_window(self.window)
         cols, contexts = inputs[0], inputs[1:]
         C, K, M = cols.size, cols.length, self.cells_per_column
         N, L = C * M, K * M

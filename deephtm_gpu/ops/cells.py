@@ -78,10 +78,13 @@ GATE = Op(
     name="gate",
     shader="gate",
     passes=(
-        Pass(gate_forward, reads=("depolarisation", "activity"), writes=("cell", "root"), consts=("K", "M")),
-        Pass(gate_backward, reads=("dcell", "root", "activity"), writes=("ddepolarisation", "dactivity"), consts=("K", "M")),
+        Pass(gate_forward, reads=("depolarisation", "activity"), writes=("cell", "root"), consts=("K", "M"),
+             loops=lambda lanes, K, M, **_: -(-K // lanes) * M * (M + 3)),
+        Pass(gate_backward, reads=("dcell", "root", "activity"), writes=("ddepolarisation", "dactivity"),
+             consts=("K", "M"), loops=lambda lanes, K, M, **_: -(-K // lanes) * 2 * M),
     ),
     example=_gate_example,
     sizes=tuple({"S": S, "K": K, "M": M, "spread": spread} for S, K, M, spread in [
-        (1, 1, 1, 1.0), (1, 5, 5, 2.0), (1, 10, 5, 0.0), (1, 255, 3, 0.1), (2, 257, 2, 10.0), (3, 13, 32, 1.0), (1, 7, 31, 0.01)]),
+        (1, 1, 1, 1.0), (1, 5, 5, 2.0), (1, 10, 5, 0.0), (1, 255, 3, 0.1), (2, 257, 2, 10.0), (3, 13, 32, 1.0), (1, 7, 31, 0.01),
+        (1, 64, 128, 0.0)]),
 )

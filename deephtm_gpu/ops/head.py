@@ -66,7 +66,7 @@ def _head_example(rng, S, C, K, R):
 
 
 _SIZES = tuple({"S": S, "C": C, "K": K, "R": R} for S, C, K, R in [
-    (1, 2, 1, 2), (1, 256, 5, 20), (1, 257, 67, 257), (3, 255, 7, 28), (2, 1031, 1, 4)])
+    (1, 2, 1, 2), (1, 256, 5, 20), (1, 257, 67, 257), (3, 255, 7, 28), (2, 1031, 1, 4), (1, 1600, 400, 1600)])
 
 LOSERS_OP = Op(
     name="losers", shader="head",
@@ -76,6 +76,7 @@ LOSERS_OP = Op(
 
 HEAD = Op(
     name="head", shader="head",
-    passes=(Pass(head_forward, reads=("logit", "rows", "activity"), writes=("anomaly", "delta"), consts=("K", "R")),),
+    passes=(Pass(head_forward, reads=("logit", "rows", "activity"), writes=("anomaly", "delta"), consts=("K", "R"),
+                 loops=lambda lanes, K, R, **_: -(-(K + R) // lanes) * (K + 1)),),
     example=_head_example, sizes=_SIZES,
 )

@@ -41,8 +41,10 @@ def pick(rng, S, N, L):
     return np.stack([rng.permutation(N)[:L] for _ in range(S)])
 
 
-def _example(rng, S, N, L, O):
+def _example(rng, S, N, L, O, nan=False):
     value = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.7)
+    if nan:
+        value[0, 0] = np.nan  # must come through: it is how learning that has left its bounds is seen
     return {
         "index": pick(rng, S, N, L), "value": value, "weight": rng.normal(size=(N, O)),
         "bias": rng.normal(size=O), "dy": rng.normal(size=(S, O)), "L": L, "O": O,
@@ -65,8 +67,9 @@ SPARSE_LINEAR = Op(
              work=lambda L, O: L * O),
     ),
     example=_example,
-    sizes=tuple({"S": S, "N": N, "L": L, "O": O} for S, N, L, O in
-                [(1, 1, 1, 1), (1, 2, 1, 3), (1, 1280, 25, 256), (1, 257, 256, 255), (3, 300, 37, 257), (2, 64, 64, 1)]),
+    sizes=tuple({"S": S, "N": N, "L": L, "O": O, "nan": nan} for S, N, L, O, nan in [
+        (1, 1, 1, 1, False), (1, 2, 1, 3, False), (1, 1280, 25, 256, False), (1, 257, 256, 255, False), (3, 300, 37, 257, False),
+        (2, 64, 64, 1, False), (2, 13, 5, 7, True)]),
 )
 
 ROWS = Op(

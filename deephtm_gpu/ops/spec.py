@@ -38,6 +38,8 @@ class Pass:
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     work: Callable[..., int] = lambda **consts: 0  # multiply-adds of one stream, to choose the number of workgroups
+    # (lanes, parts, S, **consts) -> iterations of the busiest lane, where the work is not spread over all of them
+    loops: Callable[..., int] | None = None
 
     @property
     def name(self) -> str:

@@ -81,10 +81,12 @@ SYNAPSE = Op(
              work=lambda L, P: L * P),
         Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"), 
              changes=("weight", "bias", "moment", "bias_moment"), consts=("L", "N", "P", "scale", "bias_scale", "momentum"),
-             shared=True, rows="N", work=lambda L, P, **_: L * P),
+             shared=True, rows="N", work=lambda L, P, **_: L * P,
+             loops=lambda lanes, parts, S, L, N, P, **_: (
+                 -(-L // parts) * (1 + P // lanes) if S == 1 else -(-N // parts) * (S * (1 + P // lanes) + (1 + S // lanes) * L))),
     ),
     example=_example,
     sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A, "momentum": m} for S, N, P, L, A, m in [
         (1, 1, 1, 1, 1, 0.0), (1, 7, 11, 1, 0, 0.0), (1, 640, 768, 25, 255, 0.0), (1, 257, 300, 256, 131, 0.9),
-        (3, 60, 257, 13, 256, 0.0), (70, 11, 37, 5, 19, 0.9)]),
+        (3, 60, 257, 13, 256, 0.0), (70, 11, 37, 5, 19, 0.9), (65, 96, 104, 36, 40, 0.9)]),
 )

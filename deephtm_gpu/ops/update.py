@@ -102,9 +102,13 @@ ROWS_UPDATE = Op(
     params=("bias", "bias_moment"),
     passes=(
         Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment"),
-             consts=("scale", "momentum", "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I),
+             consts=("scale", "momentum", "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I,
+             loops=lambda lanes, parts, S, L, N, I, **_: (
+                 -(-L // parts) * (1 + I // (4 * lanes)) if S == 1
+                 else -(-N // parts) * (1 + I // (4 * lanes)) * (S + (1 + S // lanes) * L))),
         Pass(entries_update, reads=("rows", "left", "coef", "rate"), changes=("bias", "bias_moment"),
-             consts=("scale", "momentum", "L", "N"), shared=True, rows="N", work=lambda L, **_: L),
+             consts=("scale", "momentum", "L", "N"), shared=True, rows="N", work=lambda L, **_: L,
+             loops=lambda lanes, parts, S, L, N, **_: (1 + (N * S if S > 1 else 1) * L // (parts * lanes))),
     ),
     sizes=tuple({"S": S, "N": N, "I": I, "L": L, "momentum": m} for S, N, I, L, m in [
         (1, 1, 1, 1, 0.0), (1, 256, 256, 6, 0.0), (1, 1280, 255, 25, 0.9), (4, 40, 257, 13, 0.9), (70, 11, 5, 3, 0.0)]),

@@ -41,8 +41,8 @@ class Optimizer:
 
 
 def check_rate(what: str, value) -> float:
-    if not is_number(value) or not 0 < value < float("inf"):
-        raise UserError(f"{what} = {value!r} was asked for; it must be a number above 0.")
+    if not is_number(value) or not value > 0:
+        raise UserError(f"{what} = {value!r} was asked for; it must be a number above 0 that a float32 holds.")
     return float(value)
 
 

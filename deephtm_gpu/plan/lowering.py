@@ -212,6 +212,11 @@ class Scope:
         self._lowering.plan.inputs.append(tensor)
         return tensor
 
+    def keep_window(self, steps):
+        """Keeps the tape of so many past steps after their target has come."""
+        plan = self._lowering.plan
+        plan.window = max(plan.window, steps)
+
     def anomaly(self) -> Tensor:
         """Where the anomaly score goes: that of the first memory is the model's, others stay beside it."""
         plan = self._lowering.plan

@@ -51,6 +51,7 @@ class Plan:
 
     streams: int
     ahead: int
+    window: int = 1  # the longest of its temporal memories
     tensors: dict[str, Tensor] = field(default_factory=dict)
     forward: list[Call] = field(default_factory=list)
     learn: list[Call] = field(default_factory=list)
@@ -62,9 +63,9 @@ class Plan:
 
     @property
     def slots(self) -> int:
-        """Steps on the tape: those that wait for their target and the one at hand. Two at least, so that a step can begin
-        while the one before it is still being learned from."""
-        return max(2, self.ahead + 1)
+        """Steps on the tape: those that wait for their target, and as many behind them as the longest window of a temporal
+        memory gives credit to. Two at least, so that a step can begin while the one before it is still being learned from."""
+        return max(2, self.ahead + self.window)
 
     def slot(self, call: Call, step: int) -> int:
         """Where on the tape a call works in a step."""

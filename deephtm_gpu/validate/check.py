@@ -25,7 +25,7 @@ class Check:
 
 def compare(got, want) -> tuple[float, str]:
     """got, want: arrays or lists of arrays -> (sum (got - want)^2 / sum want^2, the worst element). Whole numbers: 0 or
-    infinity. Infinity too where shapes differ or a number is not finite where it should be."""
+    infinity. Infinity too where shapes differ or a number is not finite where it should be. NaN where NaN should be is right."""
     if isinstance(want, list):
         if [len(g) for g in got] != [len(w) for w in want]:
             return np.inf, f"lengths {[len(g) for g in got]}, should be {[len(w) for w in want]}"
@@ -35,6 +35,8 @@ def compare(got, want) -> tuple[float, str]:
         return np.inf, f"shape {got.shape}, should be {want.shape}"
     if want.size == 0:
         return 0.0, ""
+    both_nan = np.isnan(got) & np.isnan(want)
+    got, want = np.where(both_nan, 0, got), np.where(both_nan, 0, want)
     off = np.where(got == want, 0.0, np.abs(got.astype(np.float64) - want))
     off = np.where(np.isfinite(off), off, np.inf)
     place = np.unravel_index(np.argmax(off), off.shape)

@@ -54,7 +54,12 @@ class Group:
 
     def iterations(self, lanes: int, streams: int) -> int:
         """A bound on how many loop iterations an invocation goes through."""
-        return sum(_work(m.call, streams) if m.call.op.shared else m.call.work for m in self.members) // (lanes * self.parts)
+        return sum(self._loops(m.call, lanes, streams) for m in self.members)
+
+    def _loops(self, call: Call, lanes: int, streams: int) -> int:
+        if call.op.loops:
+            return call.op.loops(lanes=lanes, parts=self.parts, S=streams, **call.consts)
+        return (_work(call, streams) if call.op.shared else call.work) // (lanes * self.parts)
 
 
 @dataclass
