@@ -139,8 +139,7 @@ class Previous(Layer):
         index = None
         if low.form.sparse:
             # Different places, so that writing the pairs out never meets one place twice.
-            kept_index, index = low.state("kept_index", kept.shape, index=True, start=range(kept.size)), None
-            index = low.tape("index", kept.shape, index=True)
+            kept_index, index = held("index", index=True, start=range(kept.size))
             low.forward("copy_index", places=kept_index, y=index, D=index.size)
             keep.append(("keep_index", "places", kept_index, "kept_places"))
 

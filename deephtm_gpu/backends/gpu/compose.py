@@ -68,7 +68,7 @@ def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, 
         for name, text in own.items():
             if library.setdefault(name, text) != text:
                 raise ValueError(f"two shaders declare {name!r} differently; give one of them another name")
-    library.update({k: v for k, v in settings(layout, lanes).items() if k in library or k in ("WG", "STREAM", "LISTS")})
+    library.update(settings(layout, lanes))
     library.setdefault("lane", "var<private> lane: u32;")
     library.setdefault("stream", "var<private> stream: u32;")
     return "\n".join([*library.values(), _STEPS, _entry(dispatch, layout)])
