@@ -21,11 +21,11 @@ from deephtm_gpu.layers import (
     previous,
 )
 from deephtm_gpu.model import Model
-from deephtm_gpu.optimisers import SGD, PolyakSGD
+from deephtm_gpu.optimisers import SGD, Adam, AdamW, Constant, Cosine, InverseDecay, PolyakSGD, RMSprop
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Add", "Concat", "DeviceError", "History", "Input", "Linear", "Model", "Network", "PolyakSGD", "ReLU", "RunningNorm", "SGD",
-    "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError", "previous",
+    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "History", "Input", "InverseDecay", "Linear", "Model",
+    "Network", "PolyakSGD", "RMSprop", "ReLU", "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError", "previous",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.backends.chunk import Rows, Told, shares
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.history import History, StepResult
@@ -21,6 +21,7 @@ from deephtm_gpu.series import as_series, check_distribution
 from deephtm_gpu.state import describe_state
 from deephtm_gpu.watch import Watch
 
+CLASSIFYING = ("cross_entropy", "bce")
 CHUNK = 512  # rows given to a backend at once; the result does not depend on it
 
 
@@ -39,8 +40,8 @@ class Model:
     """A network put on a device.
 
     net: a Sequential (then input_shape is needed) or a Network. loss: "mse" (half the squared error, summed over outputs)
-    or "cross_entropy" (the network's output goes through softmax; targets one-hot or class numbers); one for all outputs or
-    a list. streams: S parallel sequences that share the weights. device: "auto", "gpu", "numpy" or part of an adapter's
+    or "cross_entropy" (the network's output goes through softmax; targets one-hot or class numbers) or "bce" (each output
+    through a sigmoid by itself; targets 0 to 1); one for all outputs or a list. streams: S parallel sequences that share the weights. device: "auto", "gpu", "numpy" or part of an adapter's
     name. Raises UserError where something does not fit, DeviceError where there is no such device.
     """
 
@@ -53,29 +54,37 @@ class Model:
         self._opened = open_device(device)
         self.device = self._opened.info
         self._steps = 0  # steps run since the model was made
-        self._learned = 0  # steps learned from, which the schedule of the learning rate counts
+        self._updates = 0  # updates made, which optimisers and their schedules count
         self._pending = 0  # steps on the tape whose target has not come
         self._last: Told | None = None  # what the last row gave
+        self._going = np.ones(self.streams, bool)  # which streams have not ended since the last reset
         self._build(ahead=1 if self._predicts_inputs() else 0)
 
     # Learning and predicting
 
-    def fit(self, inputs, targets=None, ahead=1, progress=False, callback=None) -> History:
+    def fit(self, inputs, targets=None, ahead=1, progress=False, callback=None, mask=None) -> History:
         """Learns online from a series and returns a History with one row per input.
 
         inputs: (steps, *shape) or (steps, S, *shape); a list of them where the network has several inputs. Without targets,
         output j learns to predict input j `ahead` steps later; with targets, step t learns from (inputs[t], targets[t]) at
         once. callback(steps done, History of the chunk) is called after every chunk; if it returns True, learning stops. (The last
         `ahead` losses of a chunk come too late for it; the History returned has them.)
+        mask: (steps, S) truth values for streams that end early: false from a stream's end on. What stands there in the series
+        is not looked at, nothing is learned from it, and the History has NaN. An ended stream begins again with reset().
         Raises UserError for a series that does not fit or holds NaN, TrainingError where learning diverges.
         """
         ahead = 0 if targets is not None else check_count("ahead", ahead)
-        xs, ys = self._series(inputs, targets)
+        going = None if mask is None else self._check_mask(mask)
+        xs, ys = self._series(inputs, targets, mask=going)
+        if going is None:
+            going = np.broadcast_to(self._going, (len(xs[0]), self.streams))
+        elif len(going) != len(xs[0]):
+            raise UserError(f"mask has {len(going)} steps, the inputs have {len(xs[0])}; they must be as many.")
         for loss, x in zip(self._losses, ys or xs):
-            if loss == "cross_entropy":
-                check_distribution("inputs" if ys is None else "targets", x)
+            if loss in CLASSIFYING:
+                check_distribution("inputs" if ys is None else "targets", x, going, alone=loss == "bce")
         self._build(ahead)
-        return self._run(xs, ys, True, progress, callback)
+        return self._run(xs, ys, True, progress, callback, going)
 
     def predict(self, inputs):
         """The predictions of the same pass without learning, from the present temporal state: (steps, *shape), or a list of
@@ -104,16 +113,20 @@ class Model:
         made = [self._last.predictions]
         with self._untouched():
             for _ in range(steps - 1):
-                told = self._backend.run(self._rows(made[-1], None, 1, learn=False))
+                told = self._backend.run(self._rows(made[-1], None, self._going[None], learn=False))
                 self._advance(told, 1)
                 made.append(told.predictions)
         series = [np.concatenate([row[j] for row in made]) for j in range(len(made[0]))]
         return self._unpack([self._shown(s, j) for j, s in enumerate(series)])
 
     def reset(self):
-        """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights."""
+        """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights.
+
+        What the memories' windows have put off is learned first: their last steps can gather no more credit."""
+        self._flush()
         self._backend.reset()
         self._pending, self._last = 0, None
+        self._going[:] = True
         self._watch.forget()  # what it would run again belongs to the sequence before
 
     # Looking inside
@@ -184,6 +197,8 @@ class Model:
         """Lowers the network for predictions so many steps ahead; weights and state go over, what is pending is dropped."""
         if getattr(self, "_ahead", None) == ahead:
             return
+        if hasattr(self, "_ahead"):
+            self._flush()
         plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self.seed, ahead)
         backend = self._opened.backend(plan)
         if hasattr(self, "_ahead"):
@@ -193,36 +208,73 @@ class Model:
         self._pending = 0
         self._watch = Watch(backend, plan)
 
-    def _series(self, inputs, targets):
-        xs = as_series("inputs", inputs, [n.layer.shape for n in self._network.inputs], self.streams)
+    def _flush(self):
+        """Learns what the memories' rings still hold (see `Plan.calls`)."""
+        turns = self._plan.window - 1
+        if turns and self._updates:
+            rates = np.full(turns, self._optimizer.rate(self._updates), np.float32)
+            share = None if self.streams == 1 else shares(np.ones((turns, self.streams), bool))
+            updates = np.full(turns, self._updates)
+            self._backend.run(Rows([], None, rates, updates, self._steps, 0, share, learn=True, flush=True))
+
+    def _check_mask(self, mask) -> np.ndarray:
+        """mask (steps, S) -> the same as an array, all its rules kept."""
+        mask = np.asarray(mask)
+        if self.streams == 1:
+            raise UserError("fit was given a mask and the model has one stream; cut the series where it ends, and call reset() before the next.")
+        if mask.ndim != 2 or mask.shape[1] != self.streams or not (mask.dtype == bool or np.isin(mask, (0, 1)).all()):
+            raise UserError(f"mask has shape {mask.shape}, type {mask.dtype}; it must be (steps, {self.streams}) truth values.")
+        mask = mask.astype(bool)
+        before = np.vstack([self._going, mask[:-1]])
+        if (mask & ~before).any():
+            step, stream = np.argwhere(mask & ~before)[0]
+            raise UserError(f"mask lets stream {stream} go on at step {step} after it has ended; call reset() before a stream begins again.")
+        return mask
+
+    def _series(self, inputs, targets, mask=None):
+        xs = as_series("inputs", inputs, [n.layer.shape for n in self._network.inputs], self.streams, mask=mask)
         if targets is None:
             return xs, None
         shapes = [self._forms[n].shape for n in self._network.outputs]
         classes = [loss == "cross_entropy" for loss in self._losses]
-        ys = as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]))
+        ys = as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]), mask=mask)
         return xs, ys
 
-    def _rows(self, xs, ys, count, learn) -> Rows:
-        rates = np.array([self._optimizer.rate(self._learned + i) for i in range(count)], np.float32)
-        return Rows(xs, ys, rates, self._steps, self._pending, learn)
+    def _rows(self, xs, ys, going, learn) -> Rows:
+        rows = Rows(xs, ys, np.empty(len(going), np.float32), np.zeros(len(going), np.int64), self._steps, self._pending,
+                    shares(going) if self.streams > 1 else None, learn)
+        rows.updates[:] = self._updates + np.maximum(np.arange(len(rows)) - rows.waiting(self._ahead), 0)
+        rows.rates[:] = [self._optimizer.rate(int(k)) for k in rows.updates]
+        return rows
 
-    def _run(self, xs, ys, learn, progress=False, callback=None) -> History:
+    def _run(self, xs, ys, learn, progress=False, callback=None, going=None) -> History:
+        """going (T, S): which streams have not ended; None: as it stands."""
+        if going is None:
+            going = np.broadcast_to(self._going, (len(xs[0]), self.streams))
         done, parts, total = 0, [], len(xs[0])
+        runs = int(going.any(axis=1).sum()) if learn else total  # behind them all streams have ended
         bar = tqdm(total=total, unit="step", disable=not progress)
         with bar:
-            while done < total:
-                n = min(CHUNK, total - done)
+            while done < runs:
+                n = min(CHUNK, runs - done)
                 cut = slice(done, done + n)
                 chunk = [x[cut] for x in xs]
-                rows = self._rows(chunk, ys and [y[cut] for y in ys], n, learn)
+                rows = self._rows(chunk, ys and [y[cut] for y in ys], going[cut], learn)
                 told = self._watch.run(rows, done) if learn else self._backend.run(rows)
                 self._advance(told, n)
-                self._learned += n if learn else 0
+                if learn:
+                    told.silence(~going[cut])
+                    self._updates = int(rows.updates[-1]) + (rows.waiting(self._ahead) < n)
+                    self._going = going[done + n - 1].copy()
                 parts.append(told)
                 done += n
                 bar.update(n)
                 if callback and callback(done, self._history([told])) is True:
                     break
+            else:
+                if runs < total:
+                    parts.append(Told.empty(self._plan, total - runs))
+                    parts[-1].silence(np.ones((total - runs, self.streams), bool))
         return self._history(parts)
 
     def _advance(self, told: Told, count):

@@ -7,13 +7,15 @@ import numpy as np
 from deephtm_gpu.errors import UserError
 
 
-def as_series(what, given, shapes, streams, classes=None, steps=None) -> list[np.ndarray]:
+def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None) -> list[np.ndarray]:
     """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
-    whether whole numbers (T,) or (T, S) may stand for one-hot rows. Returns float32 arrays (T, S, D). Raises UserError."""
+    whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. Returns float32 arrays (T, S, D). Raises UserError."""
     arrays = [given] if len(shapes) == 1 and not _is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
         raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")
     names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
+    if mask is not None:
+        arrays = [_masked(a, mask) for a in arrays]
     series = [_one(n, a, s, streams, bool(classes and classes[j]))
               for j, (n, a, s) in enumerate(zip(names, arrays, shapes))]
     for name, x in zip(names, series):
@@ -25,6 +27,17 @@ def as_series(what, given, shapes, streams, classes=None, steps=None) -> list[np
 def _is_list_of_one(given, least) -> bool:
     """Whether a series stands in a list, rather than a series of one step that is a list."""
     return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > least
+
+
+def _masked(given, mask):
+    """0 where the mask is false: there may stand anything, NaN too. What does not fit is told later."""
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        return given
+    if array.shape[:2] != mask.shape or array.dtype.kind not in "fiub":
+        return given
+    return np.where(mask.reshape(*mask.shape, *[1] * (array.ndim - 2)), array, 0)
 
 
 def _one(name, given, shape, streams, classes):
@@ -55,11 +68,18 @@ def _one(name, given, shape, streams, classes):
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
 
 
-def check_distribution(name, series):
-    """series (T, S, D), targets of a cross-entropy. Raises UserError where a row is no distribution."""
-    wrong = (series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3)  # (T, S)
+def check_distribution(name, series, going, alone=False):
+    """series (T, S, D), targets of a cross-entropy. going (T, S): where to look. alone: each number is a probability by itself.
+    Raises UserError where a row is no distribution."""
+    if alone:
+        wrong = ((series < 0) | (series > 1)).any(axis=2)
+    else:
+        wrong = (series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3)  # (T, S)
+    wrong &= going
     if wrong.any():
         step = int(np.argwhere(wrong)[0][0])
+        if alone:
+            raise UserError(f"{name} are targets of a binary cross-entropy, and at step {step} there are some outside 0 to 1; scale them to that range.")
         raise UserError(f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot rows, rows of probabilities that sum to 1, or class numbers as targets.")
 
 

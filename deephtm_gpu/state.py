@@ -38,10 +38,10 @@ def _written_out(index, value, size):
 def _expected(backend, name, C, M):
     """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context."""
     fast, fast_list, slow, slow_list = (backend.read(f"{name}.{t}") for t in ("fast", "fast_list", "slow", "slow_list"))
-    context = context_forward(fast, fast_list, slow, slow_list, N=C * M)
+    index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=C * M)
 
     def look(rows, kind):
         every = np.broadcast_to(np.arange(rows), (len(fast), rows))
-        return synapse_forward(every, *context, backend.read(f"{name}.{kind}_weight"), backend.read(f"{name}.{kind}_bias"))
+        return synapse_forward(every, index, value, backend.read(f"{name}.{kind}_weight"), backend.read(f"{name}.{kind}_bias"))
 
     return look(C * M, "distal"), 1 / (1 + np.exp(-look(C, "predicted")))

@@ -1,5 +1,5 @@
 // The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
-//   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1
+//   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1; norm: of fast
 //   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > 0
 //   slow_update  by the surprise p: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
 //   append / append_backward  one more vector at places base.., to unit norm, and its gradient
@@ -56,8 +56,9 @@ fn length(list: u32) -> u32 {
   return workgroupUniformLoad(&count);
 }
 
-// Writes a trace's entries behind the `begin` entries of (index, value), to unit norm, places shifted by `shift`.
-fn read_trace(dense: u32, list: u32, begin: u32, shift: u32, index: u32, value: u32) {
+// Writes a trace's entries behind the `begin` entries of (index, value), to unit norm, places shifted by `shift`; returns
+// what it was divided by.
+fn read_trace(dense: u32, list: u32, begin: u32, shift: u32, index: u32, value: u32) -> f32 {
   let A = lists[list];
   var sum = 0.0;
   for (var a = lane; a < A; a += WG) {
@@ -70,12 +71,16 @@ fn read_trace(dense: u32, list: u32, begin: u32, shift: u32, index: u32, value: 
     lists[index + 1u + begin + a] = place + shift;
     work[value + begin + a] = work[dense + place] / norm;
   }
+  return norm;
 }
 
-fn context_forward(fast: u32, fast_list: u32, slow: u32, slow_list: u32, index: u32, value: u32, N: u32) {
-  read_trace(fast, fast_list, 0u, 0u, index, value);
-  read_trace(slow, slow_list, lists[fast_list], N, index, value);
-  if (lane == 0u) { lists[index] = lists[fast_list] + lists[slow_list]; }
+fn context_forward(fast: u32, fast_list: u32, slow: u32, slow_list: u32, index: u32, value: u32, norm: u32, N: u32) {
+  let fast_norm = read_trace(fast, fast_list, 0u, 0u, index, value);
+  let slow_norm = read_trace(slow, slow_list, lists[fast_list], N, index, value);
+  if (lane == 0u) {
+    lists[index] = lists[fast_list] + lists[slow_list];
+    work[norm] = fast_norm;
+  }
 }
 
 // Scales the entries of a trace by `keep` and drops the small ones; returns how many are left.

@@ -57,8 +57,9 @@ fn gate_backward(dcell: u32, root: u32, activity: u32, ddepolarisation: u32, dac
       total += r;
       along += r * r * work[dcell + l];
     }
+    let mean = weighted / select(total, 1.0, total == 0.0);  // 0 where the step never was: see credit.wgsl
     for (var l = k * M; l < (k + 1u) * M; l++) {
-      work[ddepolarisation + l] = work[activity + k] * work[root + l] * (work[dcell + l] - weighted / total);
+      work[ddepolarisation + l] = work[activity + k] * work[root + l] * (work[dcell + l] - mean);
     }
     work[dactivity + k] = along;
   }

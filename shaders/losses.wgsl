@@ -2,6 +2,9 @@
 //   mse            loss = 1/2 sum (y - target)^2, dy = y - target
 //   softmax        probability = exp(y - max y) / sum
 //   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
+//   sigmoid        probability = 1 / (1 + exp(-y))
+//   bce            loss = -sum (target log probability + (1 - target) log(1 - probability)), dy as of cross_entropy
+//   ended          dliving = dy where share > 0, else 0
 //   surprise       p = 1 - sum probability target, 0 where below SURE
 // Places: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
@@ -77,6 +80,26 @@ fn cross_entropy_forward(probability: u32, target_at: u32, loss: u32, D: u32) {
 
 fn cross_entropy_backward(probability: u32, target_at: u32, dy: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[dy + i] = work[probability + i] - work[target_at + i]; }
+}
+
+fn sigmoid_forward(y: u32, probability: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[probability + i] = 1.0 / (1.0 + exp(-work[y + i])); }
+}
+
+fn bce_forward(probability: u32, target_at: u32, loss: u32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) {
+    let p = work[probability + i];
+    let q = 1.0 - p;
+    let wanted = work[target_at + i];
+    sum -= wanted * log(select(p, TINY, p < TINY)) + (1.0 - wanted) * log(select(q, TINY, q < TINY));
+  }
+  sum = span_sum(sum, WG);
+  if (lane == 0u) { work[loss] = sum; }
+}
+
+fn ended_backward(dy: u32, share: u32, dliving: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[dliving + i] = select(0.0, work[dy + i], work[share] > 0.0); }
 }
 
 fn surprise_forward(probability: u32, target_at: u32, surprise: u32, D: u32) {

@@ -1,14 +1,13 @@
 // How long a step is, per stream: the stochastic Polyak step (Loizou et al. 2021), or a gradient clipped.
 //   vector_square  squares[slot] = scale |left|^2
 //   outer_square, ragged_square  scale |left|^2 (|right|^2 + 1): the weights, and the bias that goes with left
-//   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / (STREAMS waiting)
-//   clip           coef = longest / max(sqrt(sum(squares)), longest)
+//   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / waiting * share
+//   clip           coef = whole * longest / max(sqrt(sum(squares)), longest)
 // Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
 const WG: u32 = 64u;
-const STREAMS: u32 = 1u;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 
@@ -49,20 +48,20 @@ fn ragged_square(left: u32, index: u32, value: u32, squares: u32, slot: u32, sca
   if (lane == 0u) { work[squares + slot] = scale * a * (b + 1.0); }
 }
 
-fn polyak_forward(squares: u32, coef: u32, outputs: u32, waiting: u32, Q: u32) {
+fn polyak_forward(squares: u32, share: u32, coef: u32, outputs: u32, waiting: u32, Q: u32) {
   if (lane == 0u) {
     var error = 0.0;
     var gradient = 1e-12;
     for (var i = 0u; i < outputs; i++) { error += work[squares + i]; }
     for (var i = outputs; i < Q; i++) { gradient += work[squares + i]; }
-    work[coef] = error / gradient / f32(STREAMS * waiting);
+    work[coef] = work[share] * error / gradient / f32(waiting);
   }
 }
 
-fn clip_forward(squares: u32, coef: u32, longest: f32, Q: u32) {
+fn clip_forward(squares: u32, whole: u32, coef: u32, longest: f32, Q: u32) {
   if (lane == 0u) {
     var sum = 0.0;
     for (var i = 0u; i < Q; i++) { sum += work[squares + i]; }
-    work[coef] = longest / max(sqrt(sum), longest);
+    work[coef] = work[whole] * longest / max(sqrt(sum), longest);
   }
 }

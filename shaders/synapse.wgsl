@@ -3,11 +3,12 @@
 //   forward   depolarisation[l] = bias[rows[l]] + sum_a weight[rows[l], index[a]] value[a]
 //   backward  dvalue[a] = sum_l ddepolarisation[l] weight[rows[l], index[a]]
 //   update    weight[rows[l], index[a]] -= rate scale coef left[l] value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
-//             (with momentum: moment = momentum moment + gradient of what is touched, and theta steps along the moment)
+//             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
 // Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
-// work; weight, bias and their moments in params. With one stream an update's part owns some of the L rows; with several it owns rows of
-// the whole matrix and looks who has them, stream after stream: no atomics, and always the same order.
-// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane + 4 KiB.
+// work; weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some of the
+// L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and always
+// the same order.
+// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
@@ -15,11 +16,9 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
-const SEEN: u32 = 32768u;  // bits of `seen`
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 var<workgroup> found: array<u32, WG>;
-var<workgroup> seen: array<atomic<u32>, 1024>;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
 fn span_sum(value: f32, span: u32) -> f32 {
@@ -71,13 +70,40 @@ fn synapse_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, dv
   }
 }
 
-fn descend(at: u32, moment: u32, gradient: f32, rate: f32, momentum: f32) {
+// How fast a row moves when `k` updates came before; see ops/rule.py.
+struct Pace { rate: f32, epsilon: f32, shrink: f32 }
+
+// 1 - exp(x) for x <= 0, without cancellation near 0.
+fn below_one(x: f32) -> f32 {
+  if (x < -0.5) { return 1.0 - exp(x); }
+  return -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
+}
+
+fn pace(rate: f32, k: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32) -> Pace {
+  let now = rate * max(least, 1.0 / (1.0 + k * slope));
+  var p = Pace(now, epsilon, 1.0 - now * decay);
+  if (log2 != 0.0) {
+    let corrected = sqrt(below_one((k + 1.0) * log2));
+    p.epsilon *= corrected;
+    p.rate *= corrected;
+    if (log1 != 0.0) { p.rate /= below_one((k + 1.0) * log1); }
+  }
+  return p;
+}
+
+fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32, beta2: f32) {
   var step = gradient;
-  if (momentum != 0.0) {
-    step += momentum * params[moment];
+  if (beta1 != 0.0) {
+    let old = params[moment];
+    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
     params[moment] = step;
   }
-  params[at] -= rate * step;
+  if (beta2 != 0.0) {
+    let mean = params[power] + (1.0 - beta2) * (gradient * gradient - params[power]);
+    params[power] = mean;
+    step /= sqrt(mean) + p.epsilon;
+  }
+  params[at] = p.shrink * params[at] - p.rate * step;
 }
 
 // Where row n stands in stream s's list with left != 0; L where it does not.
@@ -88,30 +114,70 @@ fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
   return L;
 }
 
+// A stream's gradient of row n, into the matrix (plain: the step itself) or into `total`.
+fn add_stream(n: u32, index: u32, value: u32, factor: f32, weight: u32, total: u32, P: u32, rate: f32, plain: bool) {
+  let A = lists[index];
+  for (var a = lane; a < A; a += WG) {
+    let entry = n * P + lists[index + 1u + a];
+    if (plain) { params[weight + entry] -= rate * factor * work[value + a]; }
+    else { params[total + entry] += factor * work[value + a]; }
+  }
+}
+
+// Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
+fn step_stream(n: u32, index: u32, weight: u32, moment: u32, power: u32, total: u32, P: u32, p: Pace, beta1: f32, beta2: f32) {
+  let A = lists[index];
+  for (var a = lane; a < A; a += WG) {
+    let entry = n * P + lists[index + 1u + a];
+    let gradient = params[total + entry];
+    if (!(gradient == 0.0)) {
+      descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2);
+      params[total + entry] = 0.0;
+    }
+  }
+}
+
 fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32,
-                  weight: u32, bias: u32, moment: u32, bias_moment: u32, L: u32, N: u32, P: u32,
-                  scale: f32, bias_scale: f32, momentum: f32, part: u32, parts: u32) {
+                  weight: u32, bias: u32, moment: u32, power: u32, count: u32, bias_moment: u32, bias_power: u32, total: u32,
+                  scale: f32, bias_scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32,
+                  least: f32, L: u32, N: u32, P: u32, part: u32, parts: u32) {
+  let counted = log2 != 0.0 || slope != 0.0;
+  var k = 0.0;
   if (STREAMS == 1u) {
     let A = lists[index];
     for (var l = part; l < L; l += parts) {
       let factor = work[coef] * work[left + l];
       if (!(factor == 0.0)) {
         let n = lists[rows + l];
+        if (counted) { k = params[count + n]; }
+        let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
         for (var a = lane; a < A; a += WG) {
           let entry = n * P + lists[index + 1u + a];
-          descend(weight + entry, moment + entry, factor * work[value + a], rate * scale, momentum);
+          let gradient = factor * work[value + a];
+          if (!(gradient == 0.0)) { descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2); }
         }
-        if (lane == 0u) { descend(bias + n, bias_moment + n, factor, rate * bias_scale, momentum); }
+        if (lane == 0u) {
+          let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
+          descend(bias + n, bias_moment + n, bias_power + n, factor, slow, beta1, beta2);
+        }
+      }
+    }
+    if (counted) {
+      storageBarrier();
+      workgroupBarrier();  // every lane has read the counts before they move
+      for (var l = part + lane * parts; l < L; l += parts * WG) {
+        if (!(work[coef] * work[left + l] == 0.0)) { params[count + lists[rows + l]] += 1.0; }
       }
     }
     return;
   }
-  // With momentum a moment leaks once, however many streams touch it: `seen` has a bit for every place of a row.
+  let plain = beta1 == 0.0 && beta2 == 0.0 && decay == 0.0;
   for (var n = part; n < N; n += parts) {
-    var total = 0.0;
+    if (counted) { k = params[count + n]; }
+    let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+    var sum = 0.0;
     var touched = false;
-    for (var tile = 0u; tile < P; tile += SEEN) {
-      for (var w = lane; w < SEEN / 32u; w += WG) { atomicStore(&seen[w], 0u); }
+    for (var turn = 0u; turn < select(2u, 1u, plain); turn++) {
       for (var first = 0u; first < STREAMS; first += WG) {
         found[lane] = L;  // where this row stands in the list of stream first + lane
         if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
@@ -121,29 +187,23 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
           if (l < L) {
             let s = first + other;
             let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
-            let A = lists[index + s * LISTS];
-            for (var a = lane; a < A; a += WG) {
-              let place = lists[index + s * LISTS + 1u + a];
-              if (place - tile < SEEN) {  // in this tile; a place before it wraps round to a large number
-                let entry = n * P + place;
-                let gradient = factor * work[value + s * STREAM + a];
-                let bit = 1u << (place % 32u);
-                if (momentum != 0.0 && (atomicOr(&seen[(place - tile) / 32u], bit) & bit) != 0u) {
-                  params[moment + entry] += gradient;
-                  params[weight + entry] -= rate * scale * gradient;
-                } else {
-                  descend(weight + entry, moment + entry, gradient, rate * scale, momentum);
-                }
-              }
+            if (turn == 0u) {
+              add_stream(n, index + s * LISTS, value + s * STREAM, factor, weight, total, P, p.rate, plain);
+              sum += factor;
+              touched = touched || !(factor == 0.0);
+            } else {
+              step_stream(n, index + s * LISTS, weight, moment, power, total, P, p, beta1, beta2);
             }
-            if (tile == 0u) { total += factor; }
-            touched = true;
           }
           storageBarrier();
           workgroupBarrier();
         }
       }
     }
-    if (touched && lane == 0u) { descend(bias + n, bias_moment + n, total, rate * bias_scale, momentum); }
+    if (touched && lane == 0u) {
+      let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
+      descend(bias + n, bias_moment + n, bias_power + n, sum, slow, beta1, beta2);
+      if (counted) { params[count + n] = k + 1.0; }
+    }
   }
 }

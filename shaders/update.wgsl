@@ -3,9 +3,9 @@
 //   vector   bias (D), every entry                    part: entries
 //   rows     weight (N, I), the rows in a list of L   part: with one stream some of the list, with several some of N
 //   entries  bias (N), the entries in a list of L     part: likewise
-// With momentum: moment = momentum moment + gradient (of what is touched), and it is the moment that theta steps along.
-// Places: left, right, coef in work; rows in lists; weight, moment in weights (vec4, rows of ceil(I/4)); bias,
-// bias_moment in params.
+// Or by another rule of ops/rule.py, which remembers moment, power and, of rows that are only touched now and then, a count.
+// Places: left, right, coef in work; rows in lists; weight, moment, power in weights (vec4, rows of ceil(I/4)); bias,
+// bias_moment, bias_power, count in params.
 // Dispatch: any number of parts. With several streams a row's owner adds the streams up in order: no atomics.
 // Workgroup memory: 4 bytes a lane.
 @group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
@@ -19,22 +19,55 @@ const LISTS: u32 = 0u;
 var<private> lane: u32;
 var<workgroup> found: array<u32, WG>;
 
-fn descend4(at: u32, moment: u32, gradient: vec4<f32>, rate: f32, momentum: f32) {
-  var step = gradient;
-  if (momentum != 0.0) {
-    step += momentum * weights[moment];
-    weights[moment] = step;
-  }
-  weights[at] -= rate * step;
+// How fast a row moves when `k` updates came before; see ops/rule.py.
+struct Pace { rate: f32, epsilon: f32, shrink: f32 }
+
+// 1 - exp(x) for x <= 0, without cancellation near 0.
+fn below_one(x: f32) -> f32 {
+  if (x < -0.5) { return 1.0 - exp(x); }
+  return -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
 }
 
-fn descend(at: u32, moment: u32, gradient: f32, rate: f32, momentum: f32) {
+fn pace(rate: f32, k: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32) -> Pace {
+  let now = rate * max(least, 1.0 / (1.0 + k * slope));
+  var p = Pace(now, epsilon, 1.0 - now * decay);
+  if (log2 != 0.0) {
+    let corrected = sqrt(below_one((k + 1.0) * log2));
+    p.epsilon *= corrected;
+    p.rate *= corrected;
+    if (log1 != 0.0) { p.rate /= below_one((k + 1.0) * log1); }
+  }
+  return p;
+}
+
+fn descend4(at: u32, moment: u32, power: u32, gradient: vec4<f32>, p: Pace, beta1: f32, beta2: f32) {
   var step = gradient;
-  if (momentum != 0.0) {
-    step += momentum * params[moment];
+  if (beta1 != 0.0) {
+    let old = weights[moment];
+    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
+    weights[moment] = step;
+  }
+  if (beta2 != 0.0) {
+    let mean = weights[power] + (1.0 - beta2) * (gradient * gradient - weights[power]);
+    weights[power] = mean;
+    step /= sqrt(mean) + p.epsilon;
+  }
+  weights[at] = p.shrink * weights[at] - p.rate * step;
+}
+
+fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32, beta2: f32) {
+  var step = gradient;
+  if (beta1 != 0.0) {
+    let old = params[moment];
+    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
     params[moment] = step;
   }
-  params[at] -= rate * step;
+  if (beta2 != 0.0) {
+    let mean = params[power] + (1.0 - beta2) * (gradient * gradient - params[power]);
+    params[power] = mean;
+    step /= sqrt(mean) + p.epsilon;
+  }
+  params[at] = p.shrink * params[at] - p.rate * step;
 }
 
 // The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
@@ -48,8 +81,10 @@ fn work4(at: u32) -> vec4<f32> {
   return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
 }
 
-fn outer_update(left: u32, right: u32, coef: u32, rate: f32, weight: u32, moment: u32, scale: f32, momentum: f32,
+fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: u32, moment: u32, power: u32,
+                scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
                 O: u32, I: u32, part: u32, parts: u32) {
+  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
@@ -62,18 +97,21 @@ fn outer_update(left: u32, right: u32, coef: u32, rate: f32, weight: u32, moment
         let base = s * STREAM;
         gradient += work[coef + base] * work[left + base + o] * work4(right + base + 4u * q);
       }
-      descend4(weight + o * Q + q, moment + o * Q + q, gradient, rate * scale, momentum);
+      let at = o * Q + q;
+      descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2);
     }
   }
 }
 
-fn vector_update(left: u32, coef: u32, rate: f32, bias: u32, moment: u32, scale: f32, momentum: f32, D: u32,
-                 part: u32, parts: u32) {
+fn vector_update(left: u32, coef: u32, rate: f32, k: f32, bias: u32, moment: u32, power: u32,
+                 scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+                 D: u32, part: u32, parts: u32) {
+  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
   let share = (D + parts - 1u) / parts;
   for (var i = part * share + lane; i < min(D, (part + 1u) * share); i += WG) {
     var gradient = 0.0;
     for (var s = 0u; s < STREAMS; s++) { gradient += work[coef + s * STREAM] * work[left + s * STREAM + i]; }
-    descend(bias + i, moment + i, gradient, rate * scale, momentum);
+    descend(bias + i, moment + i, power + i, gradient, p, beta1, beta2);
   }
 }
 
@@ -85,26 +123,41 @@ fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
   return L;
 }
 
-fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: u32, moment: u32,
-               scale: f32, momentum: f32, L: u32, N: u32, I: u32, part: u32, parts: u32) {
+fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: u32, moment: u32, power: u32, count: u32,
+               scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+               L: u32, N: u32, I: u32, part: u32, parts: u32) {
   let Q = (I + 3u) / 4u;
+  let counted = log2 != 0.0 || slope != 0.0;
+  var k = 0.0;
   if (STREAMS == 1u) {
     for (var l = part; l < L; l += parts) {
       let step = work[coef] * work[left + l];
       if (!(step == 0.0)) {
-        let row = lists[rows + l] * Q;
+        let n = lists[rows + l];
+        if (counted) { k = params[count + n]; }
+        let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
         for (var q = lane; q < Q; q += WG) {
-          descend4(weight + row + q, moment + row + q, step * work4(right + 4u * q), rate * scale, momentum);
+          let at = n * Q + q;
+          descend4(weight + at, moment + at, power + at, step * work4(right + 4u * q), p, beta1, beta2);
         }
+      }
+    }
+    if (counted) {
+      storageBarrier();
+      workgroupBarrier();  // every lane has read the counts before they move
+      for (var l = part + lane * parts; l < L; l += parts * WG) {
+        if (!(work[coef] * work[left + l] == 0.0)) { params[count + lists[rows + l]] += 1.0; }
       }
     }
     return;
   }
   for (var n = part; n < N; n += parts) {
+    if (counted) { k = params[count + n]; }
+    let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+    var touched = false;
     for (var block = 0u; block < Q; block += WG) {
       let q = block + lane;
       var gradient = vec4<f32>();
-      var touched = false;
       for (var first = 0u; first < STREAMS; first += WG) {
         found[lane] = L;  // where this row stands in the list of stream first + lane
         if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
@@ -112,39 +165,53 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: u
         for (var other = 0u; other < min(WG, STREAMS - first); other++) {
           let base = (first + other) * STREAM;
           if (found[other] < L) {
-            touched = true;
-            if (q < Q) { gradient += work[coef + base] * work[left + base + found[other]] * work4(right + base + 4u * q); }
+            let factor = work[coef + base] * work[left + base + found[other]];
+            touched = touched || !(factor == 0.0);
+            if (q < Q) { gradient += factor * work4(right + base + 4u * q); }
           }
         }
         workgroupBarrier();
       }
-      if (touched && q < Q) { descend4(weight + n * Q + q, moment + n * Q + q, gradient, rate * scale, momentum); }
+      let at = n * Q + q;
+      if (touched && q < Q) { descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2); }
     }
+    if (counted && touched && lane == 0u) { params[count + n] = k + 1.0; }
   }
 }
 
-fn entries_update(rows: u32, left: u32, coef: u32, rate: f32, bias: u32, moment: u32, scale: f32, momentum: f32,
+fn entries_update(rows: u32, left: u32, coef: u32, rate: f32, bias: u32, moment: u32, power: u32, count: u32,
+                  scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
                   L: u32, N: u32, part: u32, parts: u32) {
-  if (STREAMS == 1u) {
-    let share = (L + parts - 1u) / parts;
-    for (var l = part * share + lane; l < min(L, (part + 1u) * share); l += WG) {
-      let step = work[coef] * work[left + l];
-      let row = lists[rows + l];
-      if (!(step == 0.0)) { descend(bias + row, moment + row, step, rate * scale, momentum); }
-    }
-    return;
-  }
-  let share = (N + parts - 1u) / parts;
-  for (var n = part * share + lane; n < min(N, (part + 1u) * share); n += WG) {
+  let counted = log2 != 0.0 || slope != 0.0;
+  let many = STREAMS > 1u;  // then a lane looks for the streams that have its entry
+  let items = select(L, N, many);
+  let share = (items + parts - 1u) / parts;
+  for (var i = part * share + lane; i < min(items, (part + 1u) * share); i += WG) {
     var gradient = 0.0;
     var touched = false;
-    for (var s = 0u; s < STREAMS; s++) {
-      let l = find(rows, left, s, L, n);
-      if (l < L) {
-        touched = true;
-        gradient += work[coef + s * STREAM] * work[left + s * STREAM + l];
+    var n = i;
+    if (many) {
+      for (var s = 0u; s < STREAMS; s++) {
+        let l = find(rows, left, s, L, n);
+        if (l < L) {
+          let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
+          touched = touched || !(factor == 0.0);
+          gradient += factor;
+        }
       }
+    } else {
+      gradient = work[coef] * work[left + i];
+      touched = !(gradient == 0.0);
+      n = lists[rows + i];
     }
-    if (touched) { descend(bias + n, moment + n, gradient, rate * scale, momentum); }
+    if (touched) {
+      var k = 0.0;
+      if (counted) {
+        k = params[count + n];
+        params[count + n] = k + 1.0;
+      }
+      let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+      descend(bias + n, moment + n, power + n, gradient, p, beta1, beta2);
+    }
   }
 }

@@ -8,7 +8,7 @@ from hypothesis import settings
 
 os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
 
-from deephtm_gpu.backends.chunk import Rows
+from deephtm_gpu.backends.chunk import Rows, shares
 from deephtm_gpu.backends.numpy_backend import NumpyBackend
 from deephtm_gpu.plan.lowering import lower
 
@@ -83,7 +83,9 @@ def put_on_numpy(net, losses, optimizer, streams=1, ahead=0, dtype=np.float64, s
 
 def one_row(inputs, targets, step, learn=True, rate=1.0) -> Rows:
     """Step number `step`. inputs, targets: a list of arrays (S, D)."""
-    return Rows([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), first=step, pending=0, learn=learn)
+    streams = len(inputs[0])
+    share = shares(np.ones((1, streams), bool)) if streams > 1 else None
+    return Rows([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, pending=0, share=share, learn=learn)
 
 
 # Central differences

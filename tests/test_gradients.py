@@ -9,10 +9,11 @@ import pytest
 from conftest import assert_close, central_difference, one_row, put_on_numpy, some_entries
 
 import deephtm_gpu as dh
-from deephtm_gpu.ops.context import context_append_forward, context_append_sparse
+from deephtm_gpu.ops.context import context_append_forward, context_append_sparse, context_forward
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
+from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 from deephtm_gpu.ops.table import OPS, PASSES
@@ -47,7 +48,8 @@ def example(name, size):
 def run(function, case, names, consts=()):
     """The results of a reference function on tensors of the case, as a tuple."""
     known = inspect.signature(function).parameters
-    out = function(*(case[n] for n in names), **{k: case[k] for k in consts if k in known})
+    everything = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    out = function(*(case[n] for n in names), **{k: case[k] for k in consts if everything or k in known})
     return out if isinstance(out, tuple) else (out,)
 
 
@@ -137,6 +139,39 @@ def cross_entropy(name, case):
     return lambda: cross_entropy_forward(softmax_forward(case["y"]), case["target"]).sum(), [(case["y"], gradient)]
 
 
+def ended(name, case):
+    gradient = PASSES[name].reference(case["dy"], case["share"])
+    return lambda: dot(case["dy"], np.where(case["share"] > 0, case["y"], 0)), [(case["y"], gradient)]
+
+
+def credit(name, case):
+    """The context of the newest step as what the ring's steps leave behind in it, the gates of those between held as they are."""
+    rng = np.random.default_rng(0)
+    S, T, N, slot = len(case["norm"]), case["T"], case["N"], (case["t"] - case["ahead"]) % case["T"]
+    ring = case["ring_cells"].reshape(S, T, case["L"])
+    activity = rng.random(ring.shape)  # (S, T, L)
+    columns = rng.random((S, 3))  # a slow context beside it
+
+    def context():
+        fast = np.zeros((S, N + 1))
+        for age in range(1, T):
+            there = (slot - age) % T
+            for s in range(S):
+                fast[s, ring[s, there]] += case["decay"] ** (age - 1) * activity[s, there]
+        fast = fast[:, :N]
+        return context_forward(fast, [np.flatnonzero(u) for u in fast], columns, [np.arange(3)] * S, N)
+
+    index, value, norm = context()
+    dvalue = [rng.normal(size=len(v)) for v in value]
+    case |= {"index": index, "value": value, "norm": norm, "dvalue": dvalue, "ring_credit": np.zeros(case["ring_credit"].shape)}
+    run(PASSES[name].reference, case, PASSES[name].reads + PASSES[name].changes, PASSES[name].consts)
+    gradient = case["ring_credit"].reshape(S, T, -1).copy()
+    assert np.array_equal(gradient[:, slot], case["dcell"]), "the newest step's own gradient stands in the ring"
+    gradient[:, slot] = 0
+    ring = np.where(np.arange(T)[:, None] == slot, N, np.array(ring))  # the newest step has no part in its own context
+    return lambda: dot(dvalue, context()[1]), [(activity, gradient)]
+
+
 def concat(name, case):
     gradients = PASSES[name].reference(case["dy"], case["D"], case["I"])
     return lambda: dot(case["dy"], concat_forward(case["a"], case["c"])), list(zip((case["a"], case["c"]), gradients))
@@ -144,7 +179,7 @@ def concat(name, case):
 
 ADAPTERS = {
     "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "context_append_backward": append,
-    "mse_backward": mse, "cross_entropy_backward": cross_entropy, "concat_backward": concat,
+    "ended_backward": ended, "credit_backward": credit, "mse_backward": mse, "cross_entropy_backward": cross_entropy, "concat_backward": concat,
 }
 
 
@@ -159,12 +194,12 @@ def test_backward(name, size):
             assert_close(f"{name} ({s})", g.reshape(-1)[places], central_difference(loss, a, places))
 
 
-# Steps: change = -rate * scale * gradient of sum_s coef_s dy_s * forward, in the weight; with momentum, of its moment.
-# Each gives [(what changes, what coef weighs and sums up, scale)] for a case
+# Steps: along the gradient of sum_s coef_s dy_s * forward, by a rule. Each gives [(what changes, what coef weighs and sums up,
+# scale, the count of each entry's updates before)] for a case
 
 
 def outer_step(case):
-    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"])]
+    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"], case["k"])]
 
 
 def rows_step(case):
@@ -172,22 +207,22 @@ def rows_step(case):
     def used():
         return case["left"] * np.take_along_axis(linear_forward(case["right"], case["weight"], 0), case["rows"], axis=1)
 
-    return [("weight", used, case["scale"])]
+    return [("weight", used, case["scale"], case["count"][:, None])]
 
 
 def vector_step(case):
-    return [("bias", lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"], case["scale"])]
+    return [("bias", lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"], case["scale"], case["k"])]
 
 
 def entries_step(case):
-    return [("bias", lambda: case["left"] * case["bias"][case["rows"]], case["scale"])]
+    return [("bias", lambda: case["left"] * case["bias"][case["rows"]], case["scale"], case["bias_count"])]
 
 
 def synapse_step(case):
     def depolarised():
         return case["left"] * synapse_forward(case["rows"], case["index"], case["value"], case["weight"], case["bias"])
 
-    return [("weight", depolarised, case["scale"]), ("bias", depolarised, case["bias_scale"])]
+    return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
 
 
 STEP_ADAPTERS = {
@@ -196,27 +231,49 @@ STEP_ADAPTERS = {
 }
 
 
+def textbook(case, theta, moment, power, gradient, rate, k):
+    """What the papers say that one step of the case's rule does: theta, moment, power afterwards."""
+    beta1, beta2 = case["beta1"], case["beta2"]
+    rate = rate * np.maximum(case["least"], 1 / (1 + k * case["slope"]))
+    step, t = gradient, np.asarray(k) + 1
+    if beta2 == 0:
+        if beta1:
+            step = moment = beta1 * moment + gradient
+    else:
+        power = beta2 * power + (1 - beta2) * gradient**2
+        if beta1:
+            step = moment = beta1 * moment + (1 - beta1) * gradient
+        corrected = case["log2"] != 0
+        m = step / (1 - beta1**t) if corrected else step
+        v = power / (1 - beta2**t) if corrected else power
+        step = m / (np.sqrt(v) + case["epsilon"])
+    return theta - rate * case["decay"] * theta - rate * step, moment, power
+
+
 @with_sizes(STEPS)
 def test_step(name, size):
     assert name in STEP_ADAPTERS, f"{name} steps along a gradient that no test checks: give it an adapter in STEP_ADAPTERS"
-    rng, case, op, checked = np.random.default_rng(0), example(name, size), PASSES[name], set()
-    for changed, weighed, scale in STEP_ADAPTERS[name](case):
-        moment = {"weight": "moment", "bias": "bias_moment"}[changed]
-        checked |= {changed, moment}
-        moved = {**case, **{n: case[n].copy() for n in op.changes}}
-        run(op.reference, moved, op.reads + op.changes, op.consts)
-        step = moved[changed] - case[changed]
-        places = some_entries(rng, case[changed], step)
+    rng, case, op, checked = np.random.default_rng(0), example(name, size), PASSES[name], {"total"}
+    moved = {**case, **{n: case[n].copy() for n in op.changes}}
+    run(op.reference, moved, op.reads + op.changes, op.consts)
+    for changed, weighed, scale, k in STEP_ADAPTERS[name](case):
+        names = [changed] + [n for n in (f"bias_{m}" if changed == "bias" else m for m in ("moment", "power")) if n in op.changes]
+        checked |= set(names)
+        k = np.broadcast_to(k, case[changed].shape).reshape(-1)
+        places = some_entries(rng, case[changed], moved[changed] - case[changed])
         gradient = central_difference(lambda: (case["coef"] * weighed()).sum(), case[changed], places)
-        before, after = case[moment].reshape(-1)[places], moved[moment].reshape(-1)[places]
-        if case["momentum"]:
-            touched = step.reshape(-1)[places] != 0  # what no stream touches stands still, its moment too
-            gradient = np.where(touched, case["momentum"] * before + gradient, gradient)
-            assert_close(f"{name} of {moment}", after, np.where(touched, gradient, before))
-        else:
-            assert np.array_equal(before, after), f"{name} moves {moment} without momentum"
-        assert_close(f"{name} of {changed}", step.reshape(-1)[places], -case["rate"] * scale * gradient)
-    assert checked == set(op.changes)
+        before, after = ([c[n].reshape(-1)[places] for n in names] for c in (case, moved))
+        want = textbook(case, *before, gradient, case["rate"] * scale, k[places])
+        sparse = "count" in "".join(op.changes)  # what no stream touches stands still
+        for what, old, new, wanted in zip(names, before, after, want):
+            wanted = np.where(np.abs(gradient) < 1e-9, old, wanted) if sparse else wanted
+            assert_close(f"{name} of {what}", new - old, wanted - old)
+    for n in (n for n in op.changes if n.endswith("count")):
+        checked.add(n)
+        there = ((case["coef"] * case["left"])[..., None] != 0) & (case["rows"][..., None] == np.arange(len(case[n])))
+        asked = case["log2"] or case["slope"]
+        assert np.array_equal(moved[n], case[n] + (there.any(axis=(0, 1)) if asked else 0))
+    assert checked >= set(op.changes) and not moved.get("total", np.zeros(1)).any()
 
 
 def test_sparse_weights_step_along_the_gradient_of_their_product():
@@ -225,7 +282,7 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
     index, value = np.array([[4, 1, 6]]), np.array([[0.5, 0.0, -2.0]])
     weight, bias, dy = rng.normal(size=(7, 5)), rng.normal(size=5), rng.normal(size=(1, 5))
     moved = weight.copy()
-    rows_update(index, value, dy, np.ones((1, 1)), 1.0, moved, 0, scale=1.0, momentum=0.0)
+    rows_update(index, value, dy, np.ones((1, 1)), 1.0, moved, 0, 0, 0, scale=1.0, **PLAIN)
     gradient = central_difference(lambda: dot(dy, sparse_linear_forward(index, value, weight, bias)), weight, range(weight.size))
     assert_close("rows_update", (moved - weight).reshape(-1), -gradient)
 
@@ -252,12 +309,16 @@ def test_square(name, size):
 
 def test_polyak_step_is_the_streams_share_of_error_over_gradient():
     squares = np.array([[4.0, 1.0, 3.0, 5.0], [1.0, 1.0, 0.5, 0.5]])  # two outputs, two parameters
-    assert_close("coef", polyak_forward(squares, outputs=2, waiting=3, Q=4), [[5 / 8 / 2 / 3], [2 / 1 / 2 / 3]], 1e-9)
+    coef = np.ones((2, 1))
+    polyak_forward(squares, np.array([[0.25], [0.75]]), coef, outputs=2, waiting=3, Q=4)
+    assert_close("coef", coef, [[5 / 8 / 4 / 3], [2 / 1 * 3 / 4 / 3]], 1e-9)
 
 
 def test_clipping_shortens_what_is_longer_and_nothing_else():
     squares = np.array([[9.0, 16.0], [0.09, 0.16]])  # gradients 5 and 0.5 long
-    assert_close("coef", clip_forward(squares, longest=2.0, Q=2), [[2 / 5], [1.0]], 1e-9)
+    coef = np.zeros((2, 1))
+    clip_forward(squares, np.array([[0.5], [3.0]]), coef, longest=2.0, Q=2)
+    assert_close("coef", coef, [[0.5 * 2 / 5], [3.0]], 1e-9)
 
 
 @pytest.mark.parametrize("clip_norm", [0.1, 1e6])

@@ -26,7 +26,7 @@ from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.spec import EPSILON
 from deephtm_gpu.ops.synapse import synapse_forward, synapse_update
 from deephtm_gpu.ops.topk import topk_forward
-from deephtm_gpu.ops.update import entries_update, outer_update, rows_update, vector_update
+from deephtm_gpu.ops.update import entries_update, outer_update, rows_update, rule_example, vector_update
 from deephtm_gpu.ops.wiring import dense_forward
 
 seeds = st.integers(0, 2**32 - 1)
@@ -143,7 +143,7 @@ def test_traces_and_their_lists_agree(seed, S):
             for trace, dense, places in ((fast, dense_fast, fast_list), (slow, dense_slow, slow_list)):
                 assert_close("trace", trace[s], dense[s], 1e-12)
                 assert sorted(places[s].tolist()) == np.flatnonzero(dense[s]).tolist()  # each entry once
-        index, value = context_forward(fast, fast_list, slow, slow_list, N)
+        index, value, norm = context_forward(fast, fast_list, slow, slow_list, N)
         for s in range(S):
             u, q = dense_fast[s], dense_slow[s]
             unit = np.concatenate([u / np.sqrt(u @ u + EPSILON), q / np.sqrt(q @ q + EPSILON)])
@@ -165,7 +165,7 @@ def test_slow_trace_stands_still_while_nothing_surprises():
 
 def test_empty_context():
     none = [np.zeros(0, np.int64)]
-    index, value = context_forward(np.zeros((1, 6)), none, np.zeros((1, 2)), none, 6)
+    index, value, _ = context_forward(np.zeros((1, 6)), none, np.zeros((1, 2)), none, 6)
     assert len(index[0]) == 0 and len(value[0]) == 0
     bias = np.array([0.5, -1.0, 2.0])
     assert synapse_forward(np.array([[2, 0]]), index, value, np.ones((3, 8)), bias).tolist() == [[2.0, 0.5]]
@@ -240,11 +240,11 @@ def test_running_mean_is_the_plain_average_then_leaks_slowly():
     x = rng.normal(size=(40, 2, 5))  # (steps, S, D)
     mean, count = np.zeros(5), np.zeros(1)
     for row in x:
-        running_mean_update(row, mean, count)
+        running_mean_update(row, np.full((2, 1), 0.5), mean, count)
     assert_close("average of all that was seen", mean, x.mean(axis=(0, 1)), 1e-12)
     count[0] = 1 / SLOWEST
     before = mean.copy()
-    running_mean_update(x[0], mean, count)
+    running_mean_update(x[0], np.full((2, 1), 0.5), mean, count)
     assert_close("slowest rate", mean - before, SLOWEST * (x[0].mean(axis=0) - before), 1e-9)
     assert count[0] == 1 / SLOWEST
 
@@ -301,31 +301,33 @@ def test_copies_of_a_stream_move_shared_weights_like_one():
         return x * S if isinstance(x, list) else np.repeat(x, S, axis=0)
 
     def moved(update, arguments, *shapes, streams, **consts):
-        """The parameters and their moments after two steps with momentum."""
+        """The parameters and what the rule remembers of them after two steps."""
         arrays = [np.ones(s) for s in shapes]
         given = arguments if streams == 1 else [copies(a) for a in arguments]
+        k = [5.0] if update in (outer_update, vector_update) else []
         for _ in range(2):
-            update(*given, np.full((streams, 1), 1 / streams), 0.1, *arrays, **consts)
+            update(*given, np.full((streams, 1), 1 / streams), 0.1, *k, *arrays, **consts)
         return arrays
 
     cases = [
-        (outer_update, [left, right], [(4, 6)] * 2, dict(scale=0.5)),
-        (vector_update, [left], [(4,)] * 2, dict(scale=0.5)),
-        (rows_update, [rows, left, right], [(9, 6)] * 2, dict(scale=0.5)),
-        (entries_update, [rows, left], [(9,)] * 2, dict(scale=0.5)),
-        (synapse_update, [rows, left, index, value], [(9, 7), (9,), (9, 7), (9,)], dict(scale=0.5, bias_scale=0.1)),
+        (outer_update, [left, right], [(4, 6)] * 3, dict(scale=0.5)),
+        (vector_update, [left], [(4,)] * 3, dict(scale=0.5)),
+        (rows_update, [rows, left, right], [*[(9, 6)] * 3, (9,)], dict(scale=0.5)),
+        (entries_update, [rows, left], [(9,)] * 4, dict(scale=0.5)),
+        (synapse_update, [rows, left, index, value], [(9, 7), (9,), (9, 7), (9, 7), (9,), (9,), (9,), (9, 7)],
+         dict(scale=0.5, bias_scale=0.1, P=7)),
     ]
     for update, arguments, shapes, consts in cases:
-        for momentum in (0.0, 0.9):
-            one, three = (moved(update, arguments, *shapes, streams=s, momentum=momentum, **consts) for s in (1, S))
+        for kind in ("sgd", "momentum", "adamw"):
+            one, three = (moved(update, arguments, *shapes, streams=s, **rule_example(kind), **consts) for s in (1, S))
             for n, (a, b) in enumerate(zip(one, three)):
-                assert_close(f"{update.__name__} with momentum {momentum}, array {n}", b, a, 1e-12)
+                assert_close(f"{update.__name__} with {kind}, array {n}", b, a, 1e-12)
             assert (one[0] != 1).any()
     x = rng.normal(size=(1, 5))
     means = []
     for given_x in (x, copies(x)):
         mean, count = np.zeros(5), np.array([4.0])
-        running_mean_update(given_x, mean, count)
+        running_mean_update(given_x, np.full((len(given_x), 1), 1 / len(given_x)), mean, count)
         means.append(mean)
     assert_close("mean", means[1], means[0], 1e-12)
 

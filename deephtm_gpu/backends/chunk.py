@@ -8,15 +8,20 @@ import numpy as np
 @dataclass
 class Rows:
     """Rows to run. inputs, targets: one array (rows, S, D) per input and output (targets: None where the inputs are the
-    targets). rates (rows,). first: the number of the first step since the model was made. pending: how many steps on the
-    tape still wait for their target. learn: False in `predict`."""
+    targets). rates, updates (rows,): the learning rate, and how many updates came before. first: the number of the first step
+    since the model was made. pending: how many steps on the tape still wait for their target. share (rows, S, 1): what each
+    stream counts for in a mean over them; None where there is one. learn: False in `predict`. flush: no steps, but turns in
+    which the memories' rings run empty (see `Plan.calls`)."""
 
     inputs: list[np.ndarray]
     targets: list[np.ndarray] | None
     rates: np.ndarray
+    updates: np.ndarray
     first: int
     pending: int
+    share: np.ndarray | None = None
     learn: bool = True
+    flush: bool = False
 
     def __len__(self):
         return len(self.rates)
@@ -25,11 +30,25 @@ class Rows:
         """The same rows on memory of their own."""
         return replace(self, inputs=[x.copy() for x in self.inputs], targets=self.targets and [x.copy() for x in self.targets])
 
+    def waiting(self, ahead: int) -> int:
+        """How many rows at the beginning bring no target."""
+        if self.flush:
+            return 0
+        if ahead == 0:
+            return 0 if self.targets is not None else len(self)
+        return min(max(ahead - self.pending, 0), len(self))
+
     def part(self, begin: int, end: int, ahead: int) -> "Rows":
         """Rows begin..end, as they stand when those before have been run."""
         cut = slice(begin, end)
+        share = None if self.share is None else self.share[cut]
         return Rows([x[cut] for x in self.inputs], self.targets and [x[cut] for x in self.targets], self.rates[cut],
-                    self.first + begin, min(self.pending + begin, ahead), self.learn)
+                    self.updates[cut], self.first + begin, min(self.pending + begin, ahead), share, self.learn, self.flush)
+
+
+def shares(going: np.ndarray) -> np.ndarray:
+    """going (rows, S), whether a stream still runs -> share (rows, S, 1): alike for all that do, summing to 1; 0 for the others."""
+    return (going / np.maximum(going.sum(axis=1, keepdims=True), 1)).astype(np.float32)[:, :, None]
 
 
 @dataclass
@@ -40,6 +59,11 @@ class Told:
     predictions: list[np.ndarray]
     losses: list[np.ndarray]
     anomaly: np.ndarray
+
+    def silence(self, ended: np.ndarray):
+        """Puts NaN where a stream had ended, ended (rows, S)."""
+        for array in [*self.predictions, *self.losses, self.anomaly]:
+            array[ended] = np.nan
 
     def last(self) -> "Told":
         """The last row alone."""

@@ -2,6 +2,7 @@
 every shader."""
 
 import inspect
+from itertools import product
 
 import numpy as np
 
@@ -22,8 +23,9 @@ class NumpyBackend:
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
-        # (learn?, target there?) -> a step as a function of the environments of the step at hand and the one learned from
-        self._steps = {(learn, due): self._compile(plan.calls(learn, due)) for learn in (True, False) for due in (True, False)}
+        # (learn?, target there?, flush?) -> a step as a function of the environments of the step at hand and of earlier ones
+        self._steps = {kind: self._compile(plan.calls(*kind)) for kind in product((True, False), repeat=3)}
+        self._lags = sorted({c.lag for c in plan.learn} | {0})
         self._envs = self._start()
 
     # Running
@@ -37,21 +39,26 @@ class NumpyBackend:
         inputs = [(self._place[t], x) for t, x in zip(plan.inputs, rows.inputs)]
         if rows.targets is not None:
             inputs += [(self._place[t], x) for t, x in zip(plan.targets, rows.targets)]
+        if plan.share:
+            inputs.append((self._place[plan.share], rows.share))
         inputs = [(i, np.asarray(x, self.dtype)) for i, x in inputs]
         predictions = [(told.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
         losses = [(told.losses[j], self._place[t]) for j, t in enumerate(plan.losses)]
         anomaly = plan.anomaly and self._place[plan.anomaly]
-        clock, rate = self._place[plan.tensors["t"]], self._place[plan.tensors["rate"]]
+        clock, rate, k = (self._place[plan.tensors[name]] for name in ("t", "rate", "k"))
+        waiting = rows.waiting(plan.ahead)
 
         for r in range(len(rows)):
             step = rows.first + r
-            env, back = self._envs[step % plan.slots], self._envs[(step - plan.ahead) % plan.slots]
-            for e in (env, back):
-                for i, x in inputs:
-                    e[i] = x[r]
-                e[clock], e[rate] = step, float(rows.rates[r])
-            due = rows.targets is not None if plan.ahead == 0 else rows.pending + r >= plan.ahead
-            self._steps[rows.learn, due](env, back)
+            env = self._envs[step % plan.slots]
+            earlier = [self._envs[(step - plan.behind(lag)) % plan.slots] for lag in self._lags]
+            back = earlier[0]
+            for e in (env, *earlier):
+                e[clock], e[rate], e[k] = step, float(rows.rates[r]), int(rows.updates[r])
+            for i, x in inputs:
+                env[i] = back[i] = x[r]
+            due = r >= waiting
+            self._steps[rows.learn, due, rows.flush](env, *earlier)
             for array, i in predictions:
                 array[r] = env[i]
             if due and rows.learn:
@@ -64,17 +71,19 @@ class NumpyBackend:
     def _compile(self, calls):
         # A loop over calls would cost about as much as the smaller ops themselves.
         names = {c.name: c.op.reference for c in calls}
-        text = "\n    ".join(["def step(now, back):", *(self._line(c) for c in calls), "return"])
+        parameters = ", ".join(["now", *(_env(lag) for lag in sorted({c.lag for c in self.plan.learn} | {0}))])
+        text = "\n    ".join([f"def step({parameters}):", *(self._line(c) for c in calls), "return"])
         exec(text, names)
         return names["step"]
 
     def _line(self, call: Call) -> str:
         """The call as a line: `now[7] = relu_forward(now[6])`."""
-        op, env = call.op, "back" if call.back else "now"
+        op, env = call.op, _env(call.lag)
         known = inspect.signature(op.reference).parameters
+        everything = any(p.kind is p.VAR_KEYWORD for p in known.values())
         read = [f"{env}[{self._place[t]}]" if isinstance(t, Tensor) else repr(float(t))
                 for t in (call.tensors[n] for n in op.reads + op.changes)]
-        consts = [f"{k}={v!r}" for k, v in call.consts.items() if k in known]
+        consts = [f"{k}={v!r}" for k, v in call.consts.items() if everything or k in known]
         put = "".join(f"{env}[{self._place[call.tensors[n]]}], " for n in op.writes)
         put = put.rstrip(", ") if len(op.writes) == 1 else put
         return (f"{put} = " if put else "") + f"{op.name}({', '.join(read + consts)})"
@@ -130,3 +139,8 @@ class NumpyBackend:
     def restore(self, snapshot):
         for name, slot, value in snapshot:
             self.write(name, value, slot)
+
+
+def _env(lag: int | None) -> str:
+    """The name, in a compiled step, of the environment that a call of this lag works on."""
+    return "now" if lag is None else f"back{lag}"

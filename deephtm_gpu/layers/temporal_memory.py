@@ -3,6 +3,7 @@
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale, is_number
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
+from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.plan.tensors import PARAM
 
 CELL_STD = 0.7  # of the distal weights from cells at the start; those from columns and other contexts start at 0
@@ -26,8 +27,6 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's decay = {decay!r} was asked for; the context leaks: give 0 <= decay < 1.")
         if gate not in ("entmax", "uniform"):
             raise UserError(f"TemporalMemory's gate = {gate!r} was asked for; there are 'entmax' and 'uniform'.")
-        if self.window > 1:
-            raise UserError(f"TemporalMemory's window = {window} was asked for; this version gives credit over one step: window=1.")
         self.decay, self.gate = float(decay), gate
 
     def __call__(self, node, context=()):
@@ -61,8 +60,9 @@ class TemporalMemory(Layer):
         cell, root = low.tape("cell", (L,)), low.tape("root", (L,))
 
         low.forward("cells_forward", winners=cols.index, cells=cells, K=K, M=M)
+        norm = low.tape("norm", (1,))
         low.forward("context_forward", fast=fast, fast_list=fast_list, slow=slow, slow_list=slow_list, index=index,
-                    value=value, N=N)
+                    value=value, norm=norm, N=N)
         appended = self._append(low, contexts, index, value, N + C)
         if self.gate == "entmax":
             depolarisation = low.tape("depolarisation", (L,))
@@ -83,8 +83,15 @@ class TemporalMemory(Layer):
                       K=K, M=M)
             if self.gate == "uniform":
                 return [dactivity] + [None] * len(contexts)
-            gradients = self._context_backward(low, contexts, appended, dz, cells, index, value, weight, L, P)
-            low.update_synapses(weight, bias, cells, dz, index, value)
+            dvalue = None
+            if self.window > 1 or any(x.grad for x in contexts):
+                dvalue = low.scratch("dcontext", (P,), ragged=True)
+                low.learn("synapse_backward", ddepolarisation=dz, rows=cells, index=index, weight=weight, dvalue=dvalue, L=L, P=P)
+            gradients = self._context_backward(low, contexts, appended, dvalue, value)
+            lag = self.window - 1
+            if lag:
+                dz = self._deferred(low, dcell, dvalue, index, value, norm, cells, root, cols.tensor, N, K, M)
+            low.update_synapses(weight, bias, cells, dz, index, value, lag)
             return [dactivity] + gradients
 
         return low.value(cell, cells), backward
@@ -103,11 +110,20 @@ class TemporalMemory(Layer):
             base += x.size
         return appended
 
-    def _context_backward(self, low, contexts, appended, dz, cells, index, value, weight, L, P):
-        if not any(x.grad for x in contexts):
-            return [None] * len(contexts)
-        dvalue = low.scratch("dcontext", (P,), ragged=True)
-        low.learn("synapse_backward", ddepolarisation=dz, rows=cells, index=index, weight=weight, dvalue=dvalue, L=L, P=P)
+    def _deferred(self, low, dcell, dvalue, index, value, norm, cells, root, activity, N, K, M):
+        """Deals the newest step's gradient out to the ring; returns the depolarisation's gradient of the step that leaves it."""
+        T, L, ahead = self.window, K * M, low.ahead
+        ring_cells = low.state("ring_cells", (T * L,), index=True, start=N)
+        ring_credit, reach = low.state("ring_credit", (T * L,)), low.state("reach", (N + 1,))
+        low.learn("credit_backward", dvalue=dvalue, index=index, value=value, norm=norm, cells=cells, dcell=dcell, t=low.clock,
+                  reach=reach, ring_cells=ring_cells, ring_credit=ring_credit, decay=self.decay, ahead=ahead, N=N, T=T, L=L)
+        lag = T - 1
+        left, dz, unused = low.scratch("dcell_left", (L,)), low.scratch("ddepolarisation_left", (L,)), low.scratch("dunused", (K,))
+        low.learn("credit_leave", lag, t=low.clock, ring_credit=ring_credit, dcell_left=left, ahead=ahead, T=T, L=L)
+        low.learn("gate_backward", lag, dcell=left, root=root, activity=activity, ddepolarisation=dz, dactivity=unused, K=K, M=M)
+        return dz
+
+    def _context_backward(self, low, contexts, appended, dvalue, value):
         gradients = []
         for n, (x, (start, norm)) in enumerate(zip(contexts, appended)):
             dx = low.scratch(f"dcontext{n}", x.tensor.shape) if x.grad else None
@@ -127,5 +143,5 @@ class TemporalMemory(Layer):
                     L=K + R, P=P)
         low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=low.anomaly(), delta=delta, K=K, R=R)
         low.forward("synapse_update", rows=rows, left=delta, index=index, value=value, coef=low.share_of_streams, rate=1.0,
-                    weight=weight, bias=bias, moment=0, bias_moment=0, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE,
-                    momentum=0.0, learning=True)
+                    weight=weight, bias=bias, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE, learning=True,
+                    **PLAIN, **dict.fromkeys(("moment", "power", "count", "bias_moment", "bias_power", "total"), 0))

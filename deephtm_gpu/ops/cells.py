@@ -29,7 +29,8 @@ def gate_backward(dcell, root, activity, K, M):
     S = len(activity)
     dcell, root = dcell.reshape(S, K, M), root.reshape(S, K, M)
     weighted = dcell * root  # (S, K, M)
-    mean = np.add.reduce(weighted, axis=2, keepdims=True) / np.add.reduce(root, axis=2, keepdims=True)  # (S, K, 1)
+    total = np.add.reduce(root, axis=2, keepdims=True)  # (S, K, 1), 1 or more; 0 for a step that never was
+    mean = np.add.reduce(weighted, axis=2, keepdims=True) / (total + (total == 0))  # (S, K, 1)
     ddepolarisation = activity[:, :, None] * (weighted - mean * root)
     return ddepolarisation.reshape(S, K * M), np.add.reduce(weighted * root, axis=2)
 

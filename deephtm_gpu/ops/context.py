@@ -18,13 +18,15 @@ FORGET = 1 - math.exp(-0.5)  # how much of the slow trace a full surprise takes 
 
 
 def context_forward(fast, fast_list, slow, slow_list, N):
-    """fast (S, N), slow (S, C), their lists S x (A,) -> index S x (A,), value S x (A,), each trace to unit norm"""
-    index, value = [], []
+    """fast (S, N), slow (S, C), their lists S x (A,) -> index S x (A,), value S x (A,), each trace to unit norm; norm (S, 1):
+    what the fast one was divided by"""
+    index, value, norm = [], [], np.empty((len(fast), 1), fast.dtype)
     for s in range(len(fast)):
         u, q = fast[s][fast_list[s]], slow[s][slow_list[s]]
         index.append(np.concatenate([fast_list[s], slow_list[s] + N]))
-        value.append(np.concatenate([u / np.sqrt(u @ u + EPSILON), q / np.sqrt(q @ q + EPSILON)]))
-    return index, value
+        norm[s, 0] = np.sqrt(u @ u + EPSILON)
+        value.append(np.concatenate([u / norm[s, 0], q / np.sqrt(q @ q + EPSILON)]))
+    return index, value, norm
 
 
 def fast_update(cells, activity, fast, fast_list, decay):
@@ -130,7 +132,7 @@ CONTEXT = Op(
     name="context",
     shader="context",
     passes=(
-        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value"), consts=("N",)),
+        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"), consts=("N",)),
         Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L")),
         Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("K",)),
     ),

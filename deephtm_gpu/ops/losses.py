@@ -1,10 +1,12 @@
-"""Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities."""
+"""Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities; "bce", binary
+cross-entropy, of a sigmoid for each output by itself, summed over them."""
 
 import numpy as np
 
 from deephtm_gpu.ops.spec import Op, Pass
 
 SURE = 0.02  # a surprise below this is none
+TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
 
 
 def mse_forward(y, target):
@@ -26,13 +28,28 @@ def softmax_forward(y):
 
 def cross_entropy_forward(probability, target):
     """probability, target (S, D), the target's rows summing to 1 -> loss (S, 1)"""
-    tiny = np.finfo(np.float32).tiny
-    return -(target * np.log(np.maximum(probability, tiny))).sum(axis=1, keepdims=True)
+    return -(target * np.log(np.maximum(probability, TINY))).sum(axis=1, keepdims=True)
 
 
 def cross_entropy_backward(probability, target):
     """probability, target (S, D) -> dy (S, D), the gradient into what softmax was taken of"""
     return probability - target
+
+
+def sigmoid_forward(y):
+    """y (S, D) -> probability (S, D), each by itself"""
+    return 1 / (1 + np.exp(-y))
+
+
+def bce_forward(probability, target):
+    """probability, target (S, D) in 0..1 -> loss (S, 1). The gradient into y is that of `cross_entropy_backward`."""
+    p, q = np.maximum(probability, TINY), np.maximum(1 - probability, TINY)
+    return -(target * np.log(p) + (1 - target) * np.log(q)).sum(axis=1, keepdims=True)
+
+
+def ended_backward(dy, share):
+    """dy (S, D), share (S, 1) -> dliving (S, D): 0 for a stream that has ended, whose share is 0"""
+    return np.where(share > 0, dy, 0)
 
 
 def surprise_forward(probability, target, surprise):
@@ -43,6 +60,13 @@ def surprise_forward(probability, target, surprise):
 
 def _mse_example(rng, S, D):
     return {"y": rng.normal(size=(S, D)), "target": rng.normal(size=(S, D)), "D": D}
+
+
+def _bce_example(rng, S, D):
+    y = 3 * rng.normal(size=(S, D))
+    share = rng.random((S, 1)) * (np.arange(S)[:, None] != 1)  # stream 1 has ended
+    return {"y": y, "probability": sigmoid_forward(y), "target": rng.random((S, D)), "dy": rng.normal(size=(S, D)), "share": share,
+            "D": D}
 
 
 def _softmax_example(rng, S, D):
@@ -69,4 +93,17 @@ CROSS_ENTROPY = Op(
         Pass(cross_entropy_backward, reads=("probability", "target"), writes=("dy",), consts=("D",)),
         Pass(surprise_forward, reads=("probability", "target"), changes=("surprise",), consts=("D",)),
     ),
+)
+
+BCE = Op(
+    name="bce", shader="losses", example=_bce_example, sizes=_SIZES,
+    passes=(
+        Pass(sigmoid_forward, reads=("y",), writes=("probability",), consts=("D",)),
+        Pass(bce_forward, reads=("probability", "target"), writes=("loss",), consts=("D",)),
+    ),
+)
+
+ENDED = Op(
+    name="ended", shader="losses", example=_bce_example, sizes=_SIZES, tolerance=1e-10,
+    passes=(Pass(ended_backward, reads=("dy", "share"), writes=("dliving",), consts=("D",)),),
 )

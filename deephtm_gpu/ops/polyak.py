@@ -38,23 +38,24 @@ def ragged_square(left, index, value, squares, slot, scale, D):
         squares[s, slot] = scale * d.dot(d) * (v.dot(v) + 1)
 
 
-def polyak_forward(squares, outputs, waiting, Q):
-    """squares (S, Q), of which the first `outputs` are errors; waiting: steps from a prediction to its target -> coef (S, 1)"""
+def polyak_forward(squares, share, coef, outputs, waiting, Q):
+    """squares (S, Q), of which the first `outputs` are errors; share (S, 1): what each stream counts for in the mean over them;
+    waiting: steps from a prediction to its target. Changes coef (S, 1)."""
     error = np.add.reduce(squares[:, :outputs], axis=1, keepdims=True)
     gradient = np.add.reduce(squares[:, outputs:], axis=1, keepdims=True)
-    return error / ((gradient + 1e-12) * (len(squares) * waiting))
+    coef[...] = share * error / ((gradient + 1e-12) * waiting)
 
 
-def clip_forward(squares, longest, Q):
-    """squares (S, Q): |g|^2 of every parameter -> coef (S, 1): what shortens each stream's whole gradient to `longest`, 1 where
-    it is not longer"""
-    return longest / np.maximum(np.sqrt(squares.sum(axis=1, keepdims=True)), longest)
+def clip_forward(squares, whole, coef, longest, Q):
+    """squares (S, Q): |g|^2 of every parameter; whole (S, 1): what each stream's gradient counts for unclipped. Changes
+    coef (S, 1): `whole`, less by what shortens the stream's whole gradient to `longest` where it is longer"""
+    coef[...] = whole * (longest / np.maximum(np.sqrt(squares.sum(axis=1, keepdims=True)), longest))
 
 
 def _example(rng, S, D, I, Q, A, longest):
     index, value = ragged(rng, S, 4 * A + 1, A)
     return {"left": rng.normal(size=(S, D)), "right": rng.normal(size=(S, I)), "index": index, "value": value,
-            "squares": rng.random((S, Q)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "waiting": Q, "D": D, "I": I, "Q": Q}
+            "squares": rng.random((S, Q)), "share": rng.random((S, 1)), "whole": rng.random((S, 1)), "coef": rng.random((S, 1)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "waiting": Q, "D": D, "I": I, "Q": Q}
 
 
 POLYAK = Op(
@@ -63,8 +64,8 @@ POLYAK = Op(
         Pass(vector_square, reads=("left",), changes=("squares",), consts=("slot", "scale", "D")),
         Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I")),
         Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D")),
-        Pass(polyak_forward, reads=("squares",), writes=("coef",), consts=("outputs", "waiting", "Q")),
-        Pass(clip_forward, reads=("squares",), writes=("coef",), consts=("longest", "Q")),
+        Pass(polyak_forward, reads=("squares", "share"), changes=("coef",), consts=("outputs", "waiting", "Q")),
+        Pass(clip_forward, reads=("squares", "whole"), changes=("coef",), consts=("longest", "Q")),
     ),
     sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A, "longest": c} for S, D, I, Q, A, c in [
         (1, 1, 1, 2, 0, 0.1), (1, 256, 256, 12, 255, 100.0), (1, 25, 257, 3, 131, 0.5), (3, 255, 13, 7, 256, 1.7)]),

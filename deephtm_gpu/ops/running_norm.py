@@ -11,10 +11,10 @@ from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
 
-def running_mean_update(x, mean, count):
-    """x (S, D); changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
+def running_mean_update(x, share, mean, count):
+    """x (S, D), share (S, 1), what each stream counts for, summing to 1; changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
     rate = max(SLOWEST, 1 / (float(count[0]) + 1))
-    mean += rate * (np.add.reduce(x) / len(x) - mean)
+    mean += rate * ((x[0] if len(x) == 1 else share[:, 0] @ x) - mean)
     count[0] = min(count[0] + 1, 1 / SLOWEST)
 
 
@@ -35,7 +35,8 @@ def _example(rng, S, D, seen=3):
     # A single feature is normed to +-1 but for EPSILON, and its gradient is what rounding leaves: stay where EPSILON counts.
     x = mean + (0.01 if D == 1 else 1.0) * rng.normal(size=(S, D))
     y, scale = running_norm_forward(x, mean)
-    return {"x": x, "mean": mean, "count": np.array([float(seen)]), "y": y, "scale": scale,
+    share = rng.random((S, 1))
+    return {"x": x, "share": share / share.sum(), "mean": mean, "count": np.array([float(seen)]), "y": y, "scale": scale,
             "dy": rng.normal(size=(S, D)), "D": D}
 
 
@@ -45,7 +46,7 @@ RUNNING_NORM = Op(
     matrices=(),
     params=("mean", "count"),
     passes=(
-        Pass(running_mean_update, reads=("x",), changes=("mean", "count"), consts=("D",), shared=True),
+        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count"), consts=("D",), shared=True),
         Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",)),
         Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",)),
     ),

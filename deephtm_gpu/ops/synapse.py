@@ -6,9 +6,10 @@ A context is ragged: per stream a list of A places, `index`, and their activity,
 
 import numpy as np
 
+from deephtm_gpu.ops.rule import RULE, descend_at
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass
-from deephtm_gpu.ops.update import descend, touched_rows
+from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, touched_rows
 
 
 def synapse_forward(rows, index, value, weight, bias):
@@ -25,31 +26,39 @@ def synapse_backward(ddepolarisation, rows, index, weight):
     return [d @ weight[row[:, None], places] for d, row, places in zip(ddepolarisation, rows, index)]
 
 
-def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, bias_moment, scale, bias_scale, momentum):
-    """The gradient's step, on the touched entries alone (see update.py): the gradient is sum_s coef * left x value.
+def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, power, count, bias_moment, bias_power, total,
+                   scale, bias_scale, P, **rule):
+    """The gradient's step, on the touched entries alone, by the rule of `rule.py`: the gradient is sum_s coef * left x value.
 
-    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); changes weight, moment
-    (N, P), and bias, bias_moment (N,), these at rate * bias_scale.
+    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); changes weight, moment,
+    power (N, P), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,). total (N, P): where the
+    shader adds streams up; all 0 before and after.
     """
-    flat, P = weight.reshape(-1), weight.shape[1]
-    seen = np.zeros(0, np.int64)  # entries that an earlier stream has moved: their moment has leaked already
-    for s, touched in enumerate(left != 0):
-        row, factor = rows[s][touched], coef[s, 0] * left[s][touched]  # (L',)
-        places = row[:, None] * P + index[s]  # (L', A)
-        if not momentum:
-            flat[places] -= (rate * scale * factor)[:, None] * value[s]
-            bias[row] -= (rate * bias_scale) * factor
-        else:
-            gradient = factor[:, None] * value[s]
-            leak = np.where(np.isin(places, seen), 1, momentum)
-            old = moment.reshape(-1)[places]
-            moment.reshape(-1)[places] = new = leak * old + gradient
-            gradient = np.where(leak == 1, gradient, new)  # what this stream adds to the step
-            seen = np.concatenate([seen, places.reshape(-1)])
-            flat[places] -= (rate * scale) * gradient
-    if momentum:
-        touched, factors = touched_rows(rows, coef * left)
-        descend(bias, bias_moment, touched, factors.sum(axis=1), rate * bias_scale, momentum)
+    touched, factors = touched_rows(rows, coef * left)  # (R,), (R, S)
+    k = count_touched(count, touched, rule)  # (R, 1)
+    if len(rows) == 1:
+        there = value[0] != 0
+        places = touched[:, None] * P + index[0][there]  # (R, A)
+        gradient = factors * value[0][there]
+        k_there = k
+    else:
+        places, gradient = _add_up(touched, factors, index, value, P)
+        k_there = k if np.isscalar(k) else k[np.searchsorted(touched, places // P), 0]
+    flat = [m if np.isscalar(m) else m.reshape(-1) for m in (weight, moment, power)]
+    descend_at(*flat, places, gradient, rate * scale, k_there, **rule)
+    k = k if np.isscalar(k) else k[:, 0]
+    descend_at(bias, bias_moment, bias_power, touched, factors.sum(axis=1), rate * bias_scale, k, **rule)
+
+
+def _add_up(touched, factors, index, value, P):
+    """-> the entries that any stream touches, as places in the flat matrix, each once, (E,), and their gradients (E,)"""
+    places, parts = [], []
+    for s, (i, v) in enumerate(zip(index, value)):
+        mine, there = factors[:, s] != 0, v != 0
+        places.append((touched[mine][:, None] * P + i[there]).reshape(-1))
+        parts.append((factors[mine, s][:, None] * v[there]).reshape(-1))
+    places, inverse = np.unique(np.concatenate(places), return_inverse=True)
+    return places, np.bincount(inverse, np.concatenate(parts), len(places)).astype(factors.dtype)
 
 
 def ragged(rng, S, P, A):
@@ -58,14 +67,15 @@ def ragged(rng, S, P, A):
     return [np.sort(rng.permutation(P)[:n]) for n in sizes], [rng.normal(size=n) for n in sizes]
 
 
-def _example(rng, S, N, P, L, A, momentum=0.0):
+def _example(rng, S, N, P, L, A, rule="sgd"):
     index, value = ragged(rng, S, P, A)
     left = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.6)
     return {
         "rows": pick(rng, S, N, L), "index": index, "value": value, "weight": rng.normal(size=(N, P)),
         "bias": rng.normal(size=N), "ddepolarisation": rng.normal(size=(S, L)), "left": left,
-        "coef": rng.random((S, 1)), "rate": 0.37, "scale": 0.5, "bias_scale": 0.1, "momentum": momentum,
-        "moment": rng.normal(size=(N, P)), "bias_moment": rng.normal(size=N), "L": L, "N": N, "P": P,
+        "coef": rng.random((S, 1)), "rate": 0.37, "scale": 0.5, "bias_scale": 0.1, **rule_example(rule),
+        **memory_example(rng, (N, P), N), "bias_moment": rng.normal(size=N), "bias_power": rng.random(N),
+        "total": np.zeros((N, P)), "L": L, "N": N, "P": P,
     }
 
 
@@ -73,20 +83,22 @@ SYNAPSE = Op(
     name="synapse",
     shader="synapse",
     matrices=(),
-    params=("weight", "bias", "moment", "bias_moment"),
+    params=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(synapse_forward, reads=("rows", "index", "value", "weight", "bias"), writes=("depolarisation",),
              consts=("L", "P"), work=lambda L, P: L * P),
         Pass(synapse_backward, reads=("ddepolarisation", "rows", "index", "weight"), writes=("dvalue",), consts=("L", "P"),
              work=lambda L, P: L * P),
-        Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"), 
-             changes=("weight", "bias", "moment", "bias_moment"), consts=("L", "N", "P", "scale", "bias_scale", "momentum"),
-             shared=True, rows="N", work=lambda L, P, **_: L * P,
+        Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),
+             changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
+             consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", work=lambda L, P, **_: L * P,
              loops=lambda lanes, parts, S, L, N, P, **_: (
-                 -(-L // parts) * (1 + P // lanes) if S == 1 else -(-N // parts) * (S * (1 + P // lanes) + (1 + S // lanes) * L))),
+                 -(-L // parts) * (2 + P // lanes) if S == 1
+                 else -(-N // parts) * 2 * (S * (1 + P // lanes) + (1 + S // lanes) * L))),
     ),
     example=_example,
-    sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A, "momentum": m} for S, N, P, L, A, m in [
-        (1, 1, 1, 1, 1, 0.0), (1, 7, 11, 1, 0, 0.0), (1, 640, 768, 25, 255, 0.0), (1, 257, 300, 256, 131, 0.9),
-        (3, 60, 257, 13, 256, 0.0), (70, 11, 37, 5, 19, 0.9), (65, 96, 104, 36, 40, 0.9)]),
+    sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A, "rule": rule} for S, N, P, L, A, rule in [
+        (1, 1, 1, 1, 1, "sgd"), (1, 7, 11, 1, 0, "sgd"), (1, 640, 768, 25, 255, "sgd"), (1, 257, 300, 256, 131, "momentum"),
+        (3, 60, 257, 13, 256, "sgd"), (70, 11, 37, 5, 19, "momentum"), (65, 96, 104, 36, 40, "adam"), (1, 131, 257, 67, 256, "adamw"),
+        (1, 64, 67, 5, 13, "rmsprop"), (3, 37, 41, 11, 17, "slowing")]),
 )

@@ -1,59 +1,51 @@
 """Updates. The gradient of a weight is a sum over streams of products of two vectors, coef * left x right; it is never
-written out: an update makes each of its entries as it needs it, and steps at once.
-
-    momentum 0:   theta -= rate * scale * gradient
-    otherwise:    moment = momentum * moment + gradient; theta -= rate * scale * moment
+kept: an update makes each of its entries as it needs it, and steps at once, by the rule of `rule.py`.
 
 `coef` (S, 1) is what the optimiser gives each stream's gradient (1 for SGD, the Polyak step for PolyakSGD), `rate` the
-learning rate of the step, `scale` the layer's lr_scale. `moment` is shaped like the parameter (0, a number, where there is no
-momentum). Where only some rows are touched, only their moments move.
+learning rate of the step, `scale` the layer's lr_scale. `moment` and `power` are shaped like the parameter. `k` counts the
+updates of the model before this one, `count` (rows,) those of each row that is only touched now and then.
 """
+
+import math
 
 import numpy as np
 
+from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass
 
 
-def outer_update(left, right, coef, rate, weight, moment, scale, momentum):
-    """left (S, O), right (S, I), coef (S, 1); changes weight, moment (O, I)"""
-    if momentum:
-        moment *= momentum
-        moment += np.dot((coef * left).T, right)  # np.dot: `@` takes five times as long where S is 1
-        weight -= (rate * scale) * moment
+def outer_update(left, right, coef, rate, k, weight, moment, power, scale, **rule):
+    """left (S, O), right (S, I), coef (S, 1); changes weight, moment, power (O, I)"""
+    if rule["beta1"] or rule["beta2"]:
+        gradient = np.dot((coef * left).T, right)  # np.dot: `@` takes five times as long where S is 1
+        descend(weight, moment, power, gradient, rate * scale, k, **rule)
     else:
-        weight -= np.dot((rate * scale * coef * left).T, right)
+        rate = rate * scale * max(rule["least"], 1 / (1 + k * rule["slope"]))
+        if rule["decay"]:
+            weight *= 1 - rate * rule["decay"]
+        weight -= np.dot((rate * coef * left).T, right)
 
 
-def vector_update(left, coef, rate, bias, moment, scale, momentum):
-    """left (S, D), coef (S, 1); changes bias, moment (D,)"""
-    gradient = np.dot(coef[:, 0], left)
-    if momentum:
-        moment *= momentum
-        moment += gradient
-        gradient = moment
-    bias -= (rate * scale) * gradient
+def vector_update(left, coef, rate, k, bias, moment, power, scale, **rule):
+    """left (S, D), coef (S, 1); changes bias, moment, power (D,)"""
+    descend(bias, moment, power, np.dot(coef[:, 0], left), rate * scale, k, **rule)
 
 
-def rows_update(rows, left, right, coef, rate, weight, moment, scale, momentum):
-    """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment (N, I) in the rows touched.
+def rows_update(rows, left, right, coef, rate, weight, moment, power, count, scale, **rule):
+    """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment, power (N, I) and count (N,) in the rows touched.
     No row stands twice in a stream with left != 0."""
     touched, factors = touched_rows(rows, coef * left)
     gradient = factors * right if len(right) == 1 else factors @ right  # (L', I)
-    descend(weight, moment, touched, gradient, rate * scale, momentum)
+    k = count_touched(count, touched, rule)
+    descend_at(weight, moment, power, touched, gradient, rate * scale, k, **rule)
 
 
-def entries_update(rows, left, coef, rate, bias, moment, scale, momentum):
-    """rows, left (S, L), coef (S, 1); changes bias, moment (N,) in the entries touched"""
+def entries_update(rows, left, coef, rate, bias, moment, power, count, scale, **rule):
+    """rows, left (S, L), coef (S, 1); changes bias, moment, power, count (N,) in the entries touched"""
     touched, factors = touched_rows(rows, coef * left)
-    descend(bias, moment, touched, factors.sum(axis=1), rate * scale, momentum)
-
-
-def descend(theta, moment, at, gradient, rate, momentum):
-    """The step itself, on the entries `at` of theta."""
-    if momentum:
-        moment[at] = gradient = momentum * moment[at] + gradient
-    theta[at] -= rate * gradient
+    k = count_touched(count, touched, rule)
+    descend_at(bias, moment, power, touched, factors.sum(axis=1), rate * scale, k if np.isscalar(k) else k[:, 0], **rule)
 
 
 def touched_rows(rows, left):
@@ -68,49 +60,88 @@ def touched_rows(rows, left):
     return touched, factors
 
 
-def _example(rng, S, O, I, momentum=0.0):
-    return {"left": rng.normal(size=(S, O)), "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)), "rate": 0.3,
-            "weight": rng.normal(size=(O, I)), "bias": rng.normal(size=O), "moment": rng.normal(size=(O, I)),
-            "bias_moment": rng.normal(size=O), "scale": 0.5, "momentum": momentum, "O": O, "I": I, "D": O}
+def count_touched(count, touched, rule):
+    """How often these rows were touched before, (L', 1) float64, and one more from now on; 0 where nobody asks."""
+    if not counts(rule):
+        return 0
+    k = count[touched].astype(np.float64)[:, None]
+    count[touched] += 1
+    return k
 
 
-def _rows_example(rng, S, N, I, L, momentum=0.0):
+def rule_example(kind="sgd"):
+    """The numbers of a rule, of each kind that there is."""
+    adam = {"beta1": 0.9, "beta2": 0.99, "log1": math.log(0.9), "log2": math.log(0.99), "epsilon": 1e-3}
+    return PLAIN | {
+        "sgd": {},
+        "momentum": {"beta1": 0.7},
+        "rmsprop": {"beta2": 0.99, "epsilon": 1e-3},
+        "adam": adam,
+        "adamw": adam | {"decay": 0.2, "slope": 0.01, "least": 0.5},
+        "slowing": {"slope": 0.1, "least": 0.3},
+    }[kind]
+
+
+def memory_example(rng, shape, rows):
+    """What a rule remembers of a parameter of `shape` with so many rows, some of them never touched before."""
+    count = np.floor(3 * rng.random(rows) ** 2 * rng.choice([1, 100], rows))
+    return {"moment": rng.normal(size=shape), "power": rng.random(shape), "count": count}
+
+
+def _bias_memory(rng, D):
+    return {f"bias_{name}": value for name, value in memory_example(rng, D, D).items()}
+
+
+def _example(rng, S, O, I, rule="sgd"):
+    memory = memory_example(rng, (O, I), O)
+    del memory["count"]
+    return {"left": rng.normal(size=(S, O)), "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)), "rate": 0.3, "k": 7.0,
+            "weight": rng.normal(size=(O, I)), "bias": rng.normal(size=O), **memory, **_bias_memory(rng, O), **rule_example(rule),
+            "scale": 0.5, "O": O, "I": I, "D": O}
+
+
+def _rows_example(rng, S, N, I, L, rule="sgd"):
     left = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.7)
     return {"rows": pick(rng, S, N, L), "left": left, "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)),
-            "rate": 0.3, "weight": rng.normal(size=(N, I)), "bias": rng.normal(size=N), "moment": rng.normal(size=(N, I)),
-            "bias_moment": rng.normal(size=N), "scale": 0.5, "momentum": momentum, "L": L, "N": N, "I": I}
+            "rate": 0.3, "weight": rng.normal(size=(N, I)), "bias": rng.normal(size=N), **memory_example(rng, (N, I), N),
+            **_bias_memory(rng, N), **rule_example(rule), "scale": 0.5, "L": L, "N": N, "I": I}
 
 
 UPDATE = Op(
     name="update", shader="update", example=_example,
-    matrices=("weight", "moment"),
-    params=("bias", "bias_moment"),
+    matrices=("weight", "moment", "power"),
+    params=("bias", "bias_moment", "bias_power"),
     passes=(
-        Pass(outer_update, reads=("left", "right", "coef", "rate"), changes=("weight", "moment"), consts=("scale", "momentum", "O", "I"),
-             shared=True, rows="O", split=("weight", "moment"), work=lambda O, I, **_: O * I),
-        Pass(vector_update, reads=("left", "coef", "rate"), changes=("bias", "bias_moment"), consts=("scale", "momentum", "D"),
-             shared=True, rows="D", split=("bias", "bias_moment"), work=lambda D, **_: D),
+        Pass(outer_update, reads=("left", "right", "coef", "rate", "k"), changes=("weight", "moment", "power"),
+             consts=("scale", *RULE, "O", "I"), shared=True, rows="O", split=("weight", "moment", "power"),
+             work=lambda O, I, **_: O * I),
+        Pass(vector_update, reads=("left", "coef", "rate", "k"), changes=("bias", "bias_moment", "bias_power"),
+             consts=("scale", *RULE, "D"), shared=True, rows="D", split=("bias", "bias_moment", "bias_power"),
+             work=lambda D, **_: D),
     ),
-    sizes=tuple({"S": S, "O": O, "I": I, "momentum": m} for S, O, I, m in [
-        (1, 1, 1, 0.0), (1, 256, 1, 0.9), (1, 255, 257, 0.0), (1, 3, 256, 0.5), (5, 131, 67, 0.0), (3, 67, 5, 0.9)]),
+    sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
+        (1, 1, 1, "sgd"), (1, 256, 1, "momentum"), (1, 255, 257, "sgd"), (1, 3, 256, "rmsprop"), (5, 131, 67, "sgd"),
+        (3, 67, 5, "momentum"), (1, 257, 33, "adam"), (3, 13, 256, "adamw"), (1, 7, 5, "slowing")]),
     tolerance=1e-10,
 )
 
 ROWS_UPDATE = Op(
     name="rows_update", shader="update", example=_rows_example,
-    matrices=("weight", "moment"),
-    params=("bias", "bias_moment"),
+    matrices=("weight", "moment", "power"),
+    params=("bias", "count", "bias_moment", "bias_power", "bias_count"),
     passes=(
-        Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment"),
-             consts=("scale", "momentum", "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I,
+        Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
+             consts=("scale", *RULE, "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I,
              loops=lambda lanes, parts, S, L, N, I, **_: (
-                 -(-L // parts) * (1 + I // (4 * lanes)) if S == 1
+                 -(-L // parts) * (1 + I // (4 * lanes)) + 1 + L // (lanes * parts) if S == 1
                  else -(-N // parts) * (1 + I // (4 * lanes)) * (S + (1 + S // lanes) * L))),
-        Pass(entries_update, reads=("rows", "left", "coef", "rate"), changes=("bias", "bias_moment"),
-             consts=("scale", "momentum", "L", "N"), shared=True, rows="N", work=lambda L, **_: L,
-             loops=lambda lanes, parts, S, L, N, **_: (1 + (N * S if S > 1 else 1) * L // (parts * lanes))),
+        Pass(entries_update, reads=("rows", "left", "coef", "rate"),
+             changes=("bias", "bias_moment", "bias_power", "bias_count"), consts=("scale", *RULE, "L", "N"), shared=True, rows="N",
+             work=lambda L, **_: L, loops=lambda lanes, parts, S, L, N, **_: (1 + (N * S if S > 1 else 1) * L // (parts * lanes))),
     ),
-    sizes=tuple({"S": S, "N": N, "I": I, "L": L, "momentum": m} for S, N, I, L, m in [
-        (1, 1, 1, 1, 0.0), (1, 256, 256, 6, 0.0), (1, 1280, 255, 25, 0.9), (4, 40, 257, 13, 0.9), (70, 11, 5, 3, 0.0)]),
+    sizes=tuple({"S": S, "N": N, "I": I, "L": L, "rule": rule} for S, N, I, L, rule in [
+        (1, 1, 1, 1, "sgd"), (1, 256, 256, 6, "sgd"), (1, 1280, 255, 25, "momentum"), (4, 40, 257, 13, "momentum"),
+        (70, 11, 5, 3, "sgd"), (1, 131, 67, 17, "adam"), (3, 60, 257, 13, "adamw"), (1, 257, 5, 255, "rmsprop"),
+        (2, 37, 3, 5, "slowing")]),
     tolerance=1e-10,
 )

@@ -2,42 +2,71 @@
 
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import is_number
-from deephtm_gpu.plan.tensors import SCRATCH, STATE, Tensor
+from deephtm_gpu.ops.rule import PLAIN, counts
+from deephtm_gpu.ops.table import PASSES
+from deephtm_gpu.optimisers.schedules import Constant, Schedule
+from deephtm_gpu.plan.tensors import PARAM, STATE, Tensor
 
 
 class Optimizer:
-    """lr: the rate of a step, times each layer's lr_scale. A subclass says in `lower` which calls a step's end consists of:
-    first what finds the streams' step sizes (`coef`), then one update per parameter.
+    """What all have in common: a rate that follows a schedule, and gradients clipped to a length.
+
+    A subclass says by which rule (`ops/rule.py`) a parameter steps, and may say in `_lower_coef` how much each stream's
+    gradient counts for. All are lazy on sparse parameters (rows of columns and cells, synapses): only what a step touches
+    moves, what the rule remembers of it too, and its count; a step costs what its winners cost.
     """
 
-    momentum = 0.0
+    def __init__(self, lr, clip_norm=None, schedule=None):
+        name = type(self).__name__
+        self.lr = check_rate(f"{name}'s lr", lr)
+        self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
+        if not isinstance(schedule, Schedule | None):
+            raise UserError(f"{name}'s schedule = {schedule!r} was given; it is dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps).")
+        self.schedule = schedule or Constant()
 
-    def rate(self, step: int) -> float:
-        """The learning rate at a step, counted from 0."""
-        return self.lr
+    def rate(self, updates: int) -> float:
+        """The learning rate of the update that so many came before."""
+        return self.lr * self.schedule.factor(updates)
+
+    def rule(self) -> dict[str, float]:
+        """The numbers of the rule, by their names in `ops/rule.py`."""
+        return PLAIN | self._rule() | self.schedule.slowing()
+
+    def _rule(self) -> dict[str, float]:
+        return {}
 
     def lower(self, lowering):
-        raise NotImplementedError
+        """Emits the calls at the end of a step: what finds how much each stream's gradient counts for, then the updates."""
+        coef = self._lower_coef(lowering)
+        if self.clip_norm is not None:
+            coef = self._lower_clip(lowering, coef)
+        self._lower_updates(lowering, coef)
 
-    def _emit_updates(self, lowering, coef):
+    def _lower_coef(self, lowering) -> Tensor:
+        return add_coef(lowering, "coef", start=1.0)  # 1 for every stream: the gradients add up
+
+    def _lower_clip(self, lowering, whole) -> Tensor:
+        gradients = [(*square, 1.0, u.layer, u.lag) for u in lowering.updates for square in u.squares]
+        coef = add_coef(lowering, "clipped", start=1.0)
+        lower_squares(lowering, gradients, "clip_forward", whole=whole, coef=coef, longest=self.clip_norm)
+        return coef
+
+    def _lower_updates(self, lowering, coef):
         from deephtm_gpu.plan.lowering import make_call
 
+        rule = self.rule()
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
-            knobs = {"scale": update.scale, "momentum": self.momentum, "coef": coef, "rate": lowering.rate}
+            knobs = {"scale": update.scale, "coef": coef, "rate": lowering.rate, **rule}
+            if "k" in PASSES[update.name].reads:
+                knobs["k"] = lowering.updates_before
             if update.name == "synapse_update":
                 knobs["bias_scale"] = update.scale
-            for parameter, moment in (("weight", "moment"), ("bias", "bias_moment")):
-                if parameter in update.tensors:
-                    knobs[moment] = self._moment(lowering, update.tensors[parameter])
+            for name in PASSES[update.name].changes:
+                if name not in update.tensors:
+                    knobs[name] = _memory(lowering, name, update.tensors, rule)
             arguments = {**update.tensors, **update.consts, **knobs}
-            lowering.plan.learn.append(make_call(update.name, arguments, update.layer))
-
-    def _moment(self, lowering, parameter: Tensor):
-        """The memory beside a parameter; 0 where there is none."""
-        if not self.momentum:
-            return 0
-        return lowering.plan.add(Tensor(f"{parameter.name}.moment", parameter.shape, parameter.place, moment=True))
+            lowering.plan.learn.append(make_call(update.name, arguments, update.layer, update.lag, leaving=update.lag > 0))
 
 
 def check_rate(what: str, value) -> float:
@@ -46,21 +75,37 @@ def check_rate(what: str, value) -> float:
     return float(value)
 
 
-def ones(lowering) -> Tensor:
-    """A step size of 1 for every stream."""
-    return lowering.plan.add(Tensor("coef", (1,), STATE, start=1.0))
+def check_share(what: str, value) -> float:
+    if not (is_number(value) and 0 <= value < 1):
+        raise UserError(f"{what} = {value!r} was asked for; it must be 0 or more, and below 1.")
+    return float(value)
 
 
-def lower_squares(lowering, terms, name, **consts) -> Tensor:
-    """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer) and the pass that makes the streams'
-    step sizes of them; returns these."""
+def lower_squares(lowering, terms, name, coef, **arguments):
+    """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the streams'
+    step sizes, `coef`, of them."""
     from deephtm_gpu.plan.lowering import make_call
 
     Q = len(terms)
-    squares = lowering.plan.add(Tensor("squares", (Q,), SCRATCH))
-    coef = lowering.plan.add(Tensor("coef", (1,), SCRATCH))
-    for slot, (square, tensors, own, scale, layer) in enumerate(terms):
-        arguments = {**tensors, **own, "squares": squares, "slot": slot, "scale": scale}
-        lowering.plan.learn.append(make_call(square, arguments, layer))
-    lowering.plan.learn.append(make_call(name, {"squares": squares, "coef": coef, "Q": Q, **consts}, "loss"))
-    return coef
+    squares = lowering.plan.add(Tensor(f"squares_{coef.name}", (Q,), STATE))
+    for slot, (square, tensors, own, scale, layer, lag) in enumerate(terms):
+        numbers = {**tensors, **own, "squares": squares, "slot": slot, "scale": scale}
+        lowering.plan.learn.append(make_call(square, numbers, layer, lag))
+    lowering.plan.learn.append(make_call(name, {"squares": squares, "coef": coef, "Q": Q, **arguments}, "loss"))
+
+
+def add_coef(lowering, name, start) -> Tensor:
+    # State, so that steps of every lag read the same: a step that leaves a ring is learned from with the newest one's.
+    return lowering.plan.add(Tensor(name, (1,), STATE, start=start))
+
+
+def _memory(lowering, name, tensors, rule):
+    """What the rule remembers of a parameter, `name` as in the op table; 0 where it remembers nothing of the kind."""
+    kind = name.removeprefix("bias_")
+    parameter = tensors["bias" if kind != name or "weight" not in tensors else "weight"]
+    steep = rule["beta1"] or rule["beta2"] or rule["decay"]  # a step that is no sum over streams
+    asked = {"moment": rule["beta1"], "power": rule["beta2"], "count": counts(rule), "total": steep and lowering.plan.streams > 1}
+    if not asked[kind]:
+        return 0
+    shape, place = ((parameter.shape[0],), PARAM) if kind == "count" else (parameter.shape, parameter.place)
+    return lowering.plan.add(Tensor(f"{parameter.name}.{kind}", shape, place, moment=True))

@@ -12,7 +12,7 @@ from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, TAPE, Tensor
 
-LOSSES = ("mse", "cross_entropy")
+LOSSES = ("mse", "cross_entropy", "bce")
 SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
 
 
@@ -39,7 +39,7 @@ class Value:
 @dataclass
 class Update:
     """A parameter's gradient as factors, and the pass that steps along it. squares: how to get the squared norm
-    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight."""
+    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight. lag: see `Call`."""
 
     name: str
     tensors: dict
@@ -47,6 +47,7 @@ class Update:
     scale: float
     squares: list
     layer: str
+    lag: int
 
 
 def lower(network: Network, losses: list[str], optimizer, streams: int, seed: int, ahead: int) -> tuple[Plan, dict[Node, Form]]:
@@ -83,9 +84,11 @@ class _Lowering:
         self.backwards, self.endings, self.updates = [], [], []
         self.clock = self.plan.add(Tensor("t", (1,), STEP, index=True))
         self.rate = self.plan.add(Tensor("rate", (1,), STEP))
+        self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
         classifies = "cross_entropy" in losses
         self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
+        self._lower_share()
         self.slow_nodes = _up_to_the_last_pooler(network)
 
         for node in network.nodes:
@@ -96,6 +99,13 @@ class _Lowering:
         for node, backward in reversed(self.backwards):
             self._lower_backward(node, backward, gradients)
         optimizer.lower(self)
+
+    def _lower_share(self):
+        """Several streams: what each counts for stands in the rows, as streams may end."""
+        if self.plan.streams > 1:
+            self.plan.share = self._io("share", 1)
+            for calls, lag in ((self.plan.forward, None), (self.plan.learn, 0)):
+                calls.append(make_call("keep_update", {"x": self.plan.share, "kept": self.share_of_streams, "D": 1}, "streams", lag))
 
     def _lower_node(self, node):
         scope = Scope(self, node)
@@ -128,6 +138,12 @@ class _Lowering:
                 scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
                 scope.learn("mse_forward", y=y.tensor, target=target, loss=told, D=D)
                 scope.learn("mse_backward", y=y.tensor, target=target, dy=dy, D=D)
+            elif loss == "bce":
+                probability = scope.tape("probability", (D,))
+                scope.forward("sigmoid_forward", y=y.tensor, probability=probability, D=D)
+                scope.forward("copy_forward", x=probability, y=prediction, D=D)
+                scope.learn("bce_forward", probability=probability, target=target, loss=told, D=D)
+                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
             else:
                 probability = scope.tape("probability", (D,))
                 scope.forward("softmax_forward", y=y.tensor, probability=probability, D=D)
@@ -137,9 +153,18 @@ class _Lowering:
                     scope.learn("surprise_forward", learning=False, probability=probability, target=target,
                                 surprise=self.surprise, D=D)
                 scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
+            dy = self._without_the_ended(scope, dy)
             self.errors.append(dy)
             gradients.setdefault(node, []).append(to_pairs(dy))
         return gradients
+
+    def _without_the_ended(self, scope, dy) -> Tensor:
+        """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""
+        if self.plan.streams == 1:
+            return dy
+        living = scope.scratch("dliving", dy.shape)
+        scope.learn("ended_backward", dy=dy, share=self.share_of_streams, dliving=living, D=dy.size)
+        return living
 
     def _target_among_inputs(self, j, node, D) -> Tensor:
         if j >= len(self.plan.inputs):
@@ -217,6 +242,10 @@ class Scope:
         plan = self._lowering.plan
         plan.window = max(plan.window, steps)
 
+    @property
+    def ahead(self) -> int:
+        return self._lowering.plan.ahead
+
     def anomaly(self) -> Tensor:
         """Where the anomaly score goes: that of the first memory is the model's, others stay beside it."""
         plan = self._lowering.plan
@@ -251,10 +280,10 @@ class Scope:
     # Calls
 
     def forward(self, name, learning=False, **arguments):
-        self._lowering.plan.forward.append(make_call(name, arguments, self.name, back=False, learning=learning))
+        self._lowering.plan.forward.append(make_call(name, arguments, self.name, None, learning))
 
-    def learn(self, name, learning=True, **arguments):
-        self._lowering.plan.learn.append(make_call(name, arguments, self.name, back=True, learning=learning))
+    def learn(self, name, lag=0, learning=True, **arguments):
+        self._lowering.plan.learn.append(make_call(name, arguments, self.name, lag, learning, leaving=lag > 0))
 
     def finish(self, ending):
         """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
@@ -283,21 +312,21 @@ class Scope:
                      [("outer_square", dict(left=dy, right=x), dict(D=L, I=I))])
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
-    def update_synapses(self, weight, bias, rows, dy, index, value):
-        """Of weight (N, P): the entries of these rows at the places of the context."""
+    def update_synapses(self, weight, bias, rows, dy, index, value, lag=0):
+        """Of weight (N, P): the entries of these rows at the places of the context, by the gradient of the step `lag` before."""
         (N, P), L = weight.shape, dy.size
         self._update("synapse_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
-                     dict(L=L, N=N, P=P), [("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))])
+                     dict(L=L, N=N, P=P), [("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))], lag)
 
-    def _update(self, name, tensors, consts, squares=()):
+    def _update(self, name, tensors, consts, squares=(), lag=0):
         scale = self._node.layer.lr_scale
         if scale is None:
             scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
         if scale:
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name))
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag))
 
 
-def make_call(name, arguments, layer, back=True, learning=True) -> Call:
+def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
     """Sorts arguments into tensors and constants."""
     from deephtm_gpu.ops.table import PASSES
 
@@ -306,7 +335,7 @@ def make_call(name, arguments, layer, back=True, learning=True) -> Call:
     consts = {k: arguments.pop(k) for k in op.consts}
     if arguments:
         raise TypeError(f"{name} takes no {sorted(arguments)}")
-    return Call(name, tensors, consts, layer, back, learning)
+    return Call(name, tensors, consts, layer, lag, learning, leaving)
 
 
 def _up_to_the_last_pooler(network) -> set[Node]:

@@ -12,15 +12,17 @@ Argument = Tensor | float  # a number may stand where a pass reads one, and 0 wh
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One pass of an op on particular tensors. layer: whose it is, for messages. back: it works on the tape of the step that
-    is learned from, not of the step at hand. learning: left out of `predict`."""
+    """One pass of an op on particular tensors. layer: whose it is, for messages. lag: how many steps before the step that is
+    learned from the one lies whose tape it works on; None: it works on the step at hand. learning: left out of `predict`.
+    leaving: it learns from a step that leaves a memory's ring, and takes nothing from the newest ones."""
 
     name: str
     tensors: dict[str, Argument]
     consts: dict[str, float]
     layer: str
-    back: bool = False
+    lag: int | None = None
     learning: bool = False
+    leaving: bool = False
 
     @property
     def op(self) -> Pass:
@@ -60,6 +62,7 @@ class Plan:
     predictions: list[Tensor] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     anomaly: Tensor | None = None
+    share: Tensor | None = None  # IO, with several streams: what each counts for in a mean over them, 0 when it has ended
 
     @property
     def slots(self) -> int:
@@ -69,10 +72,17 @@ class Plan:
 
     def slot(self, call: Call, step: int) -> int:
         """Where on the tape a call works in a step."""
-        return (step - (self.ahead if call.back else 0)) % self.slots
+        return (step - self.behind(call.lag)) % self.slots
 
-    def calls(self, learn: bool, due: bool) -> list[Call]:
-        """The calls of a step in their order. learn: or only look (`predict`); due: whether there is a target."""
+    def behind(self, lag: int | None) -> int:
+        """How many steps before the step at hand the one lies that a call of this lag works on."""
+        return 0 if lag is None else self.ahead + lag
+
+    def calls(self, learn: bool, due: bool, flush: bool = False) -> list[Call]:
+        """The calls of a step in their order. learn: or only look (`predict`); due: whether there is a target. flush: no step,
+        but what the oldest step of each ring still has to teach, so that a ring runs empty in `window` - 1 turns."""
+        if flush:
+            return [c for c in self.learn if c.leaving]
         forward = [c for c in self.forward if learn or not c.learning]
         back = [c for c in self.learn if due and (learn or not c.learning)]
         return back + forward if self.ahead else forward + back

@@ -3,10 +3,10 @@
 import numpy as np
 
 from deephtm_gpu import layers as dh
-from deephtm_gpu.backends.chunk import Rows
+from deephtm_gpu.backends.chunk import Rows, shares
 from deephtm_gpu.backends.gpu.backend import GpuBackend
 from deephtm_gpu.backends.numpy_backend import NumpyBackend
-from deephtm_gpu.optimisers import SGD, PolyakSGD
+from deephtm_gpu.optimisers import SGD, Adam, AdamW, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.tensors import PARAMETERS
 from deephtm_gpu.validate.check import Check, compare
@@ -41,10 +41,10 @@ def check_networks(adapter, override=None, only=None):
 def _networks():
     """name -> (network, losses, optimiser, streams, ahead)"""
 
-    def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax"):
+    def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax", window=1):
         return dh.Sequential(
             dh.Linear(width), dh.ReLU(), dh.Linear(width), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(columns, winners),
-            dh.TemporalMemory(cells, gate=gate), dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
+            dh.TemporalMemory(cells, gate=gate, window=window), dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
         ).network((inputs,))
 
     return {
@@ -53,6 +53,12 @@ def _networks():
         "momentum, 2 streams, 5 ahead": (chain(33, 65, 4, 4, 2, 2), ["mse"], SGD(0.01, momentum=0.9), 2, 5),
         "symbols": (chain(64, 127, 10, 5, 11, 11), ["cross_entropy"], SGD(0.05), 1, 1),
         "symbols, targets given, 3 streams": (chain(29, 64, 63, 2, 11, 6), ["cross_entropy"], SGD(0.05), 3, 0),
+        "window 2, RMSprop": (chain(31, 67, 5, 3, 7, 7, window=2), ["cross_entropy"], RMSprop(0.001), 1, 1),
+        "window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8), ["cross_entropy"], Adam(0.001), 3, 1),
+        "window 16, AdamW, targets given": (chain(16, 61, 7, 5, 11, 7, window=16), ["bce"],
+                                            AdamW(0.001, 0.01, schedule=InverseDecay(10)), 1, 0),
+        "window 8, clipped, 5 ahead": (chain(16, 67, 5, 3, 2, 2, window=8), ["mse"],
+                                       PolyakSGD(0.5, clip_norm=0.5, schedule=InverseDecay(10)), 2, 5),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
     }
 
@@ -76,4 +82,7 @@ def _rows(plan, streams, ahead) -> Rows:
 
     inputs = [series(t, t.size in (7, 11)) for t in plan.inputs]
     targets = None if ahead else [series(t, True) for t in plan.targets]
-    return Rows(inputs, targets, np.full(STEPS, 0.02, np.float32), first=0, pending=0)
+    going = np.ones((STEPS, streams), bool)
+    going[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
+    share = shares(going) if streams > 1 else None
+    return Rows(inputs, targets, np.full(STEPS, 0.02, np.float32), np.arange(STEPS), first=0, pending=0, share=share)

@@ -1,5 +1,7 @@
 """Every pass of every op on an adapter, against the reference in float64."""
 
+import inspect
+
 import numpy as np
 
 from deephtm_gpu.backends.chunk import Rows
@@ -59,7 +61,7 @@ def _trial(op, op_pass, example, adapter, tuning, override):
         else:
             backend.write(name, example[name])
     before = backend.memory()
-    backend.run(Rows([], None, np.ones(1, np.float32), first=0, pending=0))
+    backend.run(Rows([], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0, pending=0))
     after = backend.memory()
     for name in op_pass.changes + op_pass.writes:
         if isinstance(tensors[name], Tensor):
@@ -91,7 +93,8 @@ def _reference(op_pass: Pass, example) -> dict:
 
     known = op_pass.reference.__code__.co_varnames[: op_pass.reference.__code__.co_argcount]
     arguments = {n: double(example[n]) for n in op_pass.reads + op_pass.changes}
-    consts = {c: example[c] for c in op_pass.consts if c in known}
+    everything = op_pass.reference.__code__.co_flags & inspect.CO_VARKEYWORDS
+    consts = {c: example[c] for c in op_pass.consts if everything or c in known}
     out = op_pass.reference(*arguments.values(), **consts)
     results = dict(zip(op_pass.writes, out if len(op_pass.writes) > 1 else (out,)))
     return {**{n: arguments[n] for n in op_pass.changes}, **results}
@@ -110,7 +113,7 @@ def _tensor(op: Op, name: str, given, want) -> Tensor | float:
 
 
 def _streams(op_pass, example, tensors) -> int:
-    return next(len(example[n]) for n in op_pass.reads if isinstance(tensors[n], Tensor) and tensors[n].place == SCRATCH)
+    return next(len(example[n]) for n in op_pass.reads + op_pass.changes if isinstance(tensors[n], Tensor) and tensors[n].place == SCRATCH)
 
 
 def _poison(tensor: Tensor, streams: int):

@@ -18,7 +18,7 @@ from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STATE
 
 ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-_STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("slot", "<u4"), ("back", "<u4"), ("", "<u4", 3)])
+_STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("", "<u4", 3)])
 
 
 @cache
@@ -59,7 +59,7 @@ class GpuBackend:
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
         self._steps = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
         self._group_layout, self._group = self._bind()
-        self._programs: dict[tuple[bool, bool], Program] = {}
+        self._programs: dict[tuple[bool, ...], Program] = {}
         self._submit_rows = 16  # grows as far as SUBMIT_SECONDS allows
         for tensor in plan.placed(MATRIX, PARAM, STATE):
             self.write(tensor.name, self._first(tensor))
@@ -80,6 +80,8 @@ class GpuBackend:
         given = list(zip(self.plan.inputs, rows.inputs))
         if rows.targets is not None:
             given += zip(self.plan.targets, rows.targets)
+        if self.plan.share:
+            given.append((self.plan.share, rows.share))
         for tensor, x in given:
             self._device.queue.write_buffer(self._buffers["work"], 4 * self._layout.offset(tensor),
                                             np.ascontiguousarray(x, np.float32))
@@ -90,18 +92,17 @@ class GpuBackend:
             table["row"][:, ahead] = n
             table["t"][:, ahead] = (rows.first + n) & 0xFFFFFFFF
             table["slot"][:, ahead] = (rows.first + n) % self.plan.slots
-            table["back"][:, ahead] = (rows.first + n - self.plan.ahead) % self.plan.slots
             table["rate"][:, ahead] = rows.rates[np.minimum(n, len(rows) - 1)]
+            table["k"][:, ahead] = rows.updates[np.minimum(n, len(rows) - 1)]
         self._device.queue.write_buffer(self._steps, 0, steps)
 
     def _replay(self, rows: Rows):
         """Rows whose target has come and rows that still wait run different programs, one run of rows after the other."""
-        waiting = self.plan.ahead - rows.pending if self.plan.ahead else (0 if rows.targets is not None else len(rows))
-        waiting = min(max(waiting, 0), len(rows))
+        waiting = rows.waiting(self.plan.ahead)
         for begin, end, due in ((0, waiting, False), (waiting, len(rows), True)):
             while begin < end:
                 n = min(self._submit_rows, end - begin)
-                self._submit(self._program(rows.learn, due), begin, n)
+                self._submit(self._program(rows.learn, due, rows.flush), begin, n)
                 begin += n
 
     def _submit(self, program: Program, first: int, n: int):
@@ -150,10 +151,11 @@ class GpuBackend:
         """Of a step that learns, where many run one after the other."""
         return len(self._program(learn=True, due=True).body)
 
-    def _program(self, learn: bool, due: bool) -> Program:
-        if (learn, due) not in self._programs:
-            self._programs[learn, due] = self._record(self.plan.calls(learn, due))
-        return self._programs[learn, due]
+    def _program(self, learn: bool, due: bool, flush: bool = False) -> Program:
+        kind = (learn, due, flush)
+        if kind not in self._programs:
+            self._programs[kind] = self._record(self.plan.calls(*kind))
+        return self._programs[kind]
 
     def _record(self, calls: list[Call]) -> Program:
         cut = rotation(calls, self.plan, self._tuning)

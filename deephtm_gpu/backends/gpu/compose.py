@@ -16,7 +16,7 @@ BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come b
 STEPS = len(BINDINGS)
 
 _NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
-_STEPS = f"""struct Step {{ row: u32, t: u32, rate: f32, slot: u32, back: u32, pad0: u32, pad1: u32, pad2: u32 }}
+_STEPS = f"""struct Step {{ row: u32, t: u32, rate: f32, k: f32, slot: u32, pad0: u32, pad1: u32, pad2: u32 }}
 struct Steps {{ now: Step, next: Step }}  // the row at hand, and the one behind it
 @group(0) @binding({STEPS}) var<uniform> steps: Steps;"""
 
@@ -132,9 +132,13 @@ def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
         return f"{place.offset}u + ({step}.row * {layout.plan.streams}u + work_base / STREAM) * {tensor.size}u"
     base = "work_base" if place.arena == "work" else "list_base"
     if tensor.place == TAPE:
-        slot = "back" if member.call.back else "slot"
-        return f"{base} + {place.offset}u + {step}.{slot} * {layout.slot[place.arena]}u"
+        return f"{base} + {place.offset}u + {_slot(member, layout.plan, step)} * {layout.slot[place.arena]}u"
     return f"{base} + {place.offset}u"
+
+
+def _slot(member: Member, plan, step: str) -> str:
+    behind = plan.behind(member.call.lag) % plan.slots
+    return f"(({step}.slot + {plan.slots - behind}u) % {plan.slots}u)" if behind else f"{step}.slot"
 
 
 def _number(value) -> str:

@@ -1,0 +1,76 @@
+"""How a parameter steps along its gradient: the rule that all updates share.
+
+    beta2 0   moment = beta1 moment + gradient;                                      step = moment          (SGD, momentum)
+    beta2 >0  moment += (1 - beta1) (gradient - moment); power += (1 - beta2) (gradient^2 - power);
+              step = moment / (sqrt(power) + epsilon)                                                       (RMSprop)
+              with log1 = ln beta1, log2 = ln beta2 the start at 0 is corrected by 1 - beta^(k+1)           (Adam)
+    then      theta = (1 - pace decay) theta - pace step, pace = rate scale max(least, 1 / (1 + k slope))   (decay: AdamW)
+
+k: how many updates came before. A dense parameter counts the model's, a row that is only touched now and then its own: the
+rule is lazy, what is not touched stands still, and costs nothing. Where beta1 or beta2 is 0 there is no moment or power:
+the number 0 stands in its place, and one for a count that nobody asks for.
+
+Sources: Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019 (AdamW); Tieleman & Hinton 2012 (RMSprop). Epsilon as in PyTorch.
+"""
+
+import numpy as np
+
+RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "slope", "least")
+PLAIN = dict.fromkeys(RULE, 0.0) | {"least": 1.0}  # gradient descent at the given rate
+
+
+def counts(rule) -> bool:
+    """Whether the rule asks how many updates came before."""
+    return bool(rule["log2"] or rule["slope"])
+
+
+def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, slope, least, **_):
+    """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times scale.
+    k: a number, or an array that goes with the gradient's rows."""
+    if slope:
+        rate = rate * np.maximum(least, 1 / (1 + k * slope))
+    shrink = rate * decay
+    if not beta2:
+        if beta1:
+            moment *= beta1
+            moment += gradient
+            gradient = moment
+        step = gradient
+    else:
+        squared = gradient * gradient
+        squared -= power
+        squared *= 1 - beta2
+        power += squared
+        if beta1:
+            gradient -= moment
+            gradient *= 1 - beta1
+            moment += gradient
+            gradient = moment
+        root = np.sqrt(power, out=squared)
+        if log2:
+            corrected = np.sqrt(-np.expm1((k + 1) * log2))
+            rate = rate * corrected / (-np.expm1((k + 1) * log1) if log1 else 1)
+            epsilon = epsilon * corrected
+        root += _as(epsilon, root)
+        step = np.divide(gradient, root, out=root)
+    if decay:
+        theta *= 1 - _as(shrink, theta)
+    theta -= _as(rate, theta) * step
+
+
+def descend_at(theta, moment, power, at, gradient, rate, k, **rule):
+    """`descend` on the entries `at` (an index, or an array of them) of theta, moment and power."""
+    moving = theta[at]
+    lead = moment[at] if rule["beta1"] else 0
+    spread = power[at] if rule["beta2"] else 0
+    descend(moving, lead, spread, gradient, rate, k, **rule)
+    theta[at] = moving
+    if rule["beta1"]:
+        moment[at] = lead
+    if rule["beta2"]:
+        power[at] = spread
+
+
+def _as(number, like):
+    """In the precision of what it meets: counts are float64 for the sake of `expm1`."""
+    return number.astype(like.dtype, copy=False) if isinstance(number, np.ndarray) else float(number)
