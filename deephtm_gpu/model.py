@@ -273,6 +273,7 @@ class Model:
                     break
             else:
                 if runs < total:
+                    self._going = going[-1].copy()
                     parts.append(Told.empty(self._plan, total - runs))
                     parts[-1].silence(np.ones((total - runs, self.streams), bool))
         return self._history(parts)

@@ -32,9 +32,10 @@ fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, D: u32) {
   let seen = params[count];
   let rate = max(SLOWEST, 1.0 / (seen + 1.0));
   for (var i = lane; i < D; i += WG) {
+    let first = work[x + i];  // as seen from it, so that copies of a stream give that stream to the bit
     var sum = 0.0;
-    for (var s = 0u; s < STREAMS; s++) { sum += work[share + s * STREAM] * work[x + s * STREAM + i]; }
-    params[mean + i] += rate * (sum - params[mean + i]);
+    for (var s = 1u; s < STREAMS; s++) { sum += work[share + s * STREAM] * (work[x + s * STREAM + i] - first); }
+    params[mean + i] += rate * (first + sum - params[mean + i]);
   }
   storageBarrier();
   workgroupBarrier();  // every lane has read the count before it moves

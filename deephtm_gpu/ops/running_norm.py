@@ -14,7 +14,10 @@ SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it
 def running_mean_update(x, share, mean, count):
     """x (S, D), share (S, 1), what each stream counts for, summing to 1; changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
     rate = max(SLOWEST, 1 / (float(count[0]) + 1))
-    mean += rate * ((x[0] if len(x) == 1 else share[:, 0] @ x) - mean)
+    now = x[0]
+    if len(x) > 1:  # as seen from the first stream, so that copies of a stream give that stream to the bit
+        now = now + share[1:, 0] @ (x[1:] - now)
+    mean += rate * (now - mean)
     count[0] = min(count[0] + 1, 1 / SLOWEST)
 
 

@@ -5,7 +5,7 @@ from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.ops.rule import PLAIN, counts
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule
-from deephtm_gpu.plan.tensors import PARAM, STATE, Tensor
+from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, Tensor
 
 
 class Optimizer:
@@ -54,10 +54,10 @@ class Optimizer:
     def _lower_updates(self, lowering, coef):
         from deephtm_gpu.plan.lowering import make_call
 
-        rule = self.rule()
+        rule, living = self.rule(), self._without_the_ended(lowering, coef)
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
-            knobs = {"scale": update.scale, "coef": coef, "rate": lowering.rate, **rule}
+            knobs = {"scale": update.scale, "coef": coef if update.lag else living, "rate": lowering.rate, **rule}
             if "k" in PASSES[update.name].reads:
                 knobs["k"] = lowering.updates_before
             if update.name == "synapse_update":
@@ -67,6 +67,18 @@ class Optimizer:
                     knobs[name] = _memory(lowering, name, update.tensors, rule)
             arguments = {**update.tensors, **update.consts, **knobs}
             lowering.plan.learn.append(make_call(update.name, arguments, update.layer, update.lag, leaving=update.lag > 0))
+
+
+    def _without_the_ended(self, lowering, coef) -> Tensor:
+        """A stream that has ended touches nothing, so that no moment moves for it; what it has deferred counts all the same."""
+        from deephtm_gpu.plan.lowering import make_call
+
+        if lowering.plan.streams == 1:
+            return coef
+        living = lowering.plan.add(Tensor("living", (1,), SCRATCH))
+        share = lowering.share_of_streams
+        lowering.plan.learn.append(make_call("ended_backward", {"dy": coef, "share": share, "dliving": living, "D": 1}, "streams"))
+        return living
 
 
 def check_rate(what: str, value) -> float:
