@@ -5,11 +5,10 @@
 //   sigmoid        probability = 1 / (1 + exp(-y))
 //   bce            loss = -sum (target log probability + (1 - target) log(1 - probability)), dy as of cross_entropy
 //   ended          dliving = dy where share > 0, else 0
-//   surprise       p = 1 - sum probability target, 0 where below SURE
+//   surprise       p = 1 - sum probability target
 // Places: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 const WG: u32 = 64u;
-const SURE: f32 = 0.02;
 const TINY: f32 = 1.17549435e-38;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
@@ -105,6 +104,6 @@ fn ended_backward(dy: u32, share: u32, dliving: u32, D: u32) {
 fn surprise_forward(probability: u32, target_at: u32, surprise: u32, D: u32) {
   var sum = 0.0;
   for (var i = lane; i < D; i += WG) { sum += work[probability + i] * work[target_at + i]; }
-  let p = 1.0 - span_sum(sum, WG);
-  if (lane == 0u) { work[surprise] = select(p, 0.0, p < SURE); }
+  sum = span_sum(sum, WG);
+  if (lane == 0u) { work[surprise] = 1.0 - sum; }
 }

@@ -1,6 +1,9 @@
-"""The networks that are measured."""
+"""The networks that are measured: one configuration for all symbol tasks, one for clean and one for noisy regression (the last
+is `deephtm_gpu.learner`'s)."""
 
 import deephtm_gpu as dh
+
+SLOW = 0.01  # encoder and pooler beside the rest: a moving code cannot be read
 
 
 def post(winners=5, gate="entmax"):
@@ -14,3 +17,19 @@ def post(winners=5, gate="entmax"):
 
 def post_model(winners=5, gate="entmax", seed=0, device="auto"):
     return dh.Model(post(winners, gate), input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD(), seed=seed, device=device)
+
+
+def symbols(classes, gate="entmax", distal=20.0):
+    """For streams of symbols. distal: how many times faster than the rest the distal weights learn; 0 freezes them."""
+    return dh.Sequential(
+        dh.Linear(256, lr_scale=SLOW), dh.ReLU(), dh.Linear(256, lr_scale=SLOW), dh.ReLU(), dh.RunningNorm(),
+        dh.SpatialPooler(columns=512, winners=10, lr_scale=SLOW),
+        dh.TemporalMemory(cells_per_column=5, window=16, lr_scale=distal, gate=gate),
+        dh.Linear(256, lr_scale=3.0), dh.ReLU(), dh.Linear(classes, lr_scale=3.0),
+    )
+
+
+def symbols_model(task, gate="entmax", distal=20.0, seed=0, device="auto"):
+    """task: a `data.symbols.SymbolTask`."""
+    return dh.Model(symbols(task.classes, gate, distal), input_shape=task.inputs.shape[1:], loss="cross_entropy",
+                    optimizer=dh.Adam(1e-3, schedule=dh.InverseDecay(1000)), seed=seed, device=device)

@@ -71,11 +71,11 @@ class TemporalMemory(Layer):
         else:
             depolarisation = low.scratch("all_alike", (L,))  # never written: zeros, and the gate gives every cell 1/M
         low.forward("gate_forward", depolarisation=depolarisation, activity=cols.tensor, cell=cell, root=root, K=K, M=M)
-        self._head(low, cols, index, value, C, K, P)
+        anomaly = self._head(low, cols, index, value, C, K, P)
         low.forward("fast_update", cells=cells, cell=cell, fast=fast, fast_list=fast_list, decay=self.decay, L=L)
-        if low.surprise:
-            low.forward("slow_update", winners=cols.index, activity=cols.tensor, surprise=low.surprise, slow=slow,
-                        slow_list=slow_list, K=K)
+        # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning columns.
+        low.forward("slow_update", winners=cols.index, activity=cols.tensor, surprise=low.surprise or anomaly, slow=slow,
+                    slow_list=slow_list, K=K)
 
         def backward(dcell):
             dz, dactivity = low.scratch("ddepolarisation", (L,)), low.scratch("dactivity", (K,))
@@ -136,12 +136,14 @@ class TemporalMemory(Layer):
         R = min(LOSERS * K, C)
         weight = low.param("predicted_weight", (C, P), PARAM)
         bias = low.param("predicted_bias", (C,), PARAM, start=FIRST_BIAS)
+        anomaly = low.anomaly()
         rows = low.tape("asked", (K + R,), index=True)
         logit, delta = low.tape("logit", (K + R,)), low.tape("delta", (K + R,))
         low.forward("losers_forward", winners=cols.index, t=low.clock, rows=rows, seed=low.noise_seed, K=K, C=C, R=R)
         low.forward("synapse_forward", rows=rows, index=index, value=value, weight=weight, bias=bias, depolarisation=logit,
                     L=K + R, P=P)
-        low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=low.anomaly(), delta=delta, K=K, R=R)
+        low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=anomaly, delta=delta, K=K, R=R)
         low.forward("synapse_update", rows=rows, left=delta, index=index, value=value, coef=low.share_of_streams, rate=1.0,
                     weight=weight, bias=bias, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE, learning=True,
                     **PLAIN, **dict.fromkeys(("moment", "power", "count", "bias_moment", "bias_power", "total"), 0))
+        return anomaly

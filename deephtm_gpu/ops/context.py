@@ -14,6 +14,7 @@ from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import EPSILON, Op, Pass
 
 SMALLEST = 0.1  # an entry below this is dropped
+SURE = 0.02  # a surprise below this is none
 FORGET = 1 - math.exp(-0.5)  # how much of the slow trace a full surprise takes away
 
 
@@ -38,11 +39,11 @@ def fast_update(cells, activity, fast, fast_list, decay):
 
 
 def slow_update(winners, activity, surprise, slow, slow_list):
-    """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1;
-    changes slow (S, C) and slow_list S x (A,)."""
+    """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1, which is none
+    below SURE; changes slow (S, C) and slow_list S x (A,)."""
     for s in range(len(winners)):
         p = surprise[s, 0]
-        if p == 0:
+        if p < SURE:
             continue
         kept = _leak(slow[s], slow_list[s], 1 - FORGET * p)
         added = activity[s] * p

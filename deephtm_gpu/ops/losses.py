@@ -5,7 +5,6 @@ import numpy as np
 
 from deephtm_gpu.ops.spec import Op, Pass
 
-SURE = 0.02  # a surprise below this is none
 TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
 
 
@@ -53,9 +52,8 @@ def ended_backward(dy, share):
 
 
 def surprise_forward(probability, target, surprise):
-    """What the step before did not expect of the symbol that now arrived; changes surprise (S, 1)."""
-    p = 1 - (probability * target).sum(axis=1, keepdims=True)
-    surprise[...] = np.where(p < SURE, 0, p)
+    """How little the step before expected the symbol that now arrived; changes surprise (S, 1)."""
+    surprise[...] = 1 - (probability * target).sum(axis=1, keepdims=True)
 
 
 def _mse_example(rng, S, D):
