@@ -16,7 +16,8 @@ TINY = 1e-10  # the least probability that the logarithmic form tells apart from
 
 class AnomalyLikelihood:
     """likelihood = 1 - Q((m - mu) / sigma): Q the tail of the normal distribution, m the mean of the last `short` scores,
-    mu and sigma the mean and deviation of the last `window` scores.
+    mu and sigma the mean and deviation of the last `window` scores. (As the paper has it. NuPIC takes mu and sigma of the
+    short means instead, which makes it steeper; on the files of `deephtm bench anomalies` that did worse, 28 against 35.)
 
     learning: so many scores at the start are left out, as everything is unexpected then; estimation: so many more are
     gathered before the first figure. Until then the likelihood is 0.5. floor: the least sigma, for streams without noise.

@@ -1,14 +1,16 @@
-"""`deephtm bench`: how fast it is here, and how well it learns."""
+"""`deephtm bench`: how fast it is here, how well it learns, and how well it finds anomalies."""
 
 from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
-    parser.add_argument("what", nargs="?", choices=("speed", "learning"), default="speed", help="speed (the default) or learning")
+    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies"), default="speed",
+                        help="speed (the default), learning or anomalies")
     parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (both numpy and gpu, as far as they are here)")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning: how many seeds (5)")
-    parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="learning: the first of them (100)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies: how many seeds (5)")
+    parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
     parser.add_argument("--taxi", metavar="FILE.csv", help="learning: the taxi series too, such as demos/data/nyc_taxi.csv")
+    parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series (demos/data)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
 
 
@@ -20,9 +22,14 @@ def run(args) -> int:
     if args.seeds < 1 or args.first_seed < 0:
         raise UserError(f"--seeds {args.seeds} from --first-seed {args.first_seed} were asked for; give one seed or more, from 0 or more.")
     check_json(args.json)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
     devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
-    told, good = _speed(devices) if args.what == "speed" else _learning(
-        devices, range(args.first_seed, args.first_seed + args.seeds), args.taxi)
+    if args.what == "speed":
+        told, good = _speed(devices)
+    elif args.what == "learning":
+        told, good = _learning(devices, seeds, args.taxi)
+    else:
+        told, good = _anomalies(args.data, seeds, args.device or "numpy")
     if args.json:
         write_json(args.json, told)
     return 0 if good else 1
@@ -81,3 +88,30 @@ def _taxi(path, seeds, device):
     print(f"{device:8s}{'taxi, 5 ahead, MAPE from row 5,000':36s}mean {sum(errors) / len(errors):.2f} %  worst {max(errors):.2f} %  "
           f"best {min(errors):.2f} %  {'holds' if holds else 'MISSED'}   " + ", ".join(f"{k} {v:.2f} %" for k, v in trivial.items()), flush=True)
     return {"device": device, "row": "taxi", "mape": errors, "holds": holds, **trivial}
+
+
+def _anomalies(folder, seeds, device):
+    from deephtm_gpu.alarm import REST
+    from deephtm_gpu.bench import anomalies
+
+    series = anomalies.read(folder)
+    windows = sum(len(s.where.windows) for s in series)
+    print(f"Numenta Anomaly Benchmark, standard profile, {len(series)} files with {windows} anomalies: 100 perfect, 0 without an alarm. "
+          f"One threshold for\nall files, the best there is; learned online {anomalies.AHEAD} rows ahead on {device}, seeds {seeds[0]} to "
+          f"{seeds[-1]}. Rest: no alarm within {REST} rows of a higher\nor equal score. Held out: the threshold is the best of the other files. "
+          "Behind the figures, the deviation over the seeds.\n")
+    names = "".join(f"{s.path.stem.split('_')[0]:>9s}" for s in series)
+    print(f"{'':42s}{'as it is':>12s}{'with rest':>13s}{'held out':>13s}   with rest:{names}")
+    told = []
+    for detectors in (anomalies.trivial(series), anomalies.controls(series, seeds), anomalies.learned(series, seeds, device)):
+        for f in detectors:
+            each = "".join(f"{x:9.1f}" for x in f.by_file)
+            print(f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.rested):>13s}{_spread(f.held_out):>13s}{'':13s}{each}", flush=True)
+            told.append(vars(f))
+    return {"anomalies": told, "device": device, "seeds": list(seeds)}, True
+
+
+def _spread(figures):
+    import statistics
+
+    return f"{statistics.mean(figures):5.1f}" + (f" ±{statistics.stdev(figures):4.1f}" if len(figures) > 1 else "      ")
