@@ -56,6 +56,17 @@ class AnomalyLikelihood:
         """`update` of one score after the other. scores: (T,). Returns (T,) float64."""
         return np.array([self.update(s) for s in scores], np.float64)
 
+    def state(self):
+        """All it has gathered, for `restore` of one with the same settings: the ring of scores (window,), and numbers."""
+        return {"scores": self._scores.copy(), "seen": self._seen, "sum": self._sum, "squares": self._squares, "short_sum": self._short_sum}
+
+    def restore(self, state):
+        """Raises UserError where the ring is of another window."""
+        if np.shape(state["scores"]) != self._scores.shape:
+            raise UserError(f"AnomalyLikelihood was given a ring of {np.shape(state['scores'])} scores and has one of {self._scores.shape}; make it with the same window.")
+        self._scores[:], self._seen = state["scores"], int(state["seen"])
+        self._sum, self._squares, self._short_sum = (float(state[n]) for n in ("sum", "squares", "short_sum"))
+
     def _put(self, score, count):
         """Into the ring and its sums, in place of the oldest."""
         window, at = len(self._scores), (count - 1) % len(self._scores)

@@ -2,11 +2,15 @@
 
 from collections import deque
 
+import numpy as np
+
 import deephtm_gpu as dh
 from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.data.baselines import Comparison
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.saving import load_beside, save_model
 
 LATER = 5000  # rows after which learning counts as settled, for the second error of the summary
 CORRECTED = 0.2  # at most this part of an error is corrected by its step: the rest may be noise
@@ -25,10 +29,13 @@ class Learner:
         # pi/2 / ahead of it. The Polyak step knows what part it corrects; with a fixed rate a step in the series burst it.
         # PolyakSGD divides by `ahead` itself.
         optimizer = optimizer or dh.PolyakSGD(scale=min(CORRECTED * ahead, 1.0))
-        self.model = dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device)
+        self._begin(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
+
+    def _begin(self, model, ahead, timed):
+        self.model, self.ahead, self.timed = model, ahead, timed
         self.comparison = Comparison(ahead, timed, LATER)
-        self._ahead, self._timed = ahead, timed
         self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
+        self.rows_before = 0  # learned before it was saved
         self._waiting = deque()  # predictions whose rows have not come, the oldest first
 
     def learn(self, rows):
@@ -36,15 +43,40 @@ class Learner:
         score, anomaly likelihood."""
         z, mean, deviation = self._scaler.standardise([r.value for r in rows])  # (T,) each
         inputs = [z[:, None]]
-        if self._timed:
+        if self.timed:
             inputs.append(time_features([r.when for r in rows]))
-        history = self.model.fit(inputs, ahead=self._ahead)
+        history = self.model.fit(inputs, ahead=self.ahead)
         made = mean + deviation * history.prediction[:, 0]  # (T,), each for the row `ahead` later
         likelihood = self._likelihood.batch(history.anomaly)
         return [self._told(*row) for row in zip(rows, made, history.anomaly, likelihood)]
 
+    def save(self, path):
+        """Writes everything needed to go on to the bit, for `Learner.load`. Raises UserError where it cannot be written."""
+        save_model(self.model, path, {
+            "ahead": self.ahead, "timed": self.timed, "waiting": np.array(self._waiting, np.float64),
+            "scaler": self._scaler.state(), "likelihood": self._likelihood.state(), "comparison": self.comparison.state(),
+        })
+
+    @classmethod
+    def load(cls, path, device="auto"):
+        """The Learner that `save` wrote. Raises UserError, as `dh.load` does, and where the file holds a model alone."""
+        model, state = load_beside(path, device)
+        if state is None:
+            raise UserError(f"{path} holds a model without what `deephtm run` keeps around it; name a file that `deephtm run --save` wrote.")
+        learner = cls.__new__(cls)
+        try:
+            learner._begin(model, int(state["ahead"]), bool(state["timed"]))
+            learner._waiting.extend(state["waiting"].tolist())
+            learner._scaler.restore(state["scaler"])
+            learner._likelihood.restore(state["likelihood"])
+            learner.comparison.restore(state["comparison"])
+            learner.rows_before = learner.comparison.rows
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path} does not hold what `deephtm run` keeps around a model ({error}); name a file that `deephtm run --save` wrote.") from None
+        return learner
+
     def _told(self, row, made, anomaly, likelihood):
-        due = self._waiting.popleft() if len(self._waiting) == self._ahead else None
+        due = self._waiting.popleft() if len(self._waiting) == self.ahead else None
         self._waiting.append(float(made))
         self.comparison.update(row.value, row.when, due)
         shown = "" if due is None else f"{due:.15g}"

@@ -17,6 +17,7 @@ from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.plan.lowering import LOSSES, forms_of, lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE
+from deephtm_gpu.saving.model import save_model
 from deephtm_gpu.series import as_series, check_distribution
 from deephtm_gpu.state import describe_state
 from deephtm_gpu.watch import Watch
@@ -183,7 +184,28 @@ class Model:
             self._backend.write(name, array)
         self._watch.forget()
 
+    def save(self, path):
+        """Writes everything needed to go on to the bit (safetensors), for `dh.load(path)`. The file is there whole or not at all.
+
+        Raises UserError where it cannot be written, a weight is not finite, or a layer, the optimiser or one of its arguments is
+        of a class that deephtm_gpu does not have."""
+        save_model(self, path)
+
     # Within
+
+    def _standing(self) -> dict:
+        """Where the model stands, its tensors aside: counts, what the last row gave, which streams go on."""
+        counts = {"ahead": self._ahead, "pending": self._pending, "steps": self._steps, "updates": self._updates}
+        return {"counts": counts, "last": self._last, "going": self._going}
+
+    def _resume(self, standing, write):
+        """Takes up where another stood, as `_standing` told. write(backend): puts that one's tensors in."""
+        counts = standing["counts"]
+        self._build(counts["ahead"])
+        write(self._backend)
+        self._pending, self._steps, self._updates = counts["pending"], counts["steps"], counts["updates"]
+        self._last, self._going = standing["last"], standing["going"]
+        self._watch.forget()
 
     def _weights(self):
         return [t for t in self._plan.placed(*PARAMETERS) if not t.moment]

@@ -14,7 +14,7 @@ def check_json(path):
 
 def write_json(path, content):
     """Writes the file whole or not at all. Raises UserError where it cannot be written."""
-    from deephtm_gpu.view.files import write_whole
+    from deephtm_gpu.files import write_whole
 
     check_json(path)
     try:

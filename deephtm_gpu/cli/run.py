@@ -2,8 +2,9 @@
 
 import csv
 import os
+import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from deephtm_gpu.data.csv_stream import CsvStream
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Learner
+from deephtm_gpu.saving.container import check_target
 
 HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
 FURTHEST = 10_000  # rows ahead: every step whose target has not come is kept whole
@@ -20,38 +22,96 @@ def add_arguments(parser):
     parser.add_argument("file", metavar="FILE.csv", help="its first line names the columns; '-' reads the standard input")
     parser.add_argument("--column", required=True, metavar="C", help="the column to learn")
     parser.add_argument("--timestamp", metavar="T", help="the column of timestamps; the model then sees time of day and weekday")
-    parser.add_argument("--ahead", type=int, default=1, metavar="N", help="how many rows ahead to predict (1)")
+    parser.add_argument("--ahead", type=int, metavar="N", help="how many rows ahead to predict (1, or as resumed)")
     parser.add_argument("--out", metavar="FILE.csv", help="where the rows go (the standard output)")
+    parser.add_argument("--save", metavar="FILE", help="where all that was learned goes at the end, for --resume")
+    parser.add_argument("--resume", metavar="FILE", help="goes on from what --save wrote, as if these rows stood behind those")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, gpu, numpy, or part of an adapter's name (auto)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the weights at the start (0)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of the weights at the start (0, or as resumed)")
 
 
 def run(args) -> int:
-    """Raises UserError and TrainingError, then leaving no output file; KeyboardInterrupt, after the summary."""
-    if not 1 <= args.ahead <= FURTHEST:
+    """Raises UserError and TrainingError, then leaving no output file and --save as it was; KeyboardInterrupt, after the summary
+    and the saving."""
+    if args.ahead is not None and not 1 <= args.ahead <= FURTHEST:
         raise UserError(f"--ahead {args.ahead} was asked for; it must be 1 to {FURTHEST:,} rows.")
+    _check_save(args)
     with CsvStream(args.file, args.column, args.timestamp) as stream, _output(args.out, args.file) as out:
-        learner = Learner(args.ahead, args.timestamp is not None, seed=args.seed, device=args.device)
+        learner = _learner(args)
         try:
-            _learn(learner, stream, out)
+            _learn(learner, stream, out, whole_chunks=args.save is not None)
         except KeyboardInterrupt:
+            _save(learner, args)
             _summarise(learner, stream.name, args)
             raise
         _check_rows(learner.comparison, stream.name)
+        _save(learner, args)
     _summarise(learner, stream.name, args)
     return 0
 
 
-def _learn(learner, stream, out):
-    """Learns all of the stream; each chunk's rows are written before the next is waited for."""
+def _learner(args):
+    """A new one, or the one that --resume names."""
+    timed = args.timestamp is not None
+    if args.resume is None:
+        return Learner(args.ahead or 1, timed, seed=args.seed or 0, device=args.device)
+    learner = Learner.load(args.resume, args.device)
+    there = f"--resume {args.resume} goes on with a model"
+    if args.ahead not in (None, learner.ahead):
+        raise UserError(f"{there} that predicts {learner.ahead} ahead and --ahead {args.ahead} was asked for; leave --ahead out, or begin anew without --resume.")
+    if args.seed not in (None, learner.model.seed):
+        raise UserError(f"{there} of seed {learner.model.seed} and --seed {args.seed} was asked for; leave --seed out, or begin anew without --resume.")
+    if learner.timed and not timed:
+        raise UserError(f"{there} that sees the time of each row and no --timestamp was given; name the column of timestamps.")
+    if timed and not learner.timed:
+        raise UserError(f"{there} that sees no timestamps and --timestamp {args.timestamp} was given; leave --timestamp out, or begin anew without --resume.")
+    return learner
+
+
+def _check_save(args):
+    """Before hours of learning. Raises UserError where the file cannot be written, or is another one of this run's."""
+    if args.save is None:
+        return
+    target = check_target(args.save)
+    for name, other in (("the file that is read", args.file), ("the file of --out", args.out)):
+        if other not in (None, "-", "") and Path(other).resolve() == target:
+            raise UserError(f"--save {args.save} is {name}; name another one.")
+
+
+def _save(learner, args):
+    if args.save is not None:
+        learner.save(args.save)
+
+
+@contextmanager
+def _undisturbed():
+    """Puts Ctrl-C off to the end: what is saved then is the state between two rows, and those before it are written."""
+    came = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    except ValueError:  # only the main thread may do this, and only it is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _learn(learner, stream, out, whole_chunks):
+    """Learns all of the stream; each chunk's rows are written before the next is waited for. whole_chunks: Ctrl-C waits for the
+    end of the chunk."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
     # No bar in logs (None: only on a terminal), nor between rows that go to the same terminal.
     hidden = True if out is sys.stdout and out.isatty() else None
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
         for rows in stream.chunks():
-            writer.writerows(_learn_chunk(learner, rows, stream.name))
-            out.flush()
+            with _undisturbed() if whole_chunks else nullcontext():
+                writer.writerows(_learn_chunk(learner, rows, stream.name))
+                out.flush()
             bar.update(stream.done - bar.n)
 
 
@@ -59,7 +119,7 @@ def _learn_chunk(learner, rows, name):
     try:
         return learner.learn(rows)
     except TrainingError as error:
-        row = learner.comparison.rows + error.step + 1
+        row = learner.comparison.rows - learner.rows_before + error.step + 1
         raise TrainingError(
             f"Learning went out of bounds at row {row:,} of {name}: {error.layer} gave NaN or infinity; give a smaller --ahead "
             "or another --seed.", row, error.layer) from None
@@ -75,10 +135,11 @@ def _check_rows(comparison, name):
 
 def _summarise(learner, name, args):
     """To the standard output, or to the standard error where the rows go to the standard output."""
-    device = learner.model.device
+    device, rows, before = learner.model.device, learner.comparison.rows, learner.rows_before
+    behind = f" behind {before:,} earlier ones" if before else ""
     print(
-        f"{learner.comparison.rows:,} rows of {name} learned on {device.name} ({device.backend}, {device.kind}), "
-        f"seed {args.seed}\n{learner.comparison.table()}",
+        f"{rows - before:,} rows of {name}{behind} learned on {device.name} ({device.backend}, {device.kind}), "
+        f"seed {learner.model.seed}\n{learner.comparison.table()}",
         file=sys.stdout if args.out else sys.stderr,
     )
 

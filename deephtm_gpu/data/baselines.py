@@ -26,6 +26,12 @@ class Mape:
         self._errors += abs(value - forecast)
         self._values += abs(value)
 
+    def state(self):
+        return {"rows": self.rows, "errors": self._errors, "values": self._values}
+
+    def restore(self, state):
+        self.rows, self._errors, self._values = int(state["rows"]), float(state["errors"]), float(state["values"])
+
     @property
     def percent(self):
         """None while no row had a forecast, or all values were 0."""
@@ -43,6 +49,12 @@ class Persistence:
         forecast = self._last[0] if len(self._last) == self._last.maxlen else None
         self._last.append(value)
         return forecast
+
+    def state(self):
+        return {"last": np.array(self._last, np.float64)}  # the oldest first
+
+    def restore(self, state):
+        self._last = deque(state["last"].tolist(), self._last.maxlen)
 
 
 class SameSlotLastWeek:
@@ -65,6 +77,16 @@ class SameSlotLastWeek:
                 self._find_period()
             return None
         return self._put(value, when) if self._period else None
+
+    def state(self):
+        state = {"period": self._period, "first": [[when.isoformat(), value] for when, value in self._first]}
+        return state | ({"values": self._values.copy(), "numbers": self._numbers.copy()} if self._period else {})
+
+    def restore(self, state):
+        self._period = None if state["period"] is None else int(state["period"])
+        self._first = [(datetime.fromisoformat(when), float(value)) for when, value in state["first"]]
+        if self._period:
+            self._values, self._numbers = state["values"].copy(), state["numbers"].copy()
 
     def _find_period(self):
         times = [when for when, _ in self._first]
@@ -113,6 +135,19 @@ class Comparison:
             if self.rows >= self.later:
                 self.late[name].update(value, forecast)
         self.rows += 1
+
+    def state(self):
+        """All it has counted, for `restore` of one made with the same arguments."""
+        return {"rows": self.rows} | {part: {n: each.state() for n, each in held.items()} for part, held in self._parts().items()}
+
+    def restore(self, state):
+        self.rows = int(state["rows"])
+        for part, held in self._parts().items():
+            for name, each in held.items():
+                each.restore(state[part][name])
+
+    def _parts(self):
+        return {"trivial": self._trivial, "whole": self.whole, "late": self.late}
 
     def table(self):
         """Lines of text: a forecaster each, its error and over how many rows."""

@@ -37,6 +37,13 @@ class OnlineScaler:
             scale[:, t] = self._mean, self._deviation
         return z, scale[0], scale[1]
 
+    def state(self):
+        """All it has learned, as numbers, for `restore`."""
+        return {"rows": self._rows, "mean": self._mean, "deviation": self._deviation}
+
+    def restore(self, state):
+        self._rows, self._mean, self._deviation = int(state["rows"]), float(state["mean"]), float(state["deviation"])
+
     def _update(self, value):
         self._rows += 1
         rate = max(1 / self._rows, 1 / HORIZON)

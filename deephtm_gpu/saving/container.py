@@ -1,0 +1,98 @@
+"""The file: safetensors, with a JSON text among its metadata.
+
+The text holds the number of the format, a checksum over all the rest, and what the writer has to say. Nothing in it is
+ever run.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.files import write_whole
+
+FORMAT = 1  # counted up whenever older readers would misunderstand a file
+KEY = "deephtm_gpu"  # of the text among the metadata
+
+
+def write_container(path, description: dict, arrays: dict[str, np.ndarray]):
+    """Writes the file whole or not at all. Raises UserError where it cannot be written."""
+    path = check_target(path)
+    text = json.dumps(description)
+    whole = json.dumps({"format": FORMAT, "checksum": _checksum(text, arrays), "description": text})
+    write_whole(path, save(arrays, metadata={KEY: whole}))
+
+
+def check_target(path) -> Path:
+    """The file that is to be written, links followed. Raises UserError where it cannot be."""
+    path = Path(_text(path, "written")).resolve()
+    if path.is_dir():
+        raise UserError(f"{path} was to be written as a model's file, but is a folder; name a file in it.")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} was to be written as a model's file, but is a pipe or a device; name an ordinary file.")
+    if not path.parent.is_dir():
+        raise UserError(f"{path} was to be written, but there is no folder {path.parent}; create it, or name another one.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{path} was to be written, but its folder is not writable; name another one.")
+    return path
+
+
+def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
+    """The description and the arrays. Raises UserError where there is no such file, or it is not as `write_container` left it."""
+    path = Path(_text(path, "read"))
+    if path.is_dir():
+        raise UserError(f"{path} was to be read as a model's file, but is a folder; name a file in it.")
+    if not path.exists():
+        raise UserError(f"{path} was to be read as a model's file, but there is no such file; check its path.")
+    metadata, arrays = _open(path)
+    try:
+        whole = json.loads(metadata[KEY])
+        version, checksum, text = whole["format"], whole.get("checksum"), whole.get("description")
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise UserError(f"{path} is a safetensors file, but no model of deephtm_gpu; name one that model.save(path) wrote.") from None
+    if version != FORMAT:
+        raise UserError(
+            f"{path} is in format {version!r} and this version of deephtm_gpu reads format {FORMAT}; use the version that wrote it, "
+            "or save the model anew with this one."
+        )
+    if not isinstance(text, str) or checksum != _checksum(text, arrays):
+        raise UserError(f"{path} is damaged: its checksum does not fit what it holds; take another copy of it.")
+    try:
+        return json.loads(text), arrays
+    except (ValueError, RecursionError):
+        raise UserError(f"{path} does not describe a model; name a file that model.save(path) wrote.") from None
+
+
+def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except PermissionError:
+        raise UserError(f"{path} cannot be read (permission denied); check the file and its permissions.") from None
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:  # the last three: types NumPy lacks
+        raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take another copy of it.") from None
+
+
+def _text(path, what) -> str:
+    try:
+        path = os.fspath(path)
+    except TypeError:
+        path = None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise UserError(f"A model's file was to be {what} and path = {path!r} was given; it must be the name of a file.")
+    return path
+
+
+def _checksum(text, arrays) -> str:
+    """Of the text and of every array's name, type, shape and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"\n{name} {array.dtype.str} {arrays[name].shape}\n".encode())
+        digest.update(array.data if array.size else b"")
+    return digest.hexdigest()

@@ -1,0 +1,45 @@
+"""A network as plain data, and back: its nodes in their order, each with the numbers of the nodes that it reads."""
+
+from deephtm_gpu.layers.base import Layer, Node, Previous
+from deephtm_gpu.layers.network import Network, source_of
+from deephtm_gpu.saving.objects import describe, make
+
+
+def describe_network(network: Network) -> dict:
+    """Raises UserError where a layer cannot be described."""
+    number = {node: n for n, node in enumerate(network.nodes)}
+
+    def told(node):
+        if isinstance(node.layer, Previous):
+            return {"previous": number[source_of(node)]}
+        return describe(node.layer) | {"inputs": [number[n] for n in node.inputs], "contexts": [number[n] for n in node.contexts]}
+
+    return {"nodes": [told(n) for n in network.nodes], "inputs": [number[n] for n in network.inputs],
+            "outputs": [number[n] for n in network.outputs]}
+
+
+def make_network(described: dict) -> Network:
+    """The same network of fresh layers; its nodes have the same order, and so the same names. Raises all kinds of errors where
+    the description is none."""
+    nodes = [_node(told) for told in described["nodes"]]
+    for node, told in zip(nodes, described["nodes"]):
+        if "previous" in told:
+            node.layer.source = nodes[told["previous"]]
+        else:
+            node.inputs = [nodes[n] for n in told["inputs"]]
+            node.contexts = [nodes[n] for n in told["contexts"]]
+    network = Network([nodes[n] for n in described["inputs"]], [nodes[n] for n in described["outputs"]])
+    if network.nodes != nodes:
+        raise ValueError("the nodes do not stand in the order of flow")
+    return network
+
+
+def _node(told) -> Node:
+    if "previous" in told:
+        return Previous(None).node
+    made = make(told, Layer)
+    if isinstance(made, Node):  # that is what dh.Input(shape) gives
+        return made
+    # As a layer's own call does, whatever arguments that takes: which nodes it reads is all there is to a place in the flow.
+    made.node = Node(made, [])
+    return made.node

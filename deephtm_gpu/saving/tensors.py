@@ -1,0 +1,123 @@
+"""The tensors of a plan as arrays, and back.
+
+Written down is what a step can find there from earlier steps: parameters, state, and all slots of the tape. Scratch and
+rows of a chunk are not: a step writes them before it reads them.
+"""
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE, Tensor
+
+LENGTHS = "lengths:"  # before a ragged tensor's name: how long its lists are
+LARGEST_INDEX = 2**32 - 1
+
+
+def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
+    """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape); ragged ones one list behind the other (n,),
+    and their lengths (S,) or (slots, S). float32, and int64 where they are whole numbers. Raises UserError where a parameter
+    is not finite."""
+    arrays, partners = {}, _partners(plan)
+    for tensor in _kept(plan):
+        if not tensor.ragged:
+            values = [backend.read(tensor.name, slot) for slot in range(_slots(plan, tensor))]
+            arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.place == TAPE else values[0])
+            continue
+        lists = [part for slot in range(_slots(plan, tensor)) for part in _lists(backend, tensor, partners.get(tensor), slot)]
+        arrays[tensor.name] = _bare(tensor, np.concatenate(lists))
+        arrays[LENGTHS + tensor.name] = np.array([len(part) for part in lists], np.int64).reshape(_lead(plan, tensor))
+    if name := _not_finite(plan, arrays):
+        raise UserError(f"The model holds NaN or infinity in {name!r}, from where nothing can be learned; go back to what was saved before.")
+    return arrays
+
+
+def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
+    """Raises UserError, with half a sentence, where these are not the arrays of such a plan."""
+    wanted = {t.name: t for t in _kept(plan)}
+    known = wanted.keys() | {LENGTHS + n for n, t in wanted.items() if t.ragged}
+    if missing := sorted(known - arrays.keys()):
+        raise UserError(f"it lacks {_some(missing)}")
+    if unknown := sorted(arrays.keys() - known):
+        raise UserError(f"it holds {_some(unknown)}, which that network does not have")
+    for name, tensor in wanted.items():
+        array, kind = arrays[name], np.int64 if tensor.index else np.float32
+        shape = _check_lengths(plan, tensor, arrays) if tensor.ragged else (*_lead(plan, tensor), *tensor.shape)
+        if array.shape != shape or array.dtype != kind:
+            raise UserError(f"its {name!r} is {array.dtype} {array.shape}, that network's is {np.dtype(kind)} {shape}")
+        if tensor.index and array.size and not 0 <= array.min() <= array.max() <= LARGEST_INDEX:
+            raise UserError(f"its {name!r} holds places from {array.min()} to {array.max()}, which are none")
+    if name := _not_finite(plan, arrays):
+        raise UserError(f"its {name!r} holds NaN or infinity, from where nothing can be learned")
+
+
+def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):
+    """Puts arrays in that `check_tensors` has nothing against."""
+    for tensor in _kept(plan):
+        array = arrays[tensor.name]
+        if tensor.ragged:
+            lengths = arrays[LENGTHS + tensor.name].reshape(-1, plan.streams)  # (slots, S)
+            lists = np.split(array, np.cumsum(lengths)[:-1])
+            slots = [lists[n * plan.streams : (n + 1) * plan.streams] for n in range(len(lengths))]
+        else:
+            slots = array if tensor.place == TAPE else [array]
+        for slot, value in enumerate(slots):
+            backend.write(tensor.name, value, slot)
+
+
+def _kept(plan) -> list[Tensor]:
+    return plan.placed(*PARAMETERS, STATE, TAPE)
+
+
+def _slots(plan, tensor) -> int:
+    return plan.slots if tensor.place == TAPE else 1
+
+
+def _lead(plan, tensor) -> tuple[int, ...]:
+    """What stands before the tensor's own shape."""
+    if tensor.place in PARAMETERS:
+        return ()
+    return (plan.slots, plan.streams) if tensor.place == TAPE else (plan.streams,)
+
+
+def _bare(tensor, array):
+    return np.ascontiguousarray(array, np.int64 if tensor.index else np.float32)
+
+
+def _partners(plan) -> dict[Tensor, Tensor]:
+    """For ragged values, the list of places that they stand beside in some call: only it knows how many of them count."""
+    found = {}
+    for call in plan.forward + plan.learn:
+        ragged = [t for t in call.tensors.values() if isinstance(t, Tensor) and t.ragged]
+        for value in (t for t in ragged if not t.index):
+            for places in ragged:
+                if places.index and (places.place, places.shape) == (value.place, value.shape):
+                    found[value] = places
+    return found
+
+
+def _lists(backend, tensor, partner, slot):
+    """The lists of all streams. A GPU gives ragged values with all their room; what lies behind their list's end is left over
+    from longer ones, and NumPy could not go on with it."""
+    lists = backend.read(tensor.name, slot)
+    if partner is None:
+        return lists
+    return [values[: len(places)] for values, places in zip(lists, backend.read(partner.name, slot))]
+
+
+def _check_lengths(plan, tensor, arrays) -> tuple[int]:
+    """The shape of the lists one behind the other, as their lengths say."""
+    lengths = arrays[LENGTHS + tensor.name]
+    good = lengths.dtype == np.int64 and lengths.shape == _lead(plan, tensor)
+    if not good or lengths.min() < 0 or lengths.max() > tensor.size:
+        raise UserError(f"its {LENGTHS + tensor.name!r} are no {_lead(plan, tensor)} lengths of 0 to {tensor.size}")
+    return (int(lengths.sum()),)
+
+
+def _not_finite(plan, arrays) -> str | None:
+    return next((t.name for t in plan.placed(*PARAMETERS) if not np.isfinite(arrays[t.name]).all()), None)
+
+
+def _some(names, most=3):
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
