@@ -49,6 +49,8 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
         raise UserError(f"{path} was to be read as a model's file, but is a folder; name a file in it.")
     if not path.exists():
         raise UserError(f"{path} was to be read as a model's file, but there is no such file; check its path.")
+    if not path.is_file():
+        raise UserError(f"{path} was to be read as a model's file, but is a pipe or a device; name an ordinary file.")
     metadata, arrays = _open(path)
     try:
         whole = json.loads(metadata[KEY])
@@ -70,10 +72,12 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
 
 def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
     try:
+        open(path, "rb").close()  # safetensors would not say why it cannot
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); check the file and its permissions.") from None
+    try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    except PermissionError:
-        raise UserError(f"{path} cannot be read (permission denied); check the file and its permissions.") from None
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:  # the last three: types NumPy lacks
         raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take another copy of it.") from None
 
