@@ -575,6 +575,18 @@ def test_a_mistake_in_the_last_row_saves_nothing(halves, capsys):
     assert not (halves / "m").exists() and not (halves / "out").exists()
 
 
+def test_ctrl_c_waits_for_the_end_of_a_chunk_that_is_to_be_saved(halves, monkeypatch, capsys):
+    learn = Learner.learn
+
+    def interrupted(learner, rows):
+        signal.raise_signal(signal.SIGINT)
+        return learn(learner, rows)
+
+    monkeypatch.setattr(Learner, "learn", interrupted)
+    assert _run(halves, "a", "--save", halves / "m", "--out", halves / "out") == 130
+    assert Learner.load(halves / "m", "numpy").comparison.rows == 33 == len(_table(halves / "out")) - 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C of another process works differently there")
 def test_ctrl_c_saves(tmp_path):
     command = [sys.executable, "-m", "deephtm_gpu", "run", "-", "--column", "v", "--device", "numpy", "--save", tmp_path / "m"]

@@ -43,7 +43,8 @@ def check_target(path) -> Path:
 
 
 def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The description and the arrays. Raises UserError where there is no such file, or it is not as `write_container` left it."""
+    """The description and the arrays. Raises UserError where there is no such file, or it is not as `write_container` left
+    it."""
     path = Path(_text(path, "read"))
     if path.is_dir():
         raise UserError(f"{path} was to be read as a model's file, but is a folder; name a file in it.")
@@ -59,8 +60,8 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
         raise UserError(f"{path} is a safetensors file, but no model of deephtm_gpu; name one that model.save(path) wrote.") from None
     if version != FORMAT:
         raise UserError(
-            f"{path} is in format {version!r} and this version of deephtm_gpu reads format {FORMAT}; use the version that wrote it, "
-            "or save the model anew with this one."
+            f"{path} is in format {version!r} and this version of deephtm_gpu reads format {FORMAT}; use the version that "
+            "wrote it, or save the model anew with this one."
         )
     if not isinstance(text, str) or checksum != _checksum(text, arrays):
         raise UserError(f"{path} is damaged: its checksum does not fit what it holds; take another copy of it.")
@@ -78,7 +79,7 @@ def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
     try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:  # the last three: types NumPy lacks
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:  # last: types NumPy lacks
         raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take another copy of it.") from None
 
 

@@ -12,7 +12,8 @@ def describe_network(network: Network) -> dict:
     def told(node):
         if isinstance(node.layer, Previous):
             return {"previous": number[source_of(node)]}
-        return describe(node.layer) | {"inputs": [number[n] for n in node.inputs], "contexts": [number[n] for n in node.contexts]}
+        before = {"inputs": [number[n] for n in node.inputs], "contexts": [number[n] for n in node.contexts]}
+        return describe(node.layer) | before
 
     return {"nodes": [told(n) for n in network.nodes], "inputs": [number[n] for n in network.inputs],
             "outputs": [number[n] for n in network.outputs]}

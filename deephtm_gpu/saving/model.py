@@ -55,12 +55,15 @@ def load_beside(path, device="auto"):
         plan, _ = lower(network, losses, optimizer, streams, seed, counts["ahead"])
         own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
         check_tensors(plan, {n: a for n, a in arrays.items() if n not in own})  # before a device makes room for it
-        standing = {"counts": counts, "last": _make_told(plan, arrays), "going": arrays[MODEL + "going"].astype(bool).reshape(streams)}
+        going = arrays[MODEL + "going"].astype(bool).reshape(streams)
+        standing = {"counts": counts, "last": _make_told(plan, arrays), "going": going}
         beside = join(description["beside"], arrays)
     except UserError as error:
-        raise UserError(f"{path} does not describe a model that can go on: {str(error).rstrip('.')}; save the model anew.") from None
+        why = str(error).rstrip(".")
+        raise UserError(f"{path} does not describe a model that can go on: {why}; save the model anew.") from None
     except Exception as error:  # what stands in a file may be anything
-        raise UserError(f"{path} does not describe a model ({type(error).__name__}: {error}); save the model anew.") from None
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} does not describe a model ({why}); save the model anew.") from None
     try:
         model = Model(network, loss=losses, optimizer=optimizer, streams=streams, seed=seed, device=device)
         model._resume(standing, lambda backend: write_tensors(plan, backend, arrays))

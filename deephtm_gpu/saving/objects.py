@@ -17,8 +17,8 @@ def describe(thing) -> dict:
     kind = type(thing)
     if _public(kind.__name__) is not kind:
         raise UserError(
-            f"{thing!r} cannot be saved: {kind.__name__!r} is no class of deephtm_gpu, and a file holds no code to make it again; "
-            "use one of the package's own."
+            f"{thing!r} cannot be saved: {kind.__name__!r} is no class of deephtm_gpu, and a file holds no code to make it "
+            "again; use one of the package's own."
         )
     return {"class": kind.__name__, "arguments": {n: _plain(_kept(thing, n), thing) for n in arguments_of(kind)}}
 

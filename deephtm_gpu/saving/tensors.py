@@ -24,11 +24,14 @@ def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
             values = [backend.read(tensor.name, slot) for slot in range(_slots(plan, tensor))]
             arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.place == TAPE else values[0])
             continue
-        lists = [part for slot in range(_slots(plan, tensor)) for part in _lists(backend, tensor, partners.get(tensor), slot)]
+        partner = partners.get(tensor)
+        lists = [part for slot in range(_slots(plan, tensor)) for part in _lists(backend, tensor, partner, slot)]
         arrays[tensor.name] = _bare(tensor, np.concatenate(lists))
         arrays[LENGTHS + tensor.name] = np.array([len(part) for part in lists], np.int64).reshape(_lead(plan, tensor))
     if name := _not_finite(plan, arrays):
-        raise UserError(f"The model holds NaN or infinity in {name!r}, from where nothing can be learned; go back to what was saved before.")
+        raise UserError(
+            f"The model holds NaN or infinity in {name!r}, from where nothing can be learned; go back to what was saved before."
+        )
     return arrays
 
 
