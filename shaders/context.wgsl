@@ -12,7 +12,7 @@ const WG: u32 = 64u;
 const EPSILON: f32 = 1e-4;
 const SMALLEST: f32 = 0.1;
 const SURE: f32 = 0.02;
-const FORGET: f32 = 0.39346934028736658;  // 1 - exp(-1/2)
+const FORGET: f32 = 0.63212055882855767;  // 1 - exp(-1)
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 var<workgroup> flags: array<atomic<u32>, 8>;

@@ -15,7 +15,7 @@ from deephtm_gpu.ops.spec import EPSILON, Op, Pass
 
 SMALLEST = 0.1  # an entry below this is dropped
 SURE = 0.02  # a surprise below this is none
-FORGET = 1 - math.exp(-0.5)  # how much of the slow trace a full surprise takes away
+FORGET = 1 - math.exp(-1)  # how much of the slow trace a full surprise takes away
 
 
 def context_forward(fast, fast_list, slow, slow_list, N):

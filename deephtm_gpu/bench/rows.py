@@ -1,0 +1,44 @@
+"""A row of the learning table: what is measured, what it must reach, and what trivial predictors reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Figures = dict[str, float]  # by name; infinite where something was never reached
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a figure must keep to. mean, each: the most that its mean over the seeds and every single seed may have; least_mean,
+    least: the least, likewise."""
+
+    figure: str
+    mean: float | None = None
+    each: float | None = None
+    least_mean: float | None = None
+    least: float | None = None
+
+    def holds(self, values) -> bool:
+        mean = np.mean(values)
+        return bool((self.mean is None or mean <= self.mean) and (self.each is None or max(values) <= self.each)
+                    and (self.least_mean is None or mean >= self.least_mean) and (self.least is None or min(values) >= self.least))
+
+    def __str__(self):
+        told = [("mean <=", self.mean), ("each <=", self.each), ("mean >=", self.least_mean), ("each >=", self.least)]
+        return ", ".join(f"{what} {value:g}" for what, value in told if value is not None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """measure(seed, device) -> Figures. baselines(seed) -> Figures of trivial predictors on the same series. A control is the
+    same network with a part taken out: there the gain must vanish."""
+
+    name: str
+    measure: Callable[[int, str], Figures]
+    bounds: tuple[Bound, ...]
+    baselines: Callable[[int], Figures] = field(default=lambda seed: {})
+
+    def holds(self, measured: list[Figures]) -> bool:
+        """Whether the seeds' figures keep to all bounds."""
+        return all(b.holds([m[b.figure] for m in measured]) for b in self.bounds)

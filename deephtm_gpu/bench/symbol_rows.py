@@ -1,0 +1,81 @@
+"""The rows of the learning table on streams of symbols: one configuration for all (`networks.symbols`)."""
+
+from functools import partial
+from math import inf
+
+from deephtm_gpu.bench.networks import symbols_model
+from deephtm_gpu.bench.rows import Bound, Figures, Row
+from deephtm_gpu.data.high_order import high_order
+from deephtm_gpu.data.letters import letters
+from deephtm_gpu.data.reber import reber
+from deephtm_gpu.data.symbol_baselines import frequent_accuracy, frequent_right, markov_accuracy, markov_right
+from deephtm_gpu.data.symbols import elements_to
+
+LAST = 200  # queries that an accuracy is over
+FIRST, AGAIN, ACCURACY, CELLS = "elements to 95 %", "after the swap", "accuracy", "cells per column"
+
+
+def _learn(task, seed, device, **network):
+    """-> whether each query was predicted right (Q,), and how many cells are active in a winning column at the end, on average."""
+    model = symbols_model(task, seed=seed, device=device, **network)
+    right = task.right(model.fit(task.inputs, task.targets).prediction)
+    (memory,) = (s for s in model.state().values() if "cells" in s)
+    active = (memory["cells"] > 0).sum(axis=1)  # (C,)
+    return right, float(active[active > 0].mean())
+
+
+def _high_order(seed, device, noise_classes=1, **network) -> Figures:
+    task = high_order(seed=seed, noise_classes=noise_classes)
+    right, cells = _learn(task, seed, device, **network)
+    return {**_elements(task, right), CELLS: cells}
+
+
+def _accuracy(seed, device, make, **network) -> Figures:
+    right, cells = _learn(make(seed=seed), seed, device, **network)
+    return {ACCURACY: float(right[-LAST:].mean()), CELLS: cells}
+
+
+def _before_the_swap(seed, device, **network) -> Figures:
+    """The accuracy over the last 200 queries before the swap."""
+    task = high_order(seed=seed)
+    right, _ = _learn(task, seed, device, **network)
+    return {ACCURACY: float(right[task.queries < task.swap_at][-LAST:].mean())}
+
+
+def _elements(task, right) -> Figures:
+    before, after = elements_to(task, right)
+    return {FIRST: float(before or inf), AGAIN: float(after or inf)}
+
+
+def _trivial_high_order(seed, noise_classes=1) -> Figures:
+    """A table that is told to look 7 symbols back solves it; one of order 2 does not."""
+    task = high_order(seed=seed, noise_classes=noise_classes)
+    told = {f"most frequent, {k}": v for k, v in _elements(task, frequent_right(task)).items()}
+    for order in (2, 7):
+        told |= {f"order {order}, {k}": v for k, v in _elements(task, markov_right(task, order, recent=True)).items()}
+    return told
+
+
+def _trivial(seed, make) -> Figures:
+    task = make(seed=seed)
+    return {"most frequent": frequent_accuracy(task), "order 2": markov_accuracy(task, 2), "order 7": markov_accuracy(task, 7)}
+
+
+def _letters(n, each, mean=None):
+    make = partial(letters, n, steps=20_000 if n < 50 else 50_000)
+    return Row(f"letters, n = {n}", partial(_accuracy, make=make), (Bound(ACCURACY, least=each, least_mean=mean), Bound(CELLS, each=2.2)),
+               partial(_trivial, make=make))
+
+
+SYMBOL_ROWS = (
+    Row("high-order sequences", _high_order, (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), Bound(CELLS, each=2.2)),
+        _trivial_high_order),
+    Row("high-order, 100 noise classes", partial(_high_order, noise_classes=100), (), partial(_trivial_high_order, noise_classes=100)),
+    _letters(5, 0.97), _letters(10, 0.97), _letters(20, 0.93, 0.96), _letters(50, 0.93, 0.96), _letters(100, 0.0),
+    Row("embedded Reber grammar", partial(_accuracy, make=reber), (Bound(ACCURACY, least=0.93, least_mean=0.96), Bound(CELLS, each=2.2)),
+        partial(_trivial, make=reber)),
+    Row("control: no memory, letters, n = 20", partial(_accuracy, make=partial(letters, 20), gate="uniform"),
+        (Bound(ACCURACY, each=0.70),)),
+    Row("control: no memory, high-order", partial(_before_the_swap, gate="uniform"), (Bound(ACCURACY, each=0.45),)),
+    Row("control: distal frozen, high-order", partial(_high_order, distal=0.0), (Bound(AGAIN, least=3500),)),
+)
