@@ -2,30 +2,24 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from deephtm_gpu.bench.learning import ROWS, TAXI_MOST, holds, phase_jump, sine_rmse, taxi
+from deephtm_gpu.bench.learning import rows
 
-SEEDS = {"numpy": (2001, 2002), "gpu": (2003,)}
-
-
-@pytest.mark.parametrize("device", SEEDS)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_sine(adapter, row, device):
-    errors = [sine_rmse(row, seed, device) for seed in SEEDS[device]]
-    assert np.isfinite(errors).all() and holds(row, errors), errors
+TAXI = Path(__file__).parent.parent / "demos" / "data" / "nyc_taxi.csv"
+ROWS = {r.name: r for r in rows(TAXI)}
+SLOW = ("n = 50", "n = 100", "noise classes", "distal frozen")  # minutes: left to the bench
+SEEDS = {"numpy": (2001,), "gpu": (2003,)}
+CASES = [(device, name) for device in SEEDS for name in ROWS
+         if not any(s in name for s in SLOW) and (device == "numpy" or name in ("sine, K = 10", "letters, n = 5"))]
 
 
-@pytest.mark.parametrize("device", SEEDS)
-def test_anomaly_at_a_phase_jump(adapter, device):
-    jump = phase_jump(2004, device)
-    assert jump.holds(), jump
+@pytest.mark.parametrize("device, name", CASES)
+def test_row(adapter, device, name):
+    measured = [ROWS[name].measure(seed, device) for seed in SEEDS[device]]
+    assert ROWS[name].bounds and ROWS[name].holds(measured), measured
 
 
-@pytest.mark.parametrize("device", SEEDS)
-def test_taxi(adapter, device):
-    path = Path(__file__).parent.parent / "demos" / "data" / "nyc_taxi.csv"
-    late = taxi(str(path), 2005, device).late
-    assert late["model"].rows == 5320 and late["model"].percent <= TAXI_MOST
-    assert late["model"].percent < late["same slot last week"].percent < late["persistence"].percent
+def test_taxi_beats_what_is_trivial():
+    told = ROWS["taxi, 5 ahead, rows 5,000 on"].measure(2005, "numpy")
+    assert told["MAPE"] < told["MAPE same slot last week"] < told["MAPE persistence"]
