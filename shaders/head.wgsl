@@ -8,7 +8,6 @@
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
 const WG: u32 = 64u;
 var<private> lane: u32;
-var<private> stream: u32;
 var<workgroup> scratch: array<f32, WG>;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
@@ -36,7 +35,7 @@ fn mix32(n: u32) -> u32 {
 
 fn losers_forward(winners: u32, t: u32, rows: u32, seed: u32, K: u32, C: u32, R: u32) {
   for (var k = lane; k < K; k += WG) { lists[rows + k] = lists[winners + k]; }
-  let noise = mix32(mix32(seed ^ t) ^ stream);
+  let noise = mix32(seed ^ t);  // the same for all streams, so that copies of a stream stay copies
   for (var r = lane; r < R; r += WG) {
     let begin = r * C / R;
     lists[rows + K + r] = begin + mix32(noise ^ r) % ((r + 1u) * C / R - begin);

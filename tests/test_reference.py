@@ -135,8 +135,8 @@ def test_traces_and_their_lists_agree(seed, S):
             dense_fast[s] *= decay
             dense_fast[s][dense_fast[s] < SMALLEST] = 0
             dense_fast[s][cells[s]] += cell[s]
-            p = surprise[s, 0]
-            dense_slow[s] *= 1 - (1 - np.exp(-0.5)) * p
+            p = surprise[s, 0] if surprise[s, 0] >= 0.02 else 0
+            dense_slow[s] *= 1 - (1 - np.exp(-1)) * p
             dense_slow[s][dense_slow[s] < SMALLEST] = 0
             added = activity[s] * p
             dense_slow[s][winners[s]] += np.where(added > SMALLEST, added, 0)
@@ -203,12 +203,12 @@ def test_losers_are_drawn_without_repetition(seed, K):
         assert ((delta[s, K:] == 0) == np.isin(rows[s, K:], winners[s])).all() and (delta[s, K:] >= 0).all()
 
 
-def test_every_column_is_drawn_and_differently_by_step_stream_and_seed():
+def test_every_column_is_drawn_and_differently_by_step_and_seed():
     winners = np.zeros((2, 1), np.int64)
     drawn = np.array([losers_forward(winners, t, 7, 1, 40, 4)[:, 1:] for t in range(600)])  # (600, S, R)
     counts = np.bincount(drawn[:, 0].reshape(-1), minlength=40)
     assert counts.min() > 25 and counts.max() < 110, f"600 draws of 4 in 40 columns, 60 each expected: {counts}"
-    assert (drawn[:, 0] != drawn[:, 1]).any(axis=1).mean() > 0.9
+    assert np.array_equal(drawn[:, 0], drawn[:, 1]), "copies of a stream stay copies"
     assert (drawn[1:, 0] != drawn[:-1, 0]).any(axis=1).mean() > 0.9
     assert (losers_forward(winners, 3, 8, 1, 40, 4) != losers_forward(winners, 3, 7, 1, 40, 4)).any()
 
@@ -282,7 +282,6 @@ def test_surprise_is_what_was_not_expected():
     surprise = np.ones((3, 1))
     surprise_forward(probability, np.array([[1.0, 0.0]] * 3), surprise)
     assert_close("surprise", surprise, [[0.5], [0.0], [1.0]], 2e-4)
-    assert surprise[1, 0] == 0  # below 0.02 it is none
 
 
 def test_impossible_symbol_has_a_finite_loss():
@@ -384,7 +383,7 @@ def test_three_copies_of_a_series_learn_what_one_learns(optimizers):
         assert_close(f"prediction of stream {s}", three.prediction[:, s], one.prediction, 1e-3)
     weights = together.state_dict()
     for name, w in alone.state_dict().items():
-        if "predicted" not in name:  # each stream draws losers of its own
+        if "predicted" not in name:  # a step of 1/S each, three times: rounded otherwise
             assert_close(name, weights[name], w, 1e-3)
 
 

@@ -21,10 +21,9 @@ def losers_forward(winners, t, seed, K, C, R):
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
     draw, begin, length = _stretches(C, R)
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    now = _hash((seed ^ t) & 0xFFFFFFFF)
-    streams = np.array([_hash(now ^ s) for s in range(len(winners))], np.uint32)
-    noise = _hash(streams[:, None] ^ draw)  # (S, R)
-    return np.concatenate([winners, begin + noise % length], axis=1)
+    now = np.uint32(_hash((seed ^ t) & 0xFFFFFFFF))
+    losers = np.broadcast_to(begin + _hash(now ^ draw) % length, (len(winners), R))  # the same for all, so that copies stay copies
+    return np.concatenate([winners, losers], axis=1)
 
 
 def head_forward(logit, rows, activity, K, R):
