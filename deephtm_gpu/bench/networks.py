@@ -24,7 +24,7 @@ def symbols(classes, gate="entmax", distal=20.0):
     return dh.Sequential(
         dh.Linear(128, lr_scale=SLOW), dh.ReLU(), dh.Linear(128, lr_scale=SLOW), dh.ReLU(), dh.RunningNorm(),
         dh.SpatialPooler(columns=512, winners=10, lr_scale=SLOW),
-        dh.TemporalMemory(cells_per_column=8, window=16, lr_scale=distal, gate=gate),
+        dh.TemporalMemory(cells_per_column=5, window=16, lr_scale=distal, gate=gate),
         dh.Linear(256, lr_scale=3.0), dh.ReLU(), dh.Linear(classes, lr_scale=3.0),
     )
 
