@@ -13,8 +13,12 @@ the number 0 stands in its place, and one for a count that nobody asks for.
 Sources: Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019 (AdamW); Tieleman & Hinton 2012 (RMSprop). Epsilon as in PyTorch.
 """
 
+from functools import cache, lru_cache
+from math import expm1, sqrt
+
 import numpy as np
 
+TABLE = 1 << 14  # counts whose pace is kept
 RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "slope", "least")
 PLAIN = dict.fromkeys(RULE, 0.0) | {"least": 1.0}  # gradient descent at the given rate
 
@@ -27,9 +31,9 @@ def counts(rule) -> bool:
 def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, slope, least, **_):
     """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times scale.
     k: a number, or an array that goes with the gradient's rows."""
-    if slope:
-        rate = rate * np.maximum(least, 1 / (1 + k * slope))
-    shrink = rate * decay
+    slowed, corrected, epsilon = _pace(k, log1, log2, epsilon, slope, least)
+    shrink = rate * slowed * decay
+    rate = rate * corrected
     if not beta2:
         if beta1:
             moment *= beta1
@@ -47,15 +51,43 @@ def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2
             moment += gradient
             gradient = moment
         root = np.sqrt(power, out=squared)
-        if log2:
-            corrected = np.sqrt(-np.expm1((k + 1) * log2))
-            rate = rate * corrected / (-np.expm1((k + 1) * log1) if log1 else 1)
-            epsilon = epsilon * corrected
         root += _as(epsilon, root)
         step = np.divide(gradient, root, out=root)
     if decay:
         theta *= 1 - _as(shrink, theta)
     theta -= _as(rate, theta) * step
+
+
+def _pace(k, log1, log2, epsilon, slope, least):
+    """-> what the rate is multiplied by where k updates came before, the same with the start corrected, and epsilon. k: a whole
+    number or an array of them."""
+    if not (log2 or slope):
+        return 1.0, 1.0, epsilon
+    if np.isscalar(k):
+        return _pace_at(k, log1, log2, epsilon, slope, least)
+    table = _paces(log1, log2, epsilon, slope, least)  # (3, TABLE)
+    if k.size and k.max() >= TABLE:
+        return _pace_of(k, log1, log2, epsilon, slope, least, np.expm1, np.sqrt, np.maximum)
+    return table[0].take(k), table[1].take(k), table[2].take(k)
+
+
+@lru_cache(maxsize=16)  # all dense parameters ask for the same in a step
+def _pace_at(*asked):
+    return _pace_of(*asked, expm1, sqrt, max)
+
+
+def _pace_of(k, log1, log2, epsilon, slope, least, expm1, sqrt, larger):
+    slowed = larger(least, 1 / (1 + k * slope)) if slope else 1.0
+    if not log2:
+        return slowed, slowed, epsilon
+    corrected = sqrt(-expm1((k + 1) * log2))
+    return slowed, slowed * corrected / (-expm1((k + 1) * log1) if log1 else 1), epsilon * corrected
+
+
+@cache
+def _paces(*rule):
+    """Looked up sooner than computed: (3, TABLE) for k = 0, 1, ..."""
+    return np.array([_pace_at(k, *rule) for k in range(TABLE)]).T.copy()
 
 
 def descend_at(theta, moment, power, at, gradient, rate, k, **rule):

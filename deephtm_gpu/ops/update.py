@@ -61,10 +61,10 @@ def touched_rows(rows, left):
 
 
 def count_touched(count, touched, rule):
-    """How often these rows were touched before, (L', 1) float64, and one more from now on; 0 where nobody asks."""
+    """How often these rows were touched before, (L', 1) whole numbers, and one more from now on; 0 where nobody asks."""
     if not counts(rule):
         return 0
-    k = count[touched].astype(np.float64)[:, None]
+    k = count[touched].astype(np.int64)[:, None]
     count[touched] += 1
     return k
 
