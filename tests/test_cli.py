@@ -270,3 +270,23 @@ def test_a_reader_that_has_enough():
         process.stdin.write(b"2\n")
         assert process.wait(timeout=20) == 141
         assert b"Traceback" not in process.stderr.read()
+
+
+def test_bench_learning_of_rows_that_are_not_there_is_a_sentence(capsys):
+    assert main(["bench", "learning", "--rows", "no such row"]) == 2
+    assert "sine, K = 10" in capsys.readouterr().err
+
+
+def test_bench_learning_tells_figures_bounds_and_baselines(monkeypatch, tmp_path, capsys):
+    from deephtm_gpu.bench import learning
+    from deephtm_gpu.bench.rows import Bound, Row
+
+    never = Row("a row", lambda seed, device: {"steps": float("inf") if seed else 7.0}, (Bound("steps", each=9),), lambda seed: {"trivial": 3.0})
+    monkeypatch.setattr(learning, "rows", lambda taxi, only: (never,))
+    path = tmp_path / "told.json"
+    assert main(["bench", "learning", "--device", "numpy", "--seeds", "1", "--first-seed", "0"]) == 0
+    assert main(["bench", "learning", "--device", "numpy", "--seeds", "2", "--first-seed", "0", "--json", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "MISSED" in out and "never" in out and "each <= 9" in out and "trivial" in out
+    (told,) = json.loads(path.read_text())["learning"]
+    assert told["figures"] == [{"steps": 7.0}, {"steps": None}] and told["trivial"] == [{"trivial": 3.0}] * 2 and not told["holds"]
