@@ -5,7 +5,7 @@ import numpy as np
 from deephtm_gpu.backends.chunk import Rows, Told
 from deephtm_gpu.errors import TrainingError
 
-EVERY = 256  # rows at least between two snapshots: a copy of everything costs as much as many steps
+EVERY = 2048  # rows at least between two snapshots: a copy of everything costs as much as many steps
 
 
 class Watch:

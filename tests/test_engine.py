@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
+from deephtm_gpu import watch
 from deephtm_gpu.backends.gpu import backend as gpu_backend
 from deephtm_gpu.data.sine import sine
 
@@ -65,6 +66,7 @@ def _best():
 
 
 def test_a_step_is_at_most_six_dispatches_and_creates_nothing(adapter, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY", 256)
     model, series = post(), sine(700)
     model.fit(series[:300])  # everything is recorded
     model._backend._submit_rows = model._backend._layout.rows  # found already

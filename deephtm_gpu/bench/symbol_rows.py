@@ -3,6 +3,8 @@
 from functools import partial
 from math import inf
 
+import numpy as np
+
 from deephtm_gpu.bench.networks import symbols_model
 from deephtm_gpu.bench.rows import Bound, Figures, Row
 from deephtm_gpu.data.high_order import high_order
@@ -11,18 +13,24 @@ from deephtm_gpu.data.reber import reber
 from deephtm_gpu.data.symbol_baselines import frequent_accuracy, frequent_right, markov_accuracy, markov_right
 from deephtm_gpu.data.symbols import elements_to
 
+STEPS_SEEN = 100  # at the end, whose cells are counted
 LAST = 200  # queries that an accuracy is over
 FIRST, AGAIN, ACCURACY, CELLS = "elements to 95 %", "after the swap", "accuracy", "cells per column"
 SPARSE = Bound(CELLS, each=2.2)
 
 
 def _learn(task, seed, device, **network):
-    """-> whether each query was predicted right (Q,), and how many cells are active in a winning column at the end, on average."""
+    """-> whether each query was predicted right (Q,), and how many cells of a winning column are active, on average over the last
+    steps."""
     model = symbols_model(task, seed=seed, device=device, **network)
-    right = task.right(model.fit(task.inputs, task.targets).prediction)
-    (memory,) = (s for s in model.state().values() if "cells" in s)
-    active = (memory["cells"] > 0).sum(axis=1)  # (C,)
-    return right, float(active[active > 0].mean())
+    steps = len(task.inputs) - STEPS_SEEN
+    made, active = [model.fit(task.inputs[:steps], task.targets[:steps]).prediction], []
+    for x, target in zip(task.inputs[steps:], task.targets[steps:]):
+        made.append(model.step(x, target).prediction[None])
+        (memory,) = (s for s in model.state().values() if "cells" in s)
+        cells = (memory["cells"] > 0).sum(axis=1)  # (C,)
+        active.append(cells[cells > 0].mean())
+    return task.right(np.concatenate(made)), float(np.mean(active))
 
 
 def _high_order(seed, device, noise_classes=1, **network) -> Figures:

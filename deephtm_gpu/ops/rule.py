@@ -39,7 +39,7 @@ def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2
             moment *= beta1
             moment += gradient
             gradient = moment
-        step = gradient
+        step = _as(rate, gradient) * gradient
     else:
         squared = gradient * gradient
         squared -= power
@@ -53,9 +53,10 @@ def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2
         root = np.sqrt(power, out=squared)
         root += _as(epsilon, root)
         step = np.divide(gradient, root, out=root)
+        step *= _as(rate, step)
     if decay:
         theta *= 1 - _as(shrink, theta)
-    theta -= _as(rate, theta) * step
+    theta -= step
 
 
 def _pace(k, log1, log2, epsilon, slope, least):
@@ -92,9 +93,9 @@ def _paces(*rule):
 
 def descend_at(theta, moment, power, at, gradient, rate, k, **rule):
     """`descend` on the entries `at` (an index, or an array of them) of theta, moment and power."""
-    moving = theta[at]
-    lead = moment[at] if rule["beta1"] else 0
-    spread = power[at] if rule["beta2"] else 0
+    moving = theta.take(at, axis=0)  # sooner than theta[at]
+    lead = moment.take(at, axis=0) if rule["beta1"] else 0
+    spread = power.take(at, axis=0) if rule["beta2"] else 0
     descend(moving, lead, spread, gradient, rate, k, **rule)
     theta[at] = moving
     if rule["beta1"]:

@@ -9,7 +9,7 @@ import numpy as np
 from deephtm_gpu.ops.rule import RULE, descend_at
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass
-from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, touched_rows
+from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
 
 def synapse_forward(rows, index, value, weight, bias):
@@ -23,7 +23,11 @@ def synapse_forward(rows, index, value, weight, bias):
 
 def synapse_backward(ddepolarisation, rows, index, weight):
     """ddepolarisation (S, L), rows (S, L), index S x (A,), weight (N, P) -> dvalue S x (A,)"""
-    return [d @ weight[row[:, None], places] for d, row, places in zip(ddepolarisation, rows, index)]
+    flat, P, dvalue = weight.reshape(-1), weight.shape[1], []
+    for d, row, places in zip(ddepolarisation, rows, index):
+        active = d != 0
+        dvalue.append(d[active] @ flat.take(row[active][:, None] * P + places))
+    return dvalue
 
 
 def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, power, count, bias_moment, bias_power, total,
@@ -47,7 +51,7 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, p
     flat = [m if np.isscalar(m) else m.reshape(-1) for m in (weight, moment, power)]
     descend_at(*flat, places, gradient, rate * scale, k_there, **rule)
     k = k if np.isscalar(k) else k[:, 0]
-    descend_at(bias, bias_moment, bias_power, touched, factors.sum(axis=1), rate * bias_scale, k, **rule)
+    descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k, **rule)
 
 
 def _add_up(touched, factors, index, value, P):

@@ -45,7 +45,7 @@ def entries_update(rows, left, coef, rate, bias, moment, power, count, scale, **
     """rows, left (S, L), coef (S, 1); changes bias, moment, power, count (N,) in the entries touched"""
     touched, factors = touched_rows(rows, coef * left)
     k = count_touched(count, touched, rule)
-    descend_at(bias, moment, power, touched, factors.sum(axis=1), rate * scale, k if np.isscalar(k) else k[:, 0], **rule)
+    descend_at(bias, moment, power, touched, total_factors(factors), rate * scale, k if np.isscalar(k) else k[:, 0], **rule)
 
 
 def touched_rows(rows, left):
@@ -60,13 +60,18 @@ def touched_rows(rows, left):
     return touched, factors
 
 
+def total_factors(factors):
+    """(L', S) -> (L',), the streams added up"""
+    return factors[:, 0] if factors.shape[1] == 1 else factors.sum(axis=1)
+
+
 def count_touched(count, touched, rule):
     """How often these rows were touched before, (L', 1) whole numbers, and one more from now on; 0 where nobody asks."""
     if not counts(rule):
         return 0
-    k = count[touched].astype(np.int64)[:, None]
-    count[touched] += 1
-    return k
+    k = count.take(touched)
+    count[touched] = k + 1
+    return k.astype(np.int64)[:, None]
 
 
 def rule_example(kind="sgd"):
