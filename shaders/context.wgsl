@@ -1,7 +1,7 @@
 // The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
 //   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1; norm: of fast
 //   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > 0
-//   slow_update  by the surprise p, none below SURE: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
+//   slow_update  by the surprise p, none below `sure`: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
 //   append / append_backward  one more vector at places base.., to unit norm, and its gradient
 // Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
 // Places: traces, value, cell, activity, surprise, x, norm in work; lists as [A, places...], index likewise, cells,
@@ -11,7 +11,6 @@
 const WG: u32 = 64u;
 const EPSILON: f32 = 1e-4;
 const SMALLEST: f32 = 0.1;
-const SURE: f32 = 0.02;
 const FORGET: f32 = 0.63212055882855767;  // 1 - exp(-1)
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
@@ -135,8 +134,8 @@ fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, L: 
   add(fast, fast_list, kept, cells, cell, 1.0, 0.0, L);
 }
 
-fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, K: u32) {
-  let p = select(0.0, work[surprise], work[surprise] >= SURE);
+fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, sure: f32, K: u32) {
+  let p = select(0.0, work[surprise], work[surprise] >= sure);
   // No early return for p = 0: the compiler cannot know that all lanes see the same p. Scaled by 1 and adding 0, the
   // trace stands still of itself.
   let kept = leak(slow, slow_list, 1.0 - FORGET * p);

@@ -130,7 +130,7 @@ def test_traces_and_their_lists_agree(seed, S):
         cells = cells_forward(winners, M)
         cell = rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.5)
         fast_update(cells, cell, fast, fast_list, decay)
-        slow_update(winners, activity, surprise, slow, slow_list)
+        slow_update(winners, activity, surprise, slow, slow_list, 0.02)
         for s in range(S):
             dense_fast[s] *= decay
             dense_fast[s][dense_fast[s] < SMALLEST] = 0

@@ -6,6 +6,7 @@ from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.plan.tensors import PARAM
 
+SURE, SURE_OF_COLUMNS = 0.02, 0.1  # a surprise below is none: columns are never predicted as surely as symbols
 CELL_STD = 0.7  # of the distal weights from cells at the start; those from columns and other contexts start at 0
 
 
@@ -74,8 +75,9 @@ class TemporalMemory(Layer):
         anomaly = self._head(low, cols, index, value, C, K, P)
         low.forward("fast_update", cells=cells, cell=cell, fast=fast, fast_list=fast_list, decay=self.decay, L=L)
         # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning columns.
-        low.forward("slow_update", winners=cols.index, activity=cols.tensor, surprise=low.surprise or anomaly, slow=slow,
-                    slow_list=slow_list, K=K)
+        surprise, sure = (low.surprise, SURE) if low.surprise else (anomaly, SURE_OF_COLUMNS)
+        low.forward("slow_update", winners=cols.index, activity=cols.tensor, surprise=surprise, slow=slow, slow_list=slow_list,
+                    sure=sure, K=K)
 
         def backward(dcell):
             dz, dactivity = low.scratch("ddepolarisation", (L,)), low.scratch("dactivity", (K,))

@@ -14,7 +14,6 @@ from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import EPSILON, Op, Pass
 
 SMALLEST = 0.1  # an entry below this is dropped
-SURE = 0.02  # a surprise below this is none
 FORGET = 1 - math.exp(-1)  # how much of the slow trace a full surprise takes away
 
 
@@ -38,12 +37,12 @@ def fast_update(cells, activity, fast, fast_list, decay):
         fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active])
 
 
-def slow_update(winners, activity, surprise, slow, slow_list):
+def slow_update(winners, activity, surprise, slow, slow_list, sure):
     """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1, which is none
-    below SURE; changes slow (S, C) and slow_list S x (A,)."""
+    below `sure`; changes slow (S, C) and slow_list S x (A,)."""
     for s in range(len(winners)):
         p = surprise[s, 0]
-        if p < SURE:
+        if p < sure:
             continue
         kept = _leak(slow[s], slow_list[s], 1 - FORGET * p)
         added = activity[s] * p
@@ -112,7 +111,7 @@ def _example(rng, S, C, M, K, A, surprise=0.6):
     return {
         "fast": fast, "fast_list": fast_list, "slow": slow, "slow_list": slow_list, "winners": winners, "cells": cells,
         "cell": rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.6), "activity": rng.random((S, K)),
-        "surprise": np.full((S, 1), surprise), "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
+        "surprise": np.full((S, 1), surprise), "sure": 0.02, "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
     }
 
 
@@ -135,7 +134,7 @@ CONTEXT = Op(
     passes=(
         Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"), consts=("N",)),
         Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L")),
-        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("K",)),
+        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("sure", "K")),
     ),
     example=_example,
     sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p} for S, C, M, K, A, p in [
