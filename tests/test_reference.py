@@ -159,7 +159,7 @@ def test_small_entries_are_dropped():
 
 def test_slow_trace_stands_still_while_nothing_surprises():
     slow, places = np.array([[0.3, 0.0, 0.9]]), [np.array([2, 0])]
-    slow_update(np.array([[1]]), np.array([[5.0]]), np.array([[0.0]]), slow, places)
+    slow_update(np.array([[1]]), np.array([[5.0]]), np.array([[0.0]]), slow, places, 0.02)
     assert slow.tolist() == [[0.3, 0.0, 0.9]] and places[0].tolist() == [2, 0]
 
 
