@@ -2,7 +2,8 @@
 //   losers  rows = winners, then R columns drawn one from each of R equal stretches of the C columns
 //   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity;
 //           delta = likely - 1 for winners, likely for drawn losers, 0 for a drawn column that is a winner
-// Places: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R) in lists.
+// Places: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R),
+// seed (1) in lists; t a number.
 // Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
@@ -33,9 +34,9 @@ fn mix32(n: u32) -> u32 {
   return x ^ (x >> 16u);
 }
 
-fn losers_forward(winners: u32, t: u32, rows: u32, seed: u32, K: u32, C: u32, R: u32) {
+fn losers_forward(winners: u32, t: u32, seed: u32, rows: u32, K: u32, C: u32, R: u32) {
   for (var k = lane; k < K; k += WG) { lists[rows + k] = lists[winners + k]; }
-  let noise = mix32(seed ^ t);  // the same for all streams, so that copies of a stream stay copies
+  let noise = mix32(lists[seed] ^ t);  // the same for all streams, so that copies of a stream stay copies
   for (var r = lane; r < R; r += WG) {
     let begin = r * C / R;
     lists[rows + K + r] = begin + mix32(noise ^ r) % ((r + 1u) * C / R - begin);

@@ -100,11 +100,11 @@ class NumpyBackend:
         kind = np.int64 if tensor.index else self.dtype
         if tensor.ragged:
             return [np.zeros(0, kind) for _ in range(S)]
-        start = tensor.start() if callable(tensor.start) else tensor.start
+        start = tensor.first(self.plan.seeds[0])
         if tensor.place in (MATRIX, PARAM):
             shown = np.broadcast_to(np.asarray(start, kind), tensor.shape)
             return np.array(shown, kind)
-        start = np.asarray(list(start) if isinstance(start, range) else start, kind)
+        start = np.asarray(start, kind)
         return np.array(np.broadcast_to(start, (S, *tensor.shape)), kind)
 
     def reset(self):

@@ -141,7 +141,7 @@ class TemporalMemory(Layer):
         anomaly = low.anomaly()
         rows = low.tape("asked", (K + R,), index=True)
         logit, delta = low.tape("logit", (K + R,)), low.tape("delta", (K + R,))
-        low.forward("losers_forward", winners=cols.index, t=low.clock, rows=rows, seed=low.noise_seed, K=K, C=C, R=R)
+        low.forward("losers_forward", winners=cols.index, t=low.clock, rows=rows, seed=low.noise_seed(), K=K, C=C, R=R)
         low.forward("synapse_forward", rows=rows, index=index, value=value, weight=weight, bias=bias, depolarisation=logit,
                     L=K + R, P=P)
         low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=anomaly, delta=delta, K=K, R=R)

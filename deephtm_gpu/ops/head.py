@@ -17,11 +17,11 @@ RATE, BIAS_RATE, FIRST_BIAS = 1.0, 0.1, -3.0
 
 
 def losers_forward(winners, t, seed, K, C, R):
-    """winners (S, K), t: the step's number -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
+    """winners (S, K), t: the step's number, seed (S, 1): the same for all -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
     draw, begin, length = _stretches(C, R)
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    now = np.uint32(_hash((seed ^ t) & 0xFFFFFFFF))
+    now = np.uint32(_hash((int(seed[0, 0]) ^ t) & 0xFFFFFFFF))
     losers = np.broadcast_to(begin + _hash(now ^ draw) % length, (len(winners), R))  # the same for all, so that copies stay copies
     return np.concatenate([winners, losers], axis=1)
 
@@ -56,7 +56,7 @@ def _hash(x):
 
 
 def _losers_example(rng, S, C, K, R):
-    return {"winners": pick(rng, S, C, K), "t": int(rng.integers(2**31)), "seed": int(rng.integers(2**31)), "K": K, "C": C, "R": R}
+    return {"winners": pick(rng, S, C, K), "t": int(rng.integers(2**31)), "seed": np.full((S, 1), rng.integers(2**32)), "K": K, "C": C, "R": R}
 
 
 def _head_example(rng, S, C, K, R):
@@ -69,7 +69,7 @@ _SIZES = tuple({"S": S, "C": C, "K": K, "R": R} for S, C, K, R in [
 
 LOSERS_OP = Op(
     name="losers", shader="head",
-    passes=(Pass(losers_forward, reads=("winners", "t"), writes=("rows",), consts=("seed", "K", "C", "R")),),
+    passes=(Pass(losers_forward, reads=("winners", "t", "seed"), writes=("rows",), consts=("K", "C", "R")),),
     example=_losers_example, sizes=_SIZES, tolerance=0.0,
 )
 

@@ -24,6 +24,8 @@ class Optimizer:
             raise UserError(f"{name}'s schedule = {schedule!r} was given; it is dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps).")
         self.schedule = schedule or Constant()
 
+    models = None  # how many models have a rate of their own
+
     def rate(self, updates: int) -> float:
         """The learning rate of the update that so many came before."""
         return self.lr * self.schedule.factor(updates)

@@ -50,10 +50,11 @@ class Update:
     lag: int
 
 
-def lower(network: Network, losses: list[str], optimizer, streams: int, seed: int, ahead: int) -> tuple[Plan, dict[Node, Form]]:
-    """The plan of one step, and the form of every node. losses: one per output. ahead: how many steps ahead outputs predict the inputs; 0: targets
-    are given. Raises UserError where shapes do not fit."""
-    lowering = _Lowering(network, losses, optimizer, streams, seed, ahead)
+def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int) -> tuple[Plan, dict[Node, Form]]:
+    """The plan of one step, and the form of every node. losses: one per output. seeds: the model's, or one each of a population's.
+    ahead: how many steps ahead outputs predict the inputs; 0: targets are given. Raises UserError where shapes do not fit."""
+    seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
+    lowering = _Lowering(network, losses, optimizer, streams, seeds, ahead)
     return lowering.plan, lowering.forms
 
 
@@ -75,15 +76,16 @@ def forms_of(network: Network) -> dict[Node, Form]:
 
 
 class _Lowering:
-    def __init__(self, network, losses, optimizer, streams, seed, ahead):
-        self.network, self.losses, self.seed = network, losses, seed
+    def __init__(self, network, losses, optimizer, streams, seeds, ahead):
+        self.network, self.losses = network, losses
         self.names = network.names()
-        self.plan = Plan(streams, ahead)
+        self.plan = Plan(streams, ahead, seeds)
         self.forms = forms_of(network)
         self.values: dict[Node, Value] = {}
         self.backwards, self.endings, self.updates = [], [], []
         self.clock = self.plan.add(Tensor("t", (1,), STEP, index=True))
-        self.rate = self.plan.add(Tensor("rate", (1,), STEP))
+        # Of a population with a rate each, it comes with every row like an input.
+        self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
         classifies = "cross_entropy" in losses
         self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
@@ -204,7 +206,6 @@ class Scope:
         self.is_output = node in lowering.network.outputs
         self.classifies = lowering.surprise is not None
         self.surprise, self.clock, self.share_of_streams = lowering.surprise, lowering.clock, lowering.share_of_streams
-        self.noise_seed = zlib.crc32(f"{lowering.seed} {self.name} noise".encode())
 
     # Tensors
 
@@ -212,10 +213,10 @@ class Scope:
         """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere."""
         full = f"{self.name}.{name}"
 
-        def draw():
+        def draw(seed):
             values = np.full(shape, start, np.float32)
             if std:
-                rng = np.random.default_rng([self._lowering.seed, zlib.crc32(full.encode())])
+                rng = np.random.default_rng([seed, zlib.crc32(full.encode())])
                 columns = std_columns or shape[-1]
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
@@ -227,6 +228,10 @@ class Scope:
 
     def tape(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, TAPE, **kind)
+
+    def noise_seed(self) -> Tensor:
+        """Where the layer's random draws begin."""
+        return self.state("noise_seed", (1,), index=True, start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
 
     def scratch(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, SCRATCH, **kind)

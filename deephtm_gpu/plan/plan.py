@@ -1,11 +1,11 @@
 """A plan: the flat list of op calls of one step over named tensors. The NumPy backend walks it, the GPU backend turns it
 into dispatches; what one validates, the other runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deephtm_gpu.ops.spec import Pass
 from deephtm_gpu.ops.table import PASSES
-from deephtm_gpu.plan.tensors import Tensor
+from deephtm_gpu.plan.tensors import IO, Tensor
 
 Argument = Tensor | float  # a number may stand where a pass reads one, and 0 where it has nothing to change
 
@@ -47,12 +47,15 @@ class Plan:
     """forward and learn: the calls of a step. What is learned from is the tape of a step `ahead` steps back (or, with
     ahead = 0, of the step itself).
 
+    seeds: one for each of P independent models that run side by side, each with tensors of its own (see `dh.Population`); an
+    ordinary model has one. streams: of each model.
     inputs, targets, predictions, losses: IO tensors, in the order of the network's inputs and outputs. anomaly: one IO
     tensor, or None without a memory.
     """
 
     streams: int
     ahead: int
+    seeds: tuple[int, ...] = (0,)
     window: int = 1  # the longest of its temporal memories
     tensors: dict[str, Tensor] = field(default_factory=dict)
     forward: list[Call] = field(default_factory=list)
@@ -63,6 +66,25 @@ class Plan:
     losses: list[Tensor] = field(default_factory=list)
     anomaly: Tensor | None = None
     share: Tensor | None = None  # IO, with several streams: what each counts for in a mean over them, 0 when it has ended
+
+    @property
+    def models(self) -> int:
+        return len(self.seeds)
+
+    @property
+    def units(self) -> int:
+        """Streams of all models."""
+        return self.models * self.streams
+
+    @property
+    def rate_each(self) -> Tensor | None:
+        """The learning rate, where every model has its own."""
+        rate = self.tensors.get("rate")
+        return rate if rate and rate.place == IO else None
+
+    def alone(self, model: int) -> "Plan":
+        """The plan of one of the models. The tensors are the same objects."""
+        return replace(self, seeds=(self.seeds[model],))
 
     @property
     def slots(self) -> int:

@@ -17,7 +17,8 @@ PARAMETERS = (MATRIX, PARAM)
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """shape: without the streams. ragged: a list whose length varies from step to step, at most shape[0].
-    index: whole numbers. start: what a parameter or a state holds at first (an array or a number).
+    index: whole numbers. start: what a parameter or a state holds at first: an array, a number, or a function of the model's seed
+    that gives one.
     transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it.
     moment: the optimiser's memory beside a learned parameter."""
 
@@ -30,6 +31,11 @@ class Tensor:
     transposed: bool = False
     learned: bool = False
     moment: bool = False
+
+    def first(self, seed: int):
+        """What it holds at first in the model of this seed: an array or a number."""
+        start = self.start(seed) if callable(self.start) else self.start
+        return list(start) if isinstance(start, range) else start
 
     @property
     def size(self) -> int:

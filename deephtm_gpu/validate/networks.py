@@ -16,26 +16,33 @@ LIMIT = 1e-6
 
 
 def check_networks(adapter, override=None, only=None):
-    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps. only: its name."""
+    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps, with a step in several
+    dispatches, and with many steps in one where a workgroup can do them alone. only: its name."""
     for name, (network, losses, optimizer, streams, ahead) in _networks().items():
         if only and name != only:
             continue
-        plan, _ = lower(network, losses, optimizer, streams, seed=3, ahead=ahead)
+        plan, _ = lower(network, losses, optimizer, streams, seeds=3, ahead=ahead)
         rows = _rows(plan, streams, ahead)
-        oracle, gpu = NumpyBackend(plan, np.float64), GpuBackend(plan, adapter, override=override)
-        want, got = oracle.run(rows), gpu.run(rows)
+        oracle = NumpyBackend(plan, np.float64)
+        want = oracle.run(rows)
         worst = Check("network", name, True, limit=LIMIT, trials=0)
-        pairs = [("prediction", g, w) for g, w in zip(got.predictions, want.predictions)]
-        pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
-        pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
-        pairs += [(t.name, gpu.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
-        for what, g, w in pairs:
-            error, element = compare(g, w)
-            worst.trials += 1
-            if error > worst.error or not worst.where:
-                worst.error, worst.where, worst.worst = error, what, element
+        for lasting in (False, True) if streams == 1 else (False,):
+            gpu = GpuBackend(plan, adapter, override=override, lasting=lasting)
+            _compare(worst, plan, oracle, want, gpu, gpu.run(rows), "in one dispatch, " if lasting else "")
         worst.holds = worst.error <= LIMIT
         yield worst
+
+
+def _compare(worst, plan, oracle, want, gpu, got, how):
+    pairs = [("prediction", g, w) for g, w in zip(got.predictions, want.predictions)]
+    pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
+    pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
+    pairs += [(t.name, gpu.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
+    for what, g, w in pairs:
+        error, element = compare(g, w)
+        worst.trials += 1
+        if error > worst.error or not worst.where:
+            worst.error, worst.where, worst.worst = error, how + what, element
 
 
 def _networks():

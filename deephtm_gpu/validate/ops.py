@@ -1,12 +1,13 @@
 """Every pass of every op on an adapter, against the reference in float64."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 
 from deephtm_gpu.backends.chunk import Rows
 from deephtm_gpu.backends.gpu.backend import GpuBackend
-from deephtm_gpu.backends.gpu.schedule import TUNING, Tuning
+from deephtm_gpu.backends.gpu.schedule import Tuning, tuning_of
 from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.lowering import make_call
@@ -17,23 +18,23 @@ from deephtm_gpu.validate.check import Check, compare
 POISON = 7.25e20  # stands where an op has to write: what it leaves out shows
 
 
-def check_ops(adapter, override=None, ops=OPS):
+def check_ops(adapter, override=None, ops=OPS, tuning=None):
     """Yields a Check per pass: its worst trial. Each size runs in one workgroup, and where the work can be shared out in many.
-    override: shader texts by file name (see `compose`)."""
+    override: shader texts by file name (see `compose`). tuning: None for the adapter's own."""
     for op in ops:
         for op_pass in op.passes:
-            yield _check_pass(op, op_pass, adapter, override)
+            yield _check_pass(op, op_pass, adapter, override, tuning or tuning_of(adapter))
 
 
-def _check_pass(op: Op, op_pass: Pass, adapter, override) -> Check:
+def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
     worst = Check("op", op_pass.name, True, limit=op.tolerance, trials=0)
     for number, size in enumerate(op.sizes):
         example = _single(op.example(np.random.default_rng([number, len(op_pass.name)]), **size))
-        tunings = [TUNING[adapter.kind]]
+        tunings = [tuning]
         if op_pass.rows:
-            tunings.append(Tuning(lanes=tunings[0].lanes, wide=0, grain=97, loops=tunings[0].loops))
-        for tuning in tunings:
-            for tensor, error, element in _trial(op, op_pass, example, adapter, tuning, override):
+            tunings.append(replace(tuning, wide=0, grain=97))
+        for tried in tunings:
+            for tensor, error, element in _trial(op, op_pass, example, adapter, tried, override):
                 worst.trials += 1
                 if error > worst.error or not worst.where:
                     worst.error = max(error, worst.error)
@@ -52,7 +53,7 @@ def _trial(op, op_pass, example, adapter, tuning, override):
         if isinstance(tensor, Tensor):
             plan.add(tensor)
     plan.forward.append(make_call(op_pass.name, {**tensors, **{c: example[c] for c in op_pass.consts}}, op.name))
-    backend = GpuBackend(plan, adapter, tuning, override)
+    backend = GpuBackend(plan, adapter, tuning, override, lasting=False)
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             continue

@@ -5,7 +5,7 @@ import wgpu
 
 from deephtm_gpu.backends.gpu.backend import open_device
 from deephtm_gpu.backends.gpu.compose import shader_folder
-from deephtm_gpu.backends.gpu.schedule import TUNING
+from deephtm_gpu.backends.gpu.schedule import tuning_of
 from deephtm_gpu.validate.check import Check
 
 
@@ -19,7 +19,7 @@ def check_probes(adapter):
 
 def _loop(adapter) -> Check:
     once, twice, all_three = _Probe(adapter, "loop", 3).run(1)
-    bound = TUNING[adapter.kind].loops
+    bound = tuning_of(adapter).loops
     holds = once == 30000 and twice == 60000 and (bound is not None or all_three == 260000)
     limit = "none met in 260,000" if all_three == 260000 else f"it stops after {all_three:,}"
     ours = "no bound" if bound is None else f"at most {bound:,}"

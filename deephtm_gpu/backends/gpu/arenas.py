@@ -1,11 +1,12 @@
-"""Memory: a few big buffers, every tensor a slice of one, laid out before the first step.
+"""Memory: a few big arenas, every tensor a slice of one, laid out before the first step.
 
-    weights  vec4<f32>   matrices, rows padded to a multiple of 4
-    params   f32         all other parameters
+    weights  vec4<f32>   per model: matrices, rows padded to a multiple of 4
+    params   f32         per model: all other parameters
     work     f32         per stream: state, scratch, then the tape's slots; behind the streams the rows of the chunk (IO)
     lists    u32         per stream: numbers of places; a ragged list as [length, entries...]
 
-All of a stream's tensors stand at the same distance from those of the next stream, `stride`.
+All of a stream's tensors stand at the same distance from those of the next stream, `stride`, and a model's parameters from those
+of the next model.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Place:
 class Layout:
     """Where every tensor of a plan lies. rows: how many rows of a chunk there is room for.
 
-    stride, tape, slot: of "work" and "lists": from stream to stream, where the tape begins in a stream, from slot to slot.
+    stride: from stream to stream, or in "weights" (in vec4) and "params" from model to model. tape, slot: of "work" and "lists":
+    where the tape begins in a stream, from slot to slot.
     sizes: elements of 4 bytes in each arena.
     """
 
@@ -42,26 +44,27 @@ class Layout:
         self.plan = plan
         self.places: dict[Tensor, Place] = {}
         self.stride, self.tape, self.slot = {}, {}, {}
-        vec4s = self._stack("weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4))
-        params = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
+        self.stride["weights"] = self._stack("weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4))
+        self.stride["params"] = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
         for arena, index in (("work", False), ("lists", True)):
             of = [t for t in plan.placed(STATE, SCRATCH, TAPE) if t.index == index]
             self.tape[arena] = self._stack(arena, [t for t in of if t.place != TAPE], 0, _room)
             end = self._stack(arena, [t for t in of if t.place == TAPE], self.tape[arena], _room)
             self.slot[arena] = end - self.tape[arena]
             self.stride[arena] = self.tape[arena] + plan.slots * self.slot[arena]
-        streams = {a: max(4, plan.streams * self.stride[a]) for a in ("work", "lists")}
+        streams = {a: max(4, plan.units * self.stride[a]) for a in ("work", "lists")}
 
         of_io = plan.placed(IO)
         self.told = list(dict.fromkeys([*plan.predictions, *plan.losses] + ([plan.anomaly] if plan.anomaly else [])))
         given = [t for t in of_io if t not in self.told]
-        row_bytes = 4 * plan.streams * sum(t.size for t in of_io)
+        row_bytes = 4 * plan.units * sum(t.size for t in of_io)
         self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))
-        room = self.rows * plan.streams
+        room = self.rows * plan.units
         end = self._stack("work", given, streams["work"], lambda t: room * t.size)
         self.told_begin = end  # what is read back lies in one piece
         self.told_end = self._stack("work", self.told, end, lambda t: room * t.size)
-        self.sizes = {"weights": max(4, 4 * vec4s), "params": max(4, params), "work": self.told_end, "lists": streams["lists"]}
+        self.sizes = {"weights": max(4, 4 * plan.models * self.stride["weights"]), "params": max(4, plan.models * self.stride["params"]),
+                      "work": self.told_end, "lists": streams["lists"]}
 
     def _stack(self, arena, tensors, at, size) -> int:
         for t in tensors:
@@ -71,15 +74,20 @@ class Layout:
 
     # Between arrays and arenas
 
-    def offset(self, tensor: Tensor, stream: int = 0, slot: int = 0) -> int:
-        """Where the tensor begins in its arena, in elements of 4 bytes."""
+    def offset(self, tensor: Tensor, unit: int = 0, slot: int = 0) -> int:
+        """Where the tensor begins in its arena, in elements of 4 bytes. unit: the number of the model for a parameter, of the
+        stream among those of all models else. IO: in the first row."""
         place = self.places[tensor]
         if tensor.place == MATRIX:
-            return 4 * place.offset
-        if tensor.place in (PARAM, IO):
-            return place.offset
-        begin = place.offset + stream * self.stride[place.arena]
+            return 4 * (place.offset + unit * self.stride["weights"])
+        if tensor.place == IO:
+            return place.offset + unit * tensor.size
+        begin = place.offset + unit * self.stride[place.arena]
         return begin + (slot * self.slot[place.arena] if tensor.place == TAPE else 0)
+
+    def units(self, tensor: Tensor) -> int:
+        """How many of it there are."""
+        return self.plan.models if tensor.place in (MATRIX, PARAM) else self.plan.units
 
     def length(self, tensor: Tensor) -> int:
         """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices included."""

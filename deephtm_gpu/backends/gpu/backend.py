@@ -10,15 +10,18 @@ import wgpu
 from deephtm_gpu.backends.chunk import Rows, Told
 from deephtm_gpu.backends.gpu.adapters import AdapterInfo
 from deephtm_gpu.backends.gpu.arenas import Layout
-from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEPS, compose
-from deephtm_gpu.backends.gpu.schedule import TUNING, Tuning, rotation, schedule
+from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEP_BYTES, STEPS, TURN, compose
+from deephtm_gpu.backends.gpu.memory import TEXTURES, BufferMemory, TextureMemory
+from deephtm_gpu.backends.gpu.schedule import Dispatch, Tuning, lasting, prefers_lasting, rotation, schedule, tuning_of
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STATE
 
 ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
+MOST_STEPS = 64  # of one dispatch
 _STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("", "<u4", 3)])
+_TURN_BYTES = 16
 
 
 @cache
@@ -26,7 +29,8 @@ def open_device(adapter: AdapterInfo):
     """The adapter's device, with the largest buffers it can give. One per adapter and process."""
     limits = adapter.limits
     wanted = {k: limits[k] for k in ("max-storage-buffer-binding-size", "max-buffer-size") if k in limits}
-    return adapter.native.request_device_sync(required_limits=wanted)
+    features = [f for f in (TEXTURES,) if f in adapter.features]
+    return adapter.native.request_device_sync(required_limits=wanted, required_features=features)
 
 
 def open_adapter(adapter: AdapterInfo):
@@ -34,35 +38,57 @@ def open_adapter(adapter: AdapterInfo):
     return lambda plan: GpuBackend(plan, adapter)
 
 
+@cache
+def _group_layout(device, memory, step_bytes: int):
+    """memory: its class."""
+    def uniform(binding, size, moves):
+        return {"binding": binding, "visibility": wgpu.ShaderStage.COMPUTE,
+                "buffer": {"type": "uniform", "has_dynamic_offset": moves, "min_binding_size": size}}
+
+    uniforms = [uniform(STEPS, step_bytes, False), uniform(TURN, _TURN_BYTES, True)]
+    return device.create_bind_group_layout(entries=[*memory.layout(BINDINGS), *uniforms])
+
+
+@cache
+def _pipeline(device, group_layout, code: str):
+    """Many models of one network have the same kernels: they are compiled once."""
+    layout = device.create_pipeline_layout(bind_group_layouts=[group_layout])
+    module = device.create_shader_module(code=code)
+    return device.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
+
+
 @dataclass(frozen=True)
 class Program:
     """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next), then
-    tail. Each a flat tuple of (pipeline, workgroups along x, along y)."""
+    tail. Each a flat tuple of (pipeline, workgroups along x, along y). Or, where steps > 0, body alone, for so many rows at once."""
 
     head: tuple
     body: tuple
     tail: tuple
+    steps: int = 0
 
 
 class GpuBackend:
     """Raises DeviceError where the network does not fit the adapter. tuning: None for the adapter's own. override: see
-    `compose`."""
+    `compose`. lasting: whether a workgroup goes through many steps in one dispatch; None: where that should be faster."""
 
-    def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None):
-        self.plan, self._adapter, self._override = plan, adapter, override
+    def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None,
+                 lasting: bool | None = None):
+        self.plan, self._adapter, self._override, self._lasting = plan, adapter, override, lasting
         self._device = open_device(adapter)
         self._layout = Layout(plan, ROWS)
-        self._tuning = tuning or TUNING[adapter.kind]
+        self._tuning = tuning or tuning_of(adapter)
         self._check_room()
-        self._buffers = {a: self._buffer(4 * n) for a, n in self._layout.sizes.items()}
-        self._align = max(_STEP.itemsize * 2, self._device.limits["min-uniform-buffer-offset-alignment"])
+        self._memory = self._new_memory()
+        self._align = max(_TURN_BYTES, self._device.limits["min-uniform-buffer-offset-alignment"])
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
-        self._steps = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
+        self._steps = self._device.create_buffer(size=STEP_BYTES * (self._layout.rows + 1), usage=usage)
+        self._turns = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
         self._group_layout, self._group = self._bind()
         self._programs: dict[tuple[bool, ...], Program] = {}
         self._submit_rows = 16  # grows as far as SUBMIT_SECONDS allows
         for tensor in plan.placed(MATRIX, PARAM, STATE):
-            self.write(tensor.name, self._first(tensor))
+            self._write(tensor, self._first(tensor))
 
     # Running
 
@@ -82,18 +108,16 @@ class GpuBackend:
             given += zip(self.plan.targets, rows.targets)
         if self.plan.share:
             given.append((self.plan.share, rows.share))
+        if self.plan.rate_each:
+            given.append((self.plan.rate_each, np.broadcast_to(rows.rates.reshape(len(rows), -1), (len(rows), self.plan.units))))
         for tensor, x in given:
-            self._device.queue.write_buffer(self._buffers["work"], 4 * self._layout.offset(tensor),
-                                            np.ascontiguousarray(x, np.float32))
-        steps = np.zeros((len(rows), self._align), np.uint8)
-        table = steps[:, : 2 * _STEP.itemsize].view(_STEP)  # (rows, 2)
-        for ahead in (0, 1):
-            n = np.arange(ahead, len(rows) + ahead)
-            table["row"][:, ahead] = n
-            table["t"][:, ahead] = (rows.first + n) & 0xFFFFFFFF
-            table["slot"][:, ahead] = (rows.first + n) % self.plan.slots
-            table["rate"][:, ahead] = rows.rates[np.minimum(n, len(rows) - 1)]
-            table["k"][:, ahead] = rows.updates[np.minimum(n, len(rows) - 1)]
+            self._memory.write("work", self._layout.offset(tensor), np.ascontiguousarray(x, np.float32))
+        steps = np.zeros(len(rows) + 1, _STEP)  # and the row behind the last
+        n = np.arange(len(rows) + 1)
+        steps["row"], steps["t"], steps["slot"] = n, (rows.first + n) & 0xFFFFFFFF, (rows.first + n) % self.plan.slots
+        steps["k"][:-1] = rows.updates
+        if rows.rates.ndim == 1:
+            steps["rate"][:-1] = rows.rates
         self._device.queue.write_buffer(self._steps, 0, steps)
 
     def _replay(self, rows: Rows):
@@ -109,29 +133,49 @@ class GpuBackend:
         began = time.perf_counter()
         encoder = self._device.create_command_encoder()
         run = encoder.begin_compute_pass()
-        set_group, set_pipeline, dispatch = run.set_bind_group, run.set_pipeline, run.dispatch_workgroups
-        for row in range(first, first + n + 1):
-            calls = program.head if row == first else program.body if row < first + n else program.tail
-            at = first if row == first else row - 1
-            set_group(0, self._group, [at * self._align])
-            for pipeline, x, y in calls:
-                set_pipeline(pipeline)
-                dispatch(x, y)
+        if program.steps:
+            self._encode_lasting(run, program, first, n)
+        else:
+            self._encode(run, program, first, n)
         run.end()
         self._device.queue.submit([encoder.finish()])
         if self._submit_rows < self._layout.rows:
-            self._read("params", 0, 1, np.float32)  # waits, only while finding out how many rows fill a submit
+            self._memory.read("params", 0, 1, np.float32)  # waits, only while finding out how many rows fill a submit
             seconds = time.perf_counter() - began
             fits = int(SUBMIT_SECONDS * n / max(seconds, 1e-6))
             self._submit_rows = max(1, min(fits, 4 * self._submit_rows, self._layout.rows))
 
+    def _encode(self, run, program, first, n):
+        set_group, set_pipeline, dispatch = run.set_bind_group, run.set_pipeline, run.dispatch_workgroups
+        self._write_turns(np.arange(first, first + n), 1)
+        for row in range(n + 1):
+            calls = program.head if row == 0 else program.body if row < n else program.tail
+            set_group(0, self._group, [max(row - 1, 0) * self._align])
+            for pipeline, x, y in calls:
+                set_pipeline(pipeline)
+                dispatch(x, y)
+
+    def _encode_lasting(self, run, program, first, n):
+        begins = np.arange(first, first + n, min(program.steps, self._submit_rows))
+        self._write_turns(begins, np.diff(begins, append=first + n))
+        for pipeline, x, y in program.body:
+            run.set_pipeline(pipeline)
+            for turn in range(len(begins)):
+                run.set_bind_group(0, self._group, [turn * self._align])
+                run.dispatch_workgroups(x, y)
+
+    def _write_turns(self, first, count):
+        turns = np.zeros((len(first), self._align // 4), np.uint32)
+        turns[:, 0], turns[:, 1] = first, count
+        self._device.queue.write_buffer(self._turns, 0, turns)
+
     def _read_back(self, rows: Rows, told: Told, begin: int):
         layout = self._layout
-        raw = self._read("work", layout.told_begin, layout.told_end - layout.told_begin, np.float32)
+        raw = self._memory.read("work", layout.told_begin, layout.told_end - layout.told_begin, np.float32)
 
         def rows_of(tensor):
             at = layout.offset(tensor) - layout.told_begin
-            S, D = self.plan.streams, tensor.size
+            S, D = self.plan.units, tensor.size
             return raw[at : at + len(rows) * S * D].reshape(len(rows), S, D)
 
         there = slice(begin, begin + len(rows))
@@ -147,9 +191,10 @@ class GpuBackend:
     # Recording
 
     @property
-    def dispatches(self) -> int:
+    def dispatches(self) -> float:
         """Of a step that learns, where many run one after the other."""
-        return len(self._program(learn=True, due=True).body)
+        program = self._program(learn=True, due=True)
+        return len(program.body) / max(1, program.steps)
 
     def _program(self, learn: bool, due: bool, flush: bool = False) -> Program:
         kind = (learn, due, flush)
@@ -160,120 +205,113 @@ class GpuBackend:
     def _record(self, calls: list[Call]) -> Program:
         cut = rotation(calls, self.plan, self._tuning)
         head, tail = calls[:cut], calls[cut:]
-        return Program(self._compile([(c, 0) for c in head]), self._compile([(c, 0) for c in tail] + [(c, 1) for c in head]),
-                       self._compile([(c, 0) for c in tail]))
+        parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
+        head, body, tail = (schedule(part, self.plan, self._tuning) for part in parts)
+        whole = lasting(calls, self.plan, self._tuning)
+        if whole and self._lasting is not False and (self._lasting or prefers_lasting(whole, body, self.plan, self._tuning)):
+            if lanes := whole.lanes(self._tuning, self.plan.streams):
+                each = whole.iterations(lanes, self.plan.streams) + 1
+                fit = self._tuning.loops // each if self._tuning.loops else MOST_STEPS
+                return Program((), (self._compile(whole),), (), max(1, min(fit, MOST_STEPS)))
+        return Program(*(tuple(map(self._compile, part)) for part in (head, body, tail)))
 
-    def _compile(self, calls) -> tuple:
-        recorded = []
-        for dispatch in schedule(calls, self.plan, self._tuning):
-            lanes = dispatch.lanes(self._tuning, self.plan.streams)
-            if lanes is None:
-                layers = ", ".join(sorted({m.call.layer for m in dispatch.members()}))
-                raise DeviceError(
-                    f"The network's layers {layers} need more than {self._tuning.loops:,} loop iterations in a dispatch, where "
-                    f"{self._adapter.name} may stop without a word; make them smaller, or use device='numpy'."
-                )
-            code = compose(dispatch, self._layout, lanes, self._override)
-            groups = self.plan.streams if dispatch.solo else sum(g.parts for g in dispatch.groups)
-            recorded.append((self._pipeline(code), min(groups, ACROSS), -(-groups // ACROSS)))
-        return tuple(recorded)
+    def _compile(self, dispatch: Dispatch) -> tuple:
+        lanes = dispatch.lanes(self._tuning, self.plan.streams)
+        if lanes is None:
+            layers = ", ".join(sorted({m.call.layer for m in dispatch.members()}))
+            raise DeviceError(
+                f"The network's layers {layers} need more than {self._tuning.loops:,} loop iterations in a dispatch, where "
+                f"{self._adapter.name} may stop without a word; make them smaller, or use device='numpy'."
+            )
+        code = compose(dispatch, self._layout, lanes, self._override)
+        groups = dispatch.workgroups(self.plan)
+        return self._pipeline(self._memory.code(code)), min(groups, ACROSS), -(-groups // ACROSS)
 
     def _pipeline(self, code: str):
-        module = self._device.create_shader_module(code=code)
-        layout = self._device.create_pipeline_layout(bind_group_layouts=[self._group_layout])
-        return self._device.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
+        return _pipeline(self._device, self._group_layout, code)
 
     def _bind(self):
-        storage = [{"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": "storage"}}
-                   for i in range(len(BINDINGS))]
-        uniform = {"binding": STEPS, "visibility": wgpu.ShaderStage.COMPUTE,
-                   "buffer": {"type": "uniform", "has_dynamic_offset": True, "min_binding_size": 2 * _STEP.itemsize}}
-        layout = self._device.create_bind_group_layout(entries=[*storage, uniform])
-        entries = [{"binding": i, "resource": {"buffer": self._buffers[a]}} for i, a in enumerate(BINDINGS)]
-        entries.append({"binding": STEPS, "resource": {"buffer": self._steps, "offset": 0, "size": 2 * _STEP.itemsize}})
+        layout = _group_layout(self._device, type(self._memory), self._steps.size)
+        entries = [*self._memory.entries(), {"binding": STEPS, "resource": {"buffer": self._steps}},
+                   {"binding": TURN, "resource": {"buffer": self._turns, "offset": 0, "size": _TURN_BYTES}}]
         return layout, self._device.create_bind_group(layout=layout, entries=entries)
 
     # Memory
 
     def _check_room(self):
-        most = min(self._device.limits["max-storage-buffer-binding-size"], self._device.limits["max-buffer-size"])
+        most = self._kind_of_memory().most(self._device)
         for arena, n in self._layout.sizes.items():
-            if 4 * n > most:
+            if n > most:
                 largest = max((t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size)
+                models = f" of {self.plan.models:,} models" if self.plan.models > 1 else ""
                 raise DeviceError(
-                    f"The network needs {4 * n / 2**20:,.0f} MiB of {arena} in one piece, most of it for {largest.name!r} "
-                    f"{largest.shape}; {self._adapter.name} gives {most / 2**20:,.0f} MiB. Make the layer smaller, or use device='numpy'."
+                    f"The network needs {4 * n / 2**20:,.0f} MiB of {arena}{models} in one piece, most of it for {largest.name!r} "
+                    f"{largest.shape}; {self._adapter.name} gives {4 * most / 2**20:,.0f} MiB. Make the layer smaller, or use device='numpy'."
                 )
 
-    def _buffer(self, size: int):
-        usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
-        return self._device.create_buffer(size=size, usage=usage)
+    def _kind_of_memory(self):
+        return TextureMemory if self._tuning.textures else BufferMemory
 
-    def _read(self, arena: str, begin: int, length: int, kind) -> np.ndarray:
-        if length == 0:
-            return np.zeros(0, kind)
-        raw = self._device.queue.read_buffer(self._buffers[arena], buffer_offset=4 * begin, size=4 * length)
-        return np.frombuffer(raw, kind).copy()
+    def _new_memory(self):
+        return self._kind_of_memory()(self._device, self._layout.sizes)
 
     def _first(self, tensor):
-        start = tensor.start() if callable(tensor.start) else tensor.start
-        shape = tensor.shape if tensor.place in (MATRIX, PARAM) else (self.plan.streams, *tensor.shape)
         if tensor.ragged:
-            return [[] for _ in range(self.plan.streams)]
-        return np.broadcast_to(np.asarray(list(start) if isinstance(start, range) else start), shape)
+            return [[]] * self._layout.units(tensor)
+        shape = tensor.shape if tensor.place in (MATRIX, PARAM) else (self.plan.streams, *tensor.shape)
+        firsts = [np.broadcast_to(np.asarray(tensor.first(seed)), shape) for seed in self.plan.seeds]
+        return firsts if tensor.place in (MATRIX, PARAM) else [stream for first in firsts for stream in first]
 
     def reset(self):
         """Puts the temporal state back to its start."""
         for tensor in self.plan.placed(STATE):
-            self.write(tensor.name, self._first(tensor))
+            self._write(tensor, self._first(tensor))
 
-    def read(self, name: str, slot: int = 0):
+    def read(self, name: str, slot: int = 0, model: int | None = None):
         """A copy of a tensor: (S, *shape), parameters (*shape), rows of a chunk as of the first row; a ragged one as a list
-        of S arrays."""
+        of S arrays. Of several models: (P, *shape), or of one of them alone."""
         tensor, layout = self.plan.tensors[name], self._layout
-        arena, kind = layout.places[tensor].arena, np.uint32 if tensor.index else np.float32
-        streams = 1 if tensor.place in (MATRIX, PARAM) else self.plan.streams
-        step = tensor.size if tensor.place == IO else 0
-        parts = [layout.unpack(tensor, self._read(arena, layout.offset(tensor, s, slot) + s * step, layout.length(tensor), kind))
-                 for s in range(streams)]
-        if tensor.place in (MATRIX, PARAM):
+        parameter, arena = tensor.place in (MATRIX, PARAM), layout.places[tensor].arena
+        units = range(layout.units(tensor))
+        if model is not None:
+            each = len(units) // self.plan.models
+            units = units[model * each : (model + 1) * each]
+        kind = np.uint32 if tensor.index else np.float32
+        parts = [layout.unpack(tensor, self._memory.read(arena, layout.offset(tensor, u, slot), layout.length(tensor), kind))
+                 for u in units]
+        if parameter and (model is not None or self.plan.models == 1):
             return parts[0]
-        if not tensor.ragged:
-            return np.stack(parts)
-        return parts
+        return parts if tensor.ragged else np.stack(parts)
 
-    def write(self, name: str, value, slot: int = 0):
+    def write(self, name: str, value, slot: int = 0, model: int | None = None):
         """Overwrites a tensor, shaped as `read` gives it."""
-        tensor, layout = self.plan.tensors[name], self._layout
-        whole = tensor.place in (MATRIX, PARAM)
-        step = tensor.size if tensor.place == IO else 0
-        for s, part in enumerate([value] if whole else value):
-            at = 4 * (layout.offset(tensor, s, slot) + s * step)
-            self._device.queue.write_buffer(self._buffers[layout.places[tensor].arena], at, layout.pack(tensor, part))
+        tensor = self.plan.tensors[name]
+        alone = tensor.place in (MATRIX, PARAM) and (model is not None or self.plan.models == 1)
+        self._write(tensor, [value] if alone else value, slot, model or 0)
+
+    def _write(self, tensor, parts, slot=0, model=0):
+        layout = self._layout
+        first = model * layout.units(tensor) // self.plan.models
+        for unit, part in enumerate(parts, start=first):
+            self._memory.write(layout.places[tensor].arena, layout.offset(tensor, unit, slot), layout.pack(tensor, part))
 
     def memory(self) -> dict[str, np.ndarray]:
         """All arenas as they are, by name, in elements of 4 bytes."""
-        return {a: self._read(a, 0, n, np.uint32) for a, n in self._layout.sizes.items()}
+        return {a: self._memory.read(a, 0, n, np.uint32) for a, n in self._layout.sizes.items()}
 
     def erase(self, name: str, *memories: dict[str, np.ndarray]):
         """Sets the tensor's elements to 0 in copies that `memory` gave."""
         tensor, layout = self.plan.tensors[name], self._layout
         for memory in memories:
-            for s in range(1 if tensor.place in (MATRIX, PARAM) else self.plan.streams):
-                at = layout.offset(tensor, s)
+            for unit in range(layout.units(tensor)):
+                at = layout.offset(tensor, unit)
                 memory[layout.places[tensor].arena][at : at + layout.length(tensor)] = 0
 
     def snapshot(self):
-        """Copies of all buffers on the device, to be given to `restore`."""
-        copies = {a: self._buffer(b.size) for a, b in self._buffers.items()}
-        self._copy(self._buffers, copies)
-        return copies
+        """A copy of all memory on the device, to be given to `restore`."""
+        copy = self._new_memory()
+        self._memory.copy_to(copy)
+        return copy
 
     def restore(self, snapshot):
-        self._copy(snapshot, self._buffers)
-
-    def _copy(self, source, target):
-        encoder = self._device.create_command_encoder()
-        for arena, buffer in source.items():
-            encoder.copy_buffer_to_buffer(buffer, 0, target[arena], 0, buffer.size)
-        self._device.queue.submit([encoder.finish()])
+        snapshot.copy_to(self._memory)

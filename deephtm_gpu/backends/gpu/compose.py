@@ -13,12 +13,10 @@ from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STEP, TAPE, Tensor
 
 ACROSS = 32768  # workgroups along x; more go on along y
 BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come behind them
-STEPS = len(BINDINGS)
+STEPS, TURN = len(BINDINGS), len(BINDINGS) + 1
+STEP_BYTES = 32
 
 _NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
-_STEPS = f"""struct Step {{ row: u32, t: u32, rate: f32, k: f32, slot: u32, pad0: u32, pad1: u32, pad2: u32 }}
-struct Steps {{ now: Step, next: Step }}  // the row at hand, and the one behind it
-@group(0) @binding({STEPS}) var<uniform> steps: Steps;"""
 
 
 @cache
@@ -60,6 +58,14 @@ def settings(layout: Layout, lanes: int) -> dict[str, str]:
     }
 
 
+def _steps(layout: Layout) -> str:
+    """The rows of the chunk, one behind the last too; and the rows that this dispatch is for."""
+    return f"""struct Step {{ row: u32, t: u32, rate: f32, k: f32, slot: u32, pad0: u32, pad1: u32, pad2: u32 }}
+struct Turn {{ first: u32, count: u32, pad0: u32, pad1: u32 }}
+@group(0) @binding({STEPS}) var<uniform> steps: array<Step, {layout.rows + 1}>;
+@group(0) @binding({TURN}) var<uniform> turn: Turn;"""
+
+
 def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, str] | None = None) -> str:
     """The WGSL of a dispatch. override: shader text by file name, in place of the library's (to break one on purpose)."""
     library: dict[str, str] = {}
@@ -70,12 +76,11 @@ def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, 
                 raise ValueError(f"two shaders declare {name!r} differently; give one of them another name")
     library.update(settings(layout, lanes))
     library.setdefault("lane", "var<private> lane: u32;")
-    library.setdefault("stream", "var<private> stream: u32;")
-    return "\n".join([*library.values(), _STEPS, _entry(dispatch, layout)])
+    return "\n".join([*library.values(), _steps(layout), _entry(dispatch, layout)])
 
 
 def _entry(dispatch: Dispatch, layout: Layout) -> str:
-    body = _solo(dispatch, layout) if dispatch.solo else _wide(dispatch, layout)
+    body = _many_steps(dispatch, layout) if dispatch.lasting else _solo(dispatch, layout) if dispatch.solo else _wide(dispatch, layout)
     return "\n".join([
         "@compute @workgroup_size(WG)",
         "fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) id: vec3<u32>) {",
@@ -86,21 +91,48 @@ def _entry(dispatch: Dispatch, layout: Layout) -> str:
     ])
 
 
+def _bases(layout, unit, model):
+    """unit: the number of the stream among those of all models, as WGSL."""
+    yield f"let unit = {unit};"
+    yield f"if (unit >= {layout.plan.units}u) {{ return; }}"
+    yield "let work_base = unit * STREAM;"
+    yield "let list_base = unit * LISTS;"
+    if layout.plan.models > 1:
+        yield f"let weight_base = ({model}) * {layout.stride['weights']}u;"
+        yield f"let param_base = ({model}) * {layout.stride['params']}u;"
+
+
+_ROW = ("let now = steps[turn.first];", "let next = steps[turn.first + 1u];")
+
+
 def _solo(dispatch, layout):
-    yield f"if (group >= {layout.plan.streams}u) {{ return; }}"
-    yield "stream = group;"
-    yield "let work_base = group * STREAM;"
-    yield "let list_base = group * LISTS;"
+    yield from _bases(layout, "group", "group" if layout.plan.streams == 1 else f"group / {layout.plan.streams}u")
+    yield from _ROW
     yield from _calls(dispatch.groups[0].members, layout, "")
 
 
+def _many_steps(dispatch, layout):
+    yield from _bases(layout, "group", "group")
+    yield "for (var n = 0u; n < turn.count; n++) {"
+    yield "  let now = steps[turn.first + n];"
+    yield from ("  " + line for line in _calls(dispatch.groups[0].members, layout, ""))
+    yield "  storageBarrier();"
+    yield "  workgroupBarrier();"
+    yield "}"
+
+
 def _wide(dispatch, layout):
-    yield "let work_base = 0u;"  # stream 0: the functions step from stream to stream themselves
-    yield "let list_base = 0u;"
-    first, branch = 0, "if"
+    parts = sum(g.parts for g in dispatch.groups)
+    model = f"group / {parts}u" if layout.plan.models > 1 else "0u"
+    # The functions step from stream to stream themselves.
+    yield from _bases(layout, f"({model}) * {layout.plan.streams}u", model)
+    yield from _ROW
+    if layout.plan.models > 1:
+        yield f"let part = group % {parts}u;"
+    part, first, branch = "part" if layout.plan.models > 1 else "group", 0, "if"
     for group in dispatch.groups:
-        yield f"{branch} (group < {first + group.parts}u) {{"
-        yield from ("  " + line for line in _calls(group.members, layout, f"group - {first}u, {group.parts}u"))
+        yield f"{branch} ({part} < {first + group.parts}u) {{"
+        yield from ("  " + line for line in _calls(group.members, layout, f"{part} - {first}u, {group.parts}u"))
         first, branch = first + group.parts, "} else if"
     yield "}"
 
@@ -122,14 +154,16 @@ def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
     """Where the tensor lies, as WGSL; a number as itself."""
     if not isinstance(tensor, Tensor):
         return _number(tensor)
-    step = "steps.next" if member.phase else "steps.now"
+    step = "next" if member.phase else "now"
     if tensor.place == STEP:
         return f"{step}.{tensor.name}"
     place = layout.places[tensor]
     if tensor.place in (MATRIX, PARAM):
-        return f"{place.offset}u"
+        base = {"weights": "weight_base", "params": "param_base"}[place.arena]
+        return f"{base} + {place.offset}u" if layout.plan.models > 1 else f"{place.offset}u"
     if tensor.place == IO:
-        return f"{place.offset}u + ({step}.row * {layout.plan.streams}u + work_base / STREAM) * {tensor.size}u"
+        at = f"{place.offset}u + ({step}.row * {layout.plan.units}u + unit) * {tensor.size}u"
+        return f"work[{at}]" if tensor.name == "rate" else at  # a number, as where it is the same for all
     base = "work_base" if place.arena == "work" else "list_base"
     if tensor.place == TAPE:
         return f"{base} + {place.offset}u + {_slot(member, layout.plan, step)} * {layout.slot[place.arena]}u"

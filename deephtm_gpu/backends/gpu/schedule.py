@@ -2,12 +2,14 @@
 
 A *solo* dispatch has one workgroup per stream and runs small ops one behind the other, a barrier between. A *wide* one
 stands ops side by side, each on as many workgroups as it has work for; an op may follow another in the same workgroups
-only where both keep to the same rows (a matrix's update, and the next forward through it).
+only where both keep to the same rows (a matrix's update, and the next forward through it). A *lasting* one is solo, holds a
+whole step, and goes through many steps: small models live in one workgroup each.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
+from deephtm_gpu.backends.gpu.memory import TEXTURES
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
@@ -19,20 +21,33 @@ MOST_LANES = 256  # that every adapter can do
 class Tuning:
     """What is measured, per kind of adapter. lanes: invocations of a workgroup. wide: multiply-adds of a stream from which an
     op gets workgroups of its own. grain: multiply-adds that make a workgroup worth its while. loops: how many iterations an
-    invocation may go through in a dispatch; None: no limit."""
+    invocation may go through in a dispatch; None: no limit. textures: whether these are faster to load from than buffers.
+
+    Of a step's time, to choose between one lasting dispatch and several (in units of a multiply-add in one workgroup): dispatch: what one
+    costs beside its work; workgroups: how many run at once."""
 
     lanes: int
     wide: int = 16384
     grain: int = 8192
     loops: int | None = None
+    textures: bool = False
+    dispatch: int = 100_000
+    workgroups: int = 64
 
 
-TUNING = {
-    "hardware": Tuning(lanes=128),
-    # llvmpipe runs eight lanes at once, and every barrier costs it a switch per eight. It silently leaves loops after 65,536
-    # iterations in all.
-    "software": Tuning(lanes=8, loops=60_000),
-}
+HARDWARE = Tuning(lanes=128)
+# llvmpipe runs eight lanes at once, and every barrier costs it a switch per eight. It silently leaves loops after 65,536
+# iterations in all.
+SOFTWARE = Tuning(lanes=8, loops=60_000, workgroups=2)
+LLVMPIPE = replace(SOFTWARE, textures=True)
+STEP_OF_AN_OP = 1000  # what an op costs beside its work, in multiply-adds
+
+
+def tuning_of(adapter) -> Tuning:
+    """adapter: an AdapterInfo."""
+    if adapter.kind == "hardware":
+        return HARDWARE
+    return LLVMPIPE if "llvmpipe" in adapter.name.lower() and TEXTURES in adapter.features else SOFTWARE
 
 
 @dataclass
@@ -64,19 +79,27 @@ class Group:
 
 @dataclass
 class Dispatch:
-    """solo: one workgroup per stream. Otherwise the groups' parts stand side by side."""
+    """solo: one workgroup per stream. Otherwise the groups' parts stand side by side. lasting: it goes through many steps."""
 
     solo: bool
     groups: list[Group] = field(default_factory=list)
+    lasting: bool = False
 
     def members(self) -> list[Member]:
         return [m for g in self.groups for m in g.members]
+
+    def iterations(self, lanes: int, streams: int) -> int:
+        """A bound on how many loop iterations an invocation goes through (in a step)."""
+        return max(g.iterations(lanes, streams) for g in self.groups)
+
+    def workgroups(self, plan: Plan) -> int:
+        return plan.units if self.solo else plan.models * sum(g.parts for g in self.groups)
 
     def lanes(self, tuning: Tuning, streams: int) -> int | None:
         """Invocations per workgroup: as tuned, more where an invocation would loop too often; None where none are enough."""
         lanes = tuning.lanes
         while lanes <= MOST_LANES:
-            if tuning.loops is None or max(g.iterations(lanes, streams) for g in self.groups) <= tuning.loops:
+            if tuning.loops is None or self.iterations(lanes, streams) <= tuning.loops:
                 return lanes
             lanes *= 2
         return None
@@ -108,6 +131,32 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[
             _close(stages, stage_of, left, False, groups)
     _move_updates(calls, before, stages, stage_of)
     return [_dispatch(solo, groups, calls, before, streams, tuning) for solo, groups in stages if any(groups)]
+
+
+def lasting(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
+    """A dispatch in which a workgroup per model goes through many steps; None where streams share weights, and no workgroup
+    can do a step alone."""
+    if plan.streams > 1 or not calls:
+        return None
+    calls = [(c, 0) for c in calls]
+    dispatch = _dispatch(True, [range(len(calls))], calls, _needs(calls, plan), 1, tuning)
+    dispatch.lasting = True
+    return dispatch
+
+
+def prefers_lasting(lasting: Dispatch, several: list[Dispatch], plan: Plan, tuning: Tuning) -> bool:
+    """Whether a step should take no longer in one workgroup per model than in several dispatches. Counted, not timed: timing would
+    choose now one and now the other, and a run would not repeat itself to the bit."""
+    at_once = tuning.workgroups
+
+    def cost(members):
+        return sum(m.call.work + STEP_OF_AN_OP for m in members)
+
+    rounds = -(-plan.models // at_once)
+    one = rounds * cost(lasting.members())
+    many = sum(tuning.dispatch + (rounds * cost(d.members()) if d.solo else max(
+        plan.models * cost(d.members()) / at_once, *(cost(g.members) / g.parts for g in d.groups))) for d in several)
+    return one <= many
 
 
 def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:
