@@ -32,7 +32,7 @@ BREAKS = [
     ("context", "kept += rank.y;", "kept += 0u;"),
     ("context", "1.0 - FORGET * p", "1.0 - p"),
     ("context", "place + shift", "place"),
-    ("head", "mix32(seed ^ t)", "mix32(seed + t)"),
+    ("head", "mix32(lists[seed] ^ t)", "mix32(lists[seed] + t)"),
     ("head", "{ d = 0.0; }", "{ d = d; }"),
     ("losses", "work[probability + i] /= sum;", "work[probability + i] *= sum;"),
     ("losses", "0.5 * sum", "sum"),

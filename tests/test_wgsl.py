@@ -9,6 +9,8 @@ import pytest
 
 import deephtm_gpu as dh
 from deephtm_gpu.backends.gpu.compose import shader_folder, split
+from deephtm_gpu.backends.gpu.schedule import HARDWARE, SOFTWARE, Tuning
+from deephtm_gpu.backends.gpu.texture_code import on_textures
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
 from deephtm_gpu.plan.lowering import lower
 
@@ -110,14 +112,14 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }
-LANES = ("software", "hardware", "most")
+TUNINGS = {"software": SOFTWARE, "hardware": HARDWARE, "most": Tuning(lanes=INVOCATIONS, wide=256, grain=64)}
 
 
 @cache
 def kernels(adapter, name, lanes) -> tuple[str, ...]:
-    """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target."""
+    """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target, a step in several
+    dispatches and many in one."""
     from deephtm_gpu.backends.gpu.backend import GpuBackend
-    from deephtm_gpu.backends.gpu.schedule import TUNING, Tuning
 
     class Collector(GpuBackend):
         def _pipeline(self, code):
@@ -126,15 +128,16 @@ def kernels(adapter, name, lanes) -> tuple[str, ...]:
     found = []
     make, losses, optimizer, streams, ahead = NETWORKS[name]
     plan, _ = lower(make(), losses, optimizer, streams, 0, ahead)
-    backend = Collector(plan, adapter, TUNING.get(lanes) or Tuning(lanes=INVOCATIONS, wide=256, grain=64))
-    for learn in (True, False):
-        for due in (True, False):
-            backend._program(learn, due)
+    for lasting in (False, True):
+        backend = Collector(plan, adapter, TUNINGS[lanes], lasting=lasting)
+        for learn in (True, False):
+            for due in (True, False):
+                backend._program(learn, due)
     return tuple(dict.fromkeys(found))
 
 
 on_networks = pytest.mark.parametrize("name", NETWORKS)
-on_lanes = pytest.mark.parametrize("lanes", LANES)
+on_lanes = pytest.mark.parametrize("lanes", TUNINGS)
 
 
 @on_networks
@@ -142,6 +145,22 @@ on_lanes = pytest.mark.parametrize("lanes", LANES)
 def test_kernels_are_legal_for_naga(name, lanes, adapter, naga):
     for code in kernels(adapter, name, lanes):
         assert (complaint := naga(code)) is None, f"{complaint}\n{code}"
+
+
+@on_networks
+def test_kernels_on_textures_are_legal_for_naga(name, adapter, naga):
+    for code in kernels(adapter, name, "software"):
+        assert (complaint := naga(on_textures(code, 4096))) is None, f"{complaint}\n{on_textures(code, 4096)}"
+
+
+def test_what_reads_and_writes_an_arena_on_textures():
+    """Indices within indices, all assignments, comparisons that are none; names that only look like an arena's."""
+    arena = "@group(0) @binding(2) var<storage, read_write> work: array<f32>;\n"
+    told = on_textures(arena + "work[a] = work[b + u32(work[c])]; if (work[d] == work4[e]) { work[f] -= g * 2.0; }", 8).splitlines()
+    assert told[0] == "@group(0) @binding(2) var work: texture_storage_2d<r32float, read_write>;"
+    assert "vec2<u32>(i & 7u, i >> 3u)" in told[1]
+    assert told[3] == ("store_work(a, load_work(b + u32(load_work(c)))); "
+                       "if (load_work(d) == work4[e]) { store_work(f, load_work(f) - (g * 2.0)); }")
 
 
 @on_networks

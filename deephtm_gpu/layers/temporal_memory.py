@@ -1,7 +1,10 @@
 """The temporal memory: which cells of the winning columns are active, in the context of what came before."""
 
+from math import floor, log, sqrt
+
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale, is_number
+from deephtm_gpu.ops.context import SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.plan.tensors import PARAM
@@ -54,9 +57,11 @@ class TemporalMemory(Layer):
 
         weight = low.param("distal_weight", (N, P), PARAM, std=CELL_STD, std_columns=N, learned=True)
         bias = low.param("distal_bias", (N,), PARAM, learned=True)
-        fast, fast_list = low.state("fast", (N,)), low.state("fast_list", (N,), index=True, ragged=True)
+        most = min(N, L * _steps_remembered(self.decay, K))
+        fast, fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
         slow, slow_list = low.state("slow", (C,)), low.state("slow_list", (C,), index=True, ragged=True)
-        index, value = low.tape("context", (P,), index=True, ragged=True), low.tape("context_value", (P,), ragged=True)
+        A = most + C + sum(x.length for x in contexts)
+        index, value = low.tape("context", (A,), index=True, ragged=True), low.tape("context_value", (A,), ragged=True)
         cells = low.tape("cells", (L,), index=True)
         cell, root = low.tape("cell", (L,)), low.tape("root", (L,))
 
@@ -87,7 +92,7 @@ class TemporalMemory(Layer):
                 return [dactivity] + [None] * len(contexts)
             dvalue = None
             if self.window > 1 or any(x.grad for x in contexts):
-                dvalue = low.scratch("dcontext", (P,), ragged=True)
+                dvalue = low.scratch("dcontext", (A,), ragged=True)
                 low.learn("synapse_backward", ddepolarisation=dz, rows=cells, index=index, weight=weight, dvalue=dvalue, L=L, P=P)
             gradients = self._context_backward(low, contexts, appended, dvalue, value)
             lag = self.window - 1
@@ -149,3 +154,11 @@ class TemporalMemory(Layer):
                     weight=weight, bias=bias, L=K + R, N=C, P=P, scale=RATE, bias_scale=BIAS_RATE, learning=True,
                     **PLAIN, **dict.fromkeys(("moment", "power", "count", "bias_moment", "bias_power", "total"), 0))
         return anomaly
+
+
+def _steps_remembered(decay, K) -> int:
+    """The most steps whose cells are in the fast context at once: a column's activity is at most sqrt(K), for the mean of their
+    squares is 1; so a cell's trace is at most sqrt(K) / (1 - decay), and it is dropped below SMALLEST."""
+    if decay == 0:
+        return 1
+    return 2 + floor(log(sqrt(K) / (1 - decay) / SMALLEST) / -log(decay))  # one more than that: rounding

@@ -69,7 +69,7 @@ def _gate_example(rng, S, K, M, spread=2.0):
 CELLS = Op(
     name="cells",
     shader="cells",
-    passes=(Pass(cells_forward, reads=("winners",), writes=("cells",), consts=("K", "M")),),
+    passes=(Pass(cells_forward, reads=("winners",), writes=("cells",), consts=("K", "M"), work=lambda K, M: K * M),),
     example=_cells_example,
     sizes=tuple({"S": S, "C": C, "K": K, "M": M} for S, C, K, M in [(1, 2, 1, 1), (1, 256, 5, 5), (3, 257, 67, 32)]),
     tolerance=0.0,

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass, elements, turns
 
 SMALLEST = 0.1  # an entry below this is dropped
 FORGET = 1 - math.exp(-1)  # how much of the slow trace a full surprise takes away
@@ -128,13 +128,25 @@ def _append_example(rng, S, D, L, A):
     }
 
 
+def _move_loops(lanes, A, L):
+    """A rank is counted in words of 32 lanes."""
+    return (turns(A, lanes) + turns(L, lanes)) * (2 + turns(lanes, 32))
+
+
+def _append_loops(lanes, D=0, L=0, **_):
+    return 2 * turns(D + L, lanes) + 16
+
+
 CONTEXT = Op(
     name="context",
     shader="context",
     passes=(
-        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"), consts=("N",)),
-        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L")),
-        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("sure", "K")),
+        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"), consts=("N",),
+             loops=lambda lanes, A, **_: 4 * turns(A, lanes) + 16),
+        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L"),
+             loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
+        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("sure", "K"),
+             loops=lambda lanes, A, K, **_: _move_loops(lanes, A, K)),
     ),
     example=_example,
     sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p} for S, C, M, K, A, p in [
@@ -147,10 +159,10 @@ APPEND = Op(
     shader="context",
     passes=(
         Pass(context_append_forward, reads=("x",), changes=("index", "value"), writes=("start", "norm"),
-             consts=("base", "D")),
+             consts=("base", "D"), loops=_append_loops),
         Pass(context_append_sparse, reads=("places", "pairs"), changes=("index", "value"), writes=("start", "norm"),
-             consts=("base", "L")),
-        Pass(context_append_backward, reads=("dvalue", "unit", "start", "norm"), writes=("dx",), consts=("D",)),
+             consts=("base", "L"), loops=_append_loops),
+        Pass(context_append_backward, reads=("dvalue", "unit", "start", "norm"), writes=("dx",), consts=("D",), work=elements),
     ),
     example=_append_example,
     sizes=tuple({"S": S, "D": D, "L": L, "A": A} for S, D, L, A in [(1, 1, 1, 0), (1, 256, 5, 131), (3, 13, 257, 40)]),

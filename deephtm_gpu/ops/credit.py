@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, turns
 
 
 def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cells, ring_credit, decay, ahead, N, T, L):
@@ -78,7 +78,8 @@ CREDIT = Op(
     passes=(
         Pass(credit_backward, reads=("dvalue", "index", "value", "norm", "cells", "dcell", "t"),
              changes=("reach", "ring_cells", "ring_credit"), consts=("decay", "ahead", "N", "T", "L"),
-             work=lambda N, T, L, **_: T * L),
+             work=lambda N, T, L, **_: T * L,
+             loops=lambda lanes, A, T, L, **_: 3 * turns(A, lanes) + (T + 1) * (1 + turns(L, lanes)) + 8),
         Pass(credit_leave, reads=("t",), changes=("ring_credit",), writes=("dcell_left",), consts=("ahead", "T", "L"),
              work=lambda L, **_: L),
     ),

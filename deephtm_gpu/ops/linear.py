@@ -1,6 +1,6 @@
 """Matrix product of a dense layer: y = W x + b. Weights (O, I), one row per output."""
 
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 
 
 def linear_forward(x, weight, bias):
@@ -11,6 +11,18 @@ def linear_forward(x, weight, bias):
 def linear_backward(dy, weight):
     """dy (S, O), weight (O, I) -> dx (S, I)"""
     return dy @ weight
+
+
+def _forward_loops(lanes, parts, S, I, O, **_):
+    share = turns(O, parts)
+    at_once = lanes_for(turns(share, 4), lanes)
+    return turns(share, 4 * at_once) * S * (turns(turns(I, 4), lanes // at_once) + 12)
+
+
+def _backward_loops(lanes, parts, S, I, O, **_):
+    share = turns(turns(I, 4), parts)
+    at_once = lanes_for(share, lanes)
+    return turns(share, at_once) * S * (turns(O, lanes // at_once) + lanes // at_once + 6)
 
 
 def _example(rng, S, I, O):
@@ -27,9 +39,9 @@ LINEAR = Op(
     params=("bias",),
     passes=(
         Pass(linear_forward, reads=("x", "weight", "bias"), writes=("y",), consts=("I", "O"), shared=True,
-             rows="O", split=("weight", "bias", "y"), work=lambda I, O: I * O),
+             rows="O", split=("weight", "bias", "y"), work=lambda I, O: I * O, loops=_forward_loops),
         Pass(linear_backward, reads=("dy", "weight"), writes=("dx",), consts=("I", "O"), shared=True,
-             rows="I", split=("dx",), work=lambda I, O: I * O),
+             rows="I", split=("dx",), work=lambda I, O: I * O, loops=_backward_loops),
     ),
     example=_example,
     sizes=tuple({"S": S, "I": I, "O": O} for S, I, O in

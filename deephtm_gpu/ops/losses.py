@@ -3,7 +3,7 @@ cross-entropy, of a sigmoid for each output by itself, summed over them."""
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, elements
 
 TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
 
@@ -78,30 +78,30 @@ _SIZES = tuple({"S": S, "D": D} for S, D in [(1, 1), (1, 2), (1, 255), (1, 256),
 MSE = Op(
     name="mse", shader="losses", example=_mse_example, sizes=_SIZES,
     passes=(
-        Pass(mse_forward, reads=("y", "target"), writes=("loss",), consts=("D",)),
-        Pass(mse_backward, reads=("y", "target"), writes=("dy",), consts=("D",)),
+        Pass(mse_forward, reads=("y", "target"), writes=("loss",), consts=("D",), work=elements),
+        Pass(mse_backward, reads=("y", "target"), writes=("dy",), consts=("D",), work=elements),
     ),
 )
 
 CROSS_ENTROPY = Op(
     name="cross_entropy", shader="losses", example=_softmax_example, sizes=_SIZES,
     passes=(
-        Pass(softmax_forward, reads=("y",), writes=("probability",), consts=("D",)),
-        Pass(cross_entropy_forward, reads=("probability", "target"), writes=("loss",), consts=("D",)),
-        Pass(cross_entropy_backward, reads=("probability", "target"), writes=("dy",), consts=("D",)),
-        Pass(surprise_forward, reads=("probability", "target"), changes=("surprise",), consts=("D",)),
+        Pass(softmax_forward, reads=("y",), writes=("probability",), consts=("D",), work=elements),
+        Pass(cross_entropy_forward, reads=("probability", "target"), writes=("loss",), consts=("D",), work=elements),
+        Pass(cross_entropy_backward, reads=("probability", "target"), writes=("dy",), consts=("D",), work=elements),
+        Pass(surprise_forward, reads=("probability", "target"), changes=("surprise",), consts=("D",), work=elements),
     ),
 )
 
 BCE = Op(
     name="bce", shader="losses", example=_bce_example, sizes=_SIZES,
     passes=(
-        Pass(sigmoid_forward, reads=("y",), writes=("probability",), consts=("D",)),
-        Pass(bce_forward, reads=("probability", "target"), writes=("loss",), consts=("D",)),
+        Pass(sigmoid_forward, reads=("y",), writes=("probability",), consts=("D",), work=elements),
+        Pass(bce_forward, reads=("probability", "target"), writes=("loss",), consts=("D",), work=elements),
     ),
 )
 
 ENDED = Op(
     name="ended", shader="losses", example=_bce_example, sizes=_SIZES, tolerance=1e-10,
-    passes=(Pass(ended_backward, reads=("dy", "share"), writes=("dliving",), consts=("D",)),),
+    passes=(Pass(ended_backward, reads=("dy", "share"), writes=("dliving",), consts=("D",), work=elements),),
 )

@@ -14,7 +14,7 @@ Clipping shortens each stream's gradient by itself (as in differentially private
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, elements, turns
 from deephtm_gpu.ops.synapse import ragged
 
 
@@ -61,11 +61,12 @@ def _example(rng, S, D, I, Q, A, longest):
 POLYAK = Op(
     name="polyak", shader="polyak", example=_example,
     passes=(
-        Pass(vector_square, reads=("left",), changes=("squares",), consts=("slot", "scale", "D")),
-        Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I")),
-        Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D")),
-        Pass(polyak_forward, reads=("squares", "share"), changes=("coef",), consts=("outputs", "waiting", "Q")),
-        Pass(clip_forward, reads=("squares", "whole"), changes=("coef",), consts=("longest", "Q")),
+        Pass(vector_square, reads=("left",), changes=("squares",), consts=("slot", "scale", "D"), work=elements),
+        Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I"), work=elements),
+        Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D"), work=elements,
+             loops=lambda lanes, A, D, **_: turns(A, lanes) + turns(D, lanes) + 8),
+        Pass(polyak_forward, reads=("squares", "share"), changes=("coef",), consts=("outputs", "waiting", "Q"), loops=lambda Q, **_: Q),
+        Pass(clip_forward, reads=("squares", "whole"), changes=("coef",), consts=("longest", "Q"), loops=lambda Q, **_: Q),
     ),
     sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A, "longest": c} for S, D, I, Q, A, c in [
         (1, 1, 1, 2, 0, 0.1), (1, 256, 256, 12, 255, 100.0), (1, 25, 257, 3, 131, 0.5), (3, 255, 13, 7, 256, 1.7)]),

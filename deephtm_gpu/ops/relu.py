@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, elements
 
 
 def relu_forward(x):
@@ -24,8 +24,8 @@ RELU = Op(
     name="relu",
     shader="relu",
     passes=(
-        Pass(relu_forward, reads=("x",), writes=("y",), consts=("D",)),
-        Pass(relu_backward, reads=("dy", "y"), writes=("dx",), consts=("D",)),
+        Pass(relu_forward, reads=("x",), writes=("y",), consts=("D",), work=elements),
+        Pass(relu_backward, reads=("dy", "y"), writes=("dx",), consts=("D",), work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "D": D} for S, D in [(1, 1), (1, 255), (1, 256), (3, 257), (2, 1031)]),

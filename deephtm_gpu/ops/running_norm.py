@@ -6,7 +6,7 @@ what one stream does.
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average, elements
 
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
@@ -49,9 +49,9 @@ RUNNING_NORM = Op(
     matrices=(),
     params=("mean", "count"),
     passes=(
-        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count"), consts=("D",), shared=True),
-        Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",)),
-        Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",)),
+        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count"), consts=("D",), work=elements, shared=True),
+        Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",), work=elements),
+        Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",), work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "D": D, "seen": seen} for S, D, seen in

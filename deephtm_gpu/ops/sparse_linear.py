@@ -6,7 +6,7 @@ A pair whose value is 0 (a silent cell) costs nothing and gets no gradient.
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 
 
 def sparse_linear_forward(index, value, weight, bias):
@@ -41,6 +41,12 @@ def pick(rng, S, N, L):
     return np.stack([rng.permutation(N)[:L] for _ in range(S)])
 
 
+def by_rows(lanes, L, items):
+    """Loop iterations where L rows stand side by side, and the lanes left over share the items of each."""
+    at_once = lanes_for(L, lanes)
+    return turns(L, at_once) * (turns(items, lanes // at_once) + 8)
+
+
 def _example(rng, S, N, L, O, nan=False):
     value = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.7)
     if nan:
@@ -62,9 +68,9 @@ SPARSE_LINEAR = Op(
     params=("bias",),
     passes=(
         Pass(sparse_linear_forward, reads=("index", "value", "weight", "bias"), writes=("y",), consts=("L", "O"),
-             work=lambda L, O: L * O),
+             work=lambda L, O: L * O, loops=lambda lanes, L, O, **_: turns(turns(O, 4), lanes) * (L + 5)),
         Pass(sparse_linear_backward, reads=("dy", "index", "value", "weight"), writes=("dvalue",), consts=("L", "O"),
-             work=lambda L, O: L * O),
+             work=lambda L, O: L * O, loops=lambda lanes, L, O, **_: by_rows(lanes, L, turns(O, 4))),
     ),
     example=_example,
     sizes=tuple({"S": S, "N": N, "L": L, "O": O, "nan": nan} for S, N, L, O, nan in [
@@ -79,7 +85,7 @@ ROWS = Op(
     params=(),
     passes=(
         Pass(rows_backward, reads=("dy", "index", "weight"), writes=("dx",), consts=("L", "I"),
-             work=lambda L, I: L * I),
+             work=lambda L, I: L * I, loops=lambda lanes, L, I, **_: turns(turns(I, 4), lanes) * (L + 5)),
     ),
     example=_rows_example,
     sizes=tuple({"S": S, "I": I, "L": L, "O": O} for S, I, L, O in

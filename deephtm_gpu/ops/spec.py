@@ -38,7 +38,8 @@ class Pass:
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     work: Callable[..., int] = lambda **consts: 0  # multiply-adds of one stream, to choose the number of workgroups
-    # (lanes, parts, S, **consts) -> iterations of the busiest lane, where the work is not spread over all of them
+    # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its contexts
+    # can have. None: the work, spread over all lanes.
     loops: Callable[..., int] | None = None
 
     @property
@@ -68,6 +69,21 @@ class Op:
     tolerance: float = 1e-7
     matrices: tuple[str, ...] = ()  # tensors of the example that lie among the matrices
     params: tuple[str, ...] = ()  # and among the other parameters; the rest belongs to streams
+
+
+def elements(D=0, I=0, L=0, K=0, **_):
+    """The work of a pass that looks at each element once."""
+    return D + I + L + K
+
+
+def turns(items, lanes):
+    """How often `lanes` side by side must go for all items."""
+    return -(-items // lanes)
+
+
+def lanes_for(n, lanes):
+    """How many lanes the shaders set side by side for n items: a power of two, at most `lanes`."""
+    return min(lanes, 1 << (n - 1).bit_length()) if n > 0 else 1
 
 
 EPSILON = 1e-4  # under every root of the model

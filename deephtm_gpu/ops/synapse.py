@@ -7,8 +7,8 @@ A context is ragged: per stream a list of A places, `index`, and their activity,
 import numpy as np
 
 from deephtm_gpu.ops.rule import RULE, descend_at
-from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.sparse_linear import by_rows, pick
+from deephtm_gpu.ops.spec import Op, Pass, turns
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
 
@@ -90,15 +90,15 @@ SYNAPSE = Op(
     params=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(synapse_forward, reads=("rows", "index", "value", "weight", "bias"), writes=("depolarisation",),
-             consts=("L", "P"), work=lambda L, P: L * P),
+             consts=("L", "P"), work=lambda L, P: L * P, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
         Pass(synapse_backward, reads=("ddepolarisation", "rows", "index", "weight"), writes=("dvalue",), consts=("L", "P"),
-             work=lambda L, P: L * P),
+             work=lambda L, P: L * P, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
              consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", work=lambda L, P, **_: L * P,
-             loops=lambda lanes, parts, S, L, N, P, **_: (
-                 -(-L // parts) * (2 + P // lanes) if S == 1
-                 else -(-N // parts) * 2 * (S * (1 + P // lanes) + (1 + S // lanes) * L))),
+             loops=lambda lanes, parts, S, A, L, N, **_: (
+                 turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
+                 else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),
     ),
     example=_example,
     sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A, "rule": rule} for S, N, P, L, A, rule in [

@@ -6,7 +6,7 @@ and the best loser gets its gradient too. Ties go to the lower index; NaN ranks 
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average, elements
 
 SORTED = 1024  # so many overlaps are sorted whole sooner than they are sifted
 
@@ -54,7 +54,7 @@ TOPK = Op(
     passes=(
         Pass(topk_forward, reads=("overlap",), writes=("winners", "rows", "activity", "scale"), consts=("K", "C"),
              work=lambda K, C: C * (K + 2)),
-        Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",)),
+        Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",), work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "C": C, "K": K, "kind": kind} for S, C, K, kind in [

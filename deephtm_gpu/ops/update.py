@@ -12,7 +12,7 @@ import numpy as np
 
 from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 
 
 def outer_update(left, right, coef, rate, k, weight, moment, power, scale, **rule):
@@ -97,6 +97,12 @@ def _bias_memory(rng, D):
     return {f"bias_{name}": value for name, value in memory_example(rng, D, D).items()}
 
 
+def _outer_loops(lanes, parts, S, O, I, **_):
+    Q, share = turns(I, 4), turns(O, parts)
+    wide = lanes_for(Q, lanes)
+    return turns(Q, wide) * (1 + turns(share, lanes // wide) * S)
+
+
 def _example(rng, S, O, I, rule="sgd"):
     memory = memory_example(rng, (O, I), O)
     del memory["count"]
@@ -119,7 +125,7 @@ UPDATE = Op(
     passes=(
         Pass(outer_update, reads=("left", "right", "coef", "rate", "k"), changes=("weight", "moment", "power"),
              consts=("scale", *RULE, "O", "I"), shared=True, rows="O", split=("weight", "moment", "power"),
-             work=lambda O, I, **_: O * I),
+             work=lambda O, I, **_: O * I, loops=_outer_loops),
         Pass(vector_update, reads=("left", "coef", "rate", "k"), changes=("bias", "bias_moment", "bias_power"),
              consts=("scale", *RULE, "D"), shared=True, rows="D", split=("bias", "bias_moment", "bias_power"),
              work=lambda D, **_: D),
@@ -138,7 +144,7 @@ ROWS_UPDATE = Op(
         Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
              consts=("scale", *RULE, "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I,
              loops=lambda lanes, parts, S, L, N, I, **_: (
-                 -(-L // parts) * (1 + I // (4 * lanes)) + 1 + L // (lanes * parts) if S == 1
+                 turns(L, parts) * (1 + turns(turns(I, 4), lanes)) + turns(L, lanes * parts) if S == 1
                  else -(-N // parts) * (1 + I // (4 * lanes)) * (S + (1 + S // lanes) * L))),
         Pass(entries_update, reads=("rows", "left", "coef", "rate"),
              changes=("bias", "bias_moment", "bias_power", "bias_count"), consts=("scale", *RULE, "L", "N"), shared=True, rows="N",

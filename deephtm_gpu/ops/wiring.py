@@ -3,7 +3,7 @@
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, elements
 
 
 def copy_forward(x):
@@ -66,13 +66,13 @@ def _dense_example(rng, S, D, L):
 WIRING = Op(
     name="wiring", shader="wiring", example=_example, tolerance=1e-10,
     passes=(
-        Pass(copy_forward, reads=("x",), writes=("y",), consts=("D",)),
-        Pass(copy_index, reads=("places",), writes=("y",), consts=("D",)),
-        Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",)),
-        Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",)),
-        Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",)),
-        Pass(concat_forward, reads=("a", "c"), writes=("y",), consts=("D", "I")),
-        Pass(concat_backward, reads=("dy",), writes=("da", "db"), consts=("D", "I")),
+        Pass(copy_forward, reads=("x",), writes=("y",), consts=("D",), work=elements),
+        Pass(copy_index, reads=("places",), writes=("y",), consts=("D",), work=elements),
+        Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",), work=elements),
+        Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",), work=elements),
+        Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",), work=elements),
+        Pass(concat_forward, reads=("a", "c"), writes=("y",), consts=("D", "I"), work=elements),
+        Pass(concat_backward, reads=("dy",), writes=("da", "db"), consts=("D", "I"), work=elements),
     ),
     sizes=tuple({"S": S, "D": D, "I": I} for S, D, I in [(1, 1, 1), (1, 255, 2), (3, 257, 256)]),
 )
@@ -80,8 +80,8 @@ WIRING = Op(
 DENSE = Op(
     name="dense", shader="wiring", example=_dense_example, tolerance=1e-10,
     passes=(
-        Pass(dense_forward, reads=("index", "value"), writes=("y",), consts=("D", "L")),
-        Pass(dense_backward, reads=("dy", "index"), writes=("dvalue",), consts=("L",)),
+        Pass(dense_forward, reads=("index", "value"), writes=("y",), consts=("D", "L"), work=elements),
+        Pass(dense_backward, reads=("dy", "index"), writes=("dvalue",), consts=("L",), work=elements),
     ),
     sizes=tuple({"S": S, "D": D, "L": L} for S, D, L in [(1, 1, 1), (1, 1280, 25), (3, 257, 256)]),
 )

@@ -7,7 +7,7 @@ import numpy as np
 
 from deephtm_gpu.backends.chunk import Rows
 from deephtm_gpu.backends.gpu.backend import GpuBackend
-from deephtm_gpu.backends.gpu.schedule import Tuning, tuning_of
+from deephtm_gpu.backends.gpu.schedule import tuning_of
 from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.lowering import make_call

@@ -15,7 +15,7 @@ from deephtm_gpu.backends.gpu.memory import TEXTURES, BufferMemory, TextureMemor
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Tuning, lasting, prefers_lasting, rotation, schedule, tuning_of
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STATE
+from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
 
 ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
