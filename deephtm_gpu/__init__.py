@@ -22,12 +22,13 @@ from deephtm_gpu.layers import (
 )
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, Constant, Cosine, InverseDecay, PolyakSGD, RMSprop
+from deephtm_gpu.population import Population
 from deephtm_gpu.saving.model import load
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "History", "Input", "InverseDecay", "Linear", "Model",
-    "Network", "PolyakSGD", "RMSprop", "ReLU", "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError",
+    "Network", "PolyakSGD", "Population", "RMSprop", "ReLU", "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError",
     "load", "previous",
 ]

@@ -46,19 +46,26 @@ class Model:
     name. Raises UserError where something does not fit, DeviceError where there is no such device.
     """
 
+    is_population = False
+
     def __init__(self, net, input_shape=None, loss="mse", optimizer=None, streams=1, seed=0, device="auto"):
-        self._network = _network(net, input_shape)
-        self._losses = _losses(loss, len(self._network.outputs))
-        self._optimizer = _optimizer(optimizer)
         self.streams = check_count("streams", streams)
         self.seed = check_count("seed", seed, least=0)
+        self._begin(net, input_shape, loss, optimizer, (self.seed,), device)
+
+    def _begin(self, net, input_shape, loss, optimizer, seeds, device):
+        """seeds: of each model of a population; an ordinary one has one."""
+        self._seeds, self._units = seeds, len(seeds) * self.streams
+        self._network = _network(net, input_shape)
+        self._losses = _losses(loss, len(self._network.outputs))
+        self._optimizer = self._check_optimizer(optimizer)
         self._opened = open_device(device)
         self.device = self._opened.info
         self._steps = 0  # steps run since the model was made
         self._updates = 0  # updates made, which optimisers and their schedules count
         self._pending = 0  # steps on the tape whose target has not come
         self._last: Told | None = None  # what the last row gave
-        self._going = np.ones(self.streams, bool)  # which streams have not ended since the last reset
+        self._going = np.ones(self._units, bool)  # which streams have not ended since the last reset
         self._build(ahead=1 if self._predicts_inputs() else 0)
 
     # Learning and predicting
@@ -78,7 +85,7 @@ class Model:
         going = None if mask is None else self._check_mask(mask)
         xs, ys = self._series(inputs, targets, mask=going)
         if going is None:
-            going = np.broadcast_to(self._going, (len(xs[0]), self.streams))
+            going = np.broadcast_to(self._going, (len(xs[0]), self._units))
         elif len(going) != len(xs[0]):
             raise UserError(f"mask has {len(going)} steps, the inputs have {len(xs[0])}; they must be as many.")
         for loss, x in zip(self._losses, ys or xs):
@@ -98,10 +105,10 @@ class Model:
         """One step of a live stream: learns from what arrived, predicts. x: *shape or (S, *shape)."""
         lead = self._at_once(x)
         history = self.fit(lead, None if target is None else self._target_at_once(target), ahead=max(1, self._ahead))
-        loss = self._told_loss[-1] if target is None else history.loss[-1]
+        loss = self._told_loss if target is None else history.loss
         made = history.prediction
-        last = [p[-1] for p in made] if isinstance(made, list) else made[-1]
-        return StepResult(last, loss, history.anomaly[-1])
+        last = [self._last_of(p) for p in made] if isinstance(made, list) else self._last_of(made)
+        return StepResult(last, self._last_of(loss), self._last_of(history.anomaly))
 
     def rollout(self, steps):
         """Generates `steps` values: feeds its own prediction back as the next input, from the last input seen. (steps, *shape).
@@ -152,12 +159,12 @@ class Model:
         """The last step by layer name: of a pooler `winners` (K,) and `activity` (C,); of a memory `cells` (C, M),
         `predictive` (C, M): how depolarised each cell is by the context that now stands, and `predicted` (C,): how likely
         each column is to win next. S in front where there are several streams."""
-        return describe_state(self._network, self._forms, self._backend, self._plan, self._steps)
+        return describe_state(self._network, self._forms, self._backend.read, self._plan, self._steps)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all weights, name -> array, as PyTorch users know it: "0.weight" (out, in), "0.bias" (out,), ..."""
         arrays = {t.name: self._backend.read(t.name) for t in self._weights()}
-        return {n: (np.ascontiguousarray(a.T) if self._plan.tensors[n].transposed else a) for n, a in arrays.items()}
+        return {n: _turned(a) if self._plan.tensors[n].transposed else a for n, a in arrays.items()}
 
     def load_state_dict(self, weights: dict[str, np.ndarray]):
         """Puts weights in, all or none. Raises UserError where names or shapes do not fit."""
@@ -176,10 +183,10 @@ class Model:
                 raise UserError(f"load_state_dict was given {name!r} of {type(weights[name]).__name__!r}; it takes arrays of numbers.") from None
             if not np.isfinite(array).all():
                 raise UserError(f"load_state_dict was given {name!r} with NaN or infinity in it; nothing can be learned from there.")
-            array = array.T if tensor.transposed else array
-            if array.shape != tensor.shape:
-                raise UserError(f"load_state_dict was given {name!r} of shape {np.shape(weights[name])}; the model's is {tensor.shape[::-1] if tensor.transposed else tensor.shape}.")
-            arrays[name] = array
+            wanted = (*self._lead(), *(tensor.shape[::-1] if tensor.transposed else tensor.shape))
+            if array.shape != wanted:
+                raise UserError(f"load_state_dict was given {name!r} of shape {array.shape}; the model's is {wanted}.")
+            arrays[name] = _turned(array) if tensor.transposed else array
         for name, array in arrays.items():
             self._backend.write(name, array)
         self._watch.forget()
@@ -207,6 +214,17 @@ class Model:
         self._last, self._going = standing["last"], standing["going"]
         self._watch.forget()
 
+    def _check_optimizer(self, optimizer) -> Optimizer:
+        optimizer = PolyakSGD() if optimizer is None else optimizer
+        if not isinstance(optimizer, Optimizer):
+            raise UserError(f"Model's optimizer = {optimizer!r} was given; it is an object such as dh.SGD(0.01).")
+        self._check_rates(optimizer)
+        return optimizer
+
+    def _check_rates(self, optimizer):
+        if optimizer.models is not None:
+            raise UserError(f"Model's optimizer has {optimizer.models} learning rates; they are for the models of a dh.Population: give one.")
+
     def _weights(self):
         return [t for t in self._plan.placed(*PARAMETERS) if not t.moment]
 
@@ -221,7 +239,7 @@ class Model:
             return
         if hasattr(self, "_ahead"):
             self._flush()
-        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self.seed, ahead)
+        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead)
         backend = self._opened.backend(plan)
         if hasattr(self, "_ahead"):
             for tensor in plan.placed(*PARAMETERS, STATE):
@@ -234,7 +252,7 @@ class Model:
         """Learns what the memories' rings still hold (see `Plan.calls`)."""
         turns = self._plan.window - 1
         if turns and self._updates:
-            rates = np.full(turns, self._optimizer.rate(self._updates), np.float32)
+            rates = np.array([self._optimizer.rate(self._updates)] * turns, np.float32)
             share = None if self.streams == 1 else shares(np.ones((turns, self.streams), bool))
             updates = np.full(turns, self._updates)
             self._backend.run(Rows([], None, rates, updates, self._steps, 0, share, learn=True, flush=True))
@@ -263,16 +281,16 @@ class Model:
         return xs, ys
 
     def _rows(self, xs, ys, going, learn) -> Rows:
-        rows = Rows(xs, ys, np.empty(len(going), np.float32), np.zeros(len(going), np.int64), self._steps, self._pending,
+        rows = Rows(xs, ys, np.zeros(0), np.zeros(len(going), np.int64), self._steps, self._pending,
                     shares(going) if self.streams > 1 else None, learn)
         rows.updates[:] = self._updates + np.maximum(np.arange(len(rows)) - rows.waiting(self._ahead), 0)
-        rows.rates[:] = [self._optimizer.rate(int(k)) for k in rows.updates]
+        rows.rates = np.array([self._optimizer.rate(int(k)) for k in rows.updates], np.float32)
         return rows
 
     def _run(self, xs, ys, learn, progress=False, callback=None, going=None) -> History:
         """going (T, S): which streams have not ended; None: as it stands."""
         if going is None:
-            going = np.broadcast_to(self._going, (len(xs[0]), self.streams))
+            going = np.broadcast_to(self._going, (len(xs[0]), self._units))
         done, parts, total = 0, [], len(xs[0])
         runs = int(going.any(axis=1).sum()) if learn else total  # behind them all streams have ended
         bar = tqdm(total=total, unit="step", disable=not progress)
@@ -297,7 +315,7 @@ class Model:
                 if runs < total:
                     self._going = going[-1].copy()
                     parts.append(Told.empty(self._plan, total - runs))
-                    parts[-1].silence(np.ones((total - runs, self.streams), bool))
+                    parts[-1].silence(np.ones((total - runs, self._units), bool))
         return self._history(parts)
 
     def _advance(self, told: Told, count):
@@ -336,8 +354,17 @@ class Model:
             shape = (prediction.shape[2],)
         return self._one(prediction.reshape(*prediction.shape[:2], *shape))
 
+    # How series and their histories are shaped to the user (a population has them otherwise)
+
     def _one(self, array):
         return array[:, 0] if self.streams == 1 else array
+
+    def _last_of(self, array):
+        return array[-1]
+
+    def _lead(self) -> tuple[int, ...]:
+        """What stands in front of a parameter's shape."""
+        return ()
 
     @staticmethod
     def _unpack(arrays):
@@ -374,8 +401,6 @@ def _losses(loss, outputs) -> list[str]:
     return losses
 
 
-def _optimizer(optimizer) -> Optimizer:
-    optimizer = PolyakSGD() if optimizer is None else optimizer
-    if not isinstance(optimizer, Optimizer):
-        raise UserError(f"Model's optimizer = {optimizer!r} was given; it is an object such as dh.SGD(0.01).")
-    return optimizer
+def _turned(array):
+    """The last two axes change places."""
+    return np.ascontiguousarray(np.swapaxes(array, -1, -2))

@@ -8,19 +8,19 @@ from deephtm_gpu.ops.context import context_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 
 
-def describe_state(network, forms, backend, plan, steps) -> dict[str, dict[str, np.ndarray]]:
-    """See `Model.state`."""
+def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.ndarray]]:
+    """See `Model.state`. read(name, slot) gives a tensor of one model."""
     slot = max(0, steps - 1) % plan.slots
     one = (lambda a: a[0]) if plan.streams == 1 else (lambda a: a)
     state = {}
     for node, name in network.names().items():
         if isinstance(node.layer, SpatialPooler):
-            winners, activity = (backend.read(f"{name}.{t}", slot) for t in ("winners", "activity"))
+            winners, activity = (read(f"{name}.{t}", slot) for t in ("winners", "activity"))
             state[name] = {"winners": one(winners), "activity": one(_written_out(winners, activity, forms[node].size))}
         elif isinstance(node.layer, TemporalMemory):
-            cells, cell = (backend.read(f"{name}.{t}", slot) for t in ("cells", "cell"))
+            cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape
-            depolarisation, likely = _expected(backend, name, C, M)
+            depolarisation, likely = _expected(read, name, C, M)
             state[name] = {
                 "cells": one(_written_out(cells, cell, C * M).reshape(-1, C, M)),
                 "predictive": one(depolarisation.reshape(-1, C, M)),
@@ -35,13 +35,13 @@ def _written_out(index, value, size):
     return dense
 
 
-def _expected(backend, name, C, M):
+def _expected(read, name, C, M):
     """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context."""
-    fast, fast_list, slow, slow_list = (backend.read(f"{name}.{t}") for t in ("fast", "fast_list", "slow", "slow_list"))
+    fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in ("fast", "fast_list", "slow", "slow_list"))
     index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=C * M)
 
     def look(rows, kind):
         every = np.broadcast_to(np.arange(rows), (len(fast), rows))
-        return synapse_forward(every, index, value, backend.read(f"{name}.{kind}_weight"), backend.read(f"{name}.{kind}_bias"))
+        return synapse_forward(every, index, value, read(f"{name}.{kind}_weight"), read(f"{name}.{kind}_bias"))
 
     return look(C * M, "distal"), 1 / (1 + np.exp(-look(C, "predicted")))

@@ -193,7 +193,7 @@ def test_losers_are_drawn_without_repetition(seed, K):
     C = int(rng.integers(K + 1, 80))
     R = min(LOSERS * K, C)
     winners = np.stack([rng.permutation(C)[:K] for _ in range(2)])
-    rows = losers_forward(winners, int(rng.integers(2**31)), int(rng.integers(2**31)), K, C, R)
+    rows = losers_forward(winners, int(rng.integers(2**31)), np.full((1, 1), rng.integers(2**32)), K, C, R)
     assert (rows[:, :K] == winners).all()
     for drawn in rows[:, K:]:
         assert len(set(drawn.tolist())) == R and drawn.min() >= 0 and drawn.max() < C
@@ -205,12 +205,12 @@ def test_losers_are_drawn_without_repetition(seed, K):
 
 def test_every_column_is_drawn_and_differently_by_step_and_seed():
     winners = np.zeros((2, 1), np.int64)
-    drawn = np.array([losers_forward(winners, t, 7, 1, 40, 4)[:, 1:] for t in range(600)])  # (600, S, R)
+    drawn = np.array([losers_forward(winners, t, np.array([[7]]), 1, 40, 4)[:, 1:] for t in range(600)])  # (600, S, R)
     counts = np.bincount(drawn[:, 0].reshape(-1), minlength=40)
     assert counts.min() > 25 and counts.max() < 110, f"600 draws of 4 in 40 columns, 60 each expected: {counts}"
     assert np.array_equal(drawn[:, 0], drawn[:, 1]), "copies of a stream stay copies"
     assert (drawn[1:, 0] != drawn[:-1, 0]).any(axis=1).mean() > 0.9
-    assert (losers_forward(winners, 3, 8, 1, 40, 4) != losers_forward(winners, 3, 7, 1, 40, 4)).any()
+    assert (losers_forward(winners, 3, np.array([[8]]), 1, 40, 4) != losers_forward(winners, 3, np.array([[7]]), 1, 40, 4)).any()
 
 
 @given(seeds)

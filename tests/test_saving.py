@@ -381,8 +381,9 @@ def test_a_flipped_bit_is_refused(saved):
 
 
 def test_another_format_is_refused(saved, monkeypatch):
-    monkeypatch.setattr(container, "FORMAT", 2)
-    _refused(lambda: _load(saved), "in format 1 and this version of deephtm_gpu reads format 2")
+    was = container.FORMAT
+    monkeypatch.setattr(container, "FORMAT", was + 1)
+    _refused(lambda: _load(saved), f"in format {was} and this version of deephtm_gpu reads format {was + 1}")
 
 
 def _set(*path, to):

@@ -8,7 +8,8 @@ import numpy as np
 @dataclass
 class Rows:
     """Rows to run. inputs, targets: one array (rows, S, D) per input and output (targets: None where the inputs are the
-    targets). rates, updates (rows,): the learning rate, and how many updates came before. first: the number of the first step
+    targets); S counts the streams of all models. rates (rows,), or (rows, P) where every model has its own, updates (rows,): the
+    learning rate, and how many updates came before. first: the number of the first step
     since the model was made. pending: how many steps on the tape still wait for their target. share (rows, S, 1): what each
     stream counts for in a mean over them; None where there is one. learn: False in `predict`. flush: no steps, but turns in
     which the memories' rings run empty (see `Plan.calls`)."""
@@ -24,7 +25,7 @@ class Rows:
     flush: bool = False
 
     def __len__(self):
-        return len(self.rates)
+        return len(self.updates)
 
     def copy(self) -> "Rows":
         """The same rows on memory of their own."""
@@ -37,6 +38,12 @@ class Rows:
         if ahead == 0:
             return 0 if self.targets is not None else len(self)
         return min(max(ahead - self.pending, 0), len(self))
+
+    def of_models(self, begin: int, end: int) -> "Rows":
+        """The same rows for some of the models of one stream each."""
+        cut = slice(begin, end)
+        return replace(self, inputs=[x[:, cut] for x in self.inputs], targets=self.targets and [x[:, cut] for x in self.targets],
+                       rates=self.rates[:, cut] if self.rates.ndim == 2 else self.rates)
 
     def part(self, begin: int, end: int, ahead: int) -> "Rows":
         """Rows begin..end, as they stand when those before have been run."""
@@ -65,13 +72,17 @@ class Told:
         for array in [*self.predictions, *self.losses, self.anomaly]:
             array[ended] = np.nan
 
+    def of_models(self, begin: int, end: int) -> "Told":
+        """Of some of the models of one stream each."""
+        return Told([p[:, begin:end] for p in self.predictions], [x[:, begin:end] for x in self.losses], self.anomaly[:, begin:end])
+
     def last(self) -> "Told":
         """The last row alone."""
         return Told([p[-1:] for p in self.predictions], [x[-1:] for x in self.losses], self.anomaly[-1:])
 
     @classmethod
     def empty(cls, plan, rows: int) -> "Told":
-        S = plan.streams
+        S = plan.units
         return cls([np.zeros((rows, S, p.size), np.float32) for p in plan.predictions],
                    [np.full((rows, S), np.nan, np.float32) for _ in plan.losses],
                    np.full((rows, S), np.nan, np.float32))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from deephtm_gpu.backends.gpu.adapters import choose_device
 from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.backends.side_by_side import SideBySide
 
 _told: set[str] = set()
 
@@ -27,15 +28,21 @@ class Opened:
     backend: Callable
 
 
+def _on_numpy(plan):
+    return NumpyBackend(plan) if plan.models == 1 else SideBySide(plan, NumpyBackend)
+
+
 def open_device(device: str) -> Opened:
     """Raises DeviceError where there is no such device. With "auto" on a machine without a hardware GPU, says once on
-    standard error that the NumPy reference runs."""
+    standard error that the NumPy reference runs. device: a string; an open one is given back."""
+    if isinstance(device, Opened):
+        return device
     adapter, why = choose_device(device)
     if adapter is None:
         if device == "auto" and why not in _told:
             _told.add(why)
             print(f"deephtm: running on NumPy: {why}.", file=sys.stderr)
-        return Opened(DeviceInfo("NumPy", "numpy", "software"), NumpyBackend)
+        return Opened(DeviceInfo("NumPy", "numpy", "software"), _on_numpy)
     from deephtm_gpu.backends.gpu.backend import open_adapter
 
     return Opened(DeviceInfo(adapter.name, adapter.backend, adapter.kind), open_adapter(adapter))

@@ -12,7 +12,7 @@ from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Te
 
 
 class NumpyBackend:
-    """dtype: float32 as on the GPU, or float64 as an oracle.
+    """A plan of one model. dtype: float32 as on the GPU, or float64 as an oracle.
 
     Every step on the tape has an environment of its own: a list with the present array of every tensor. Parameters and
     state are the same arrays in all of them and change in place.
@@ -47,6 +47,7 @@ class NumpyBackend:
         anomaly = plan.anomaly and self._place[plan.anomaly]
         clock, rate, k = (self._place[plan.tensors[name]] for name in ("t", "rate", "k"))
         waiting = rows.waiting(plan.ahead)
+        rates = rows.rates.reshape(-1)  # a plan of one model
 
         for r in range(len(rows)):
             step = rows.first + r
@@ -54,7 +55,7 @@ class NumpyBackend:
             earlier = [self._envs[(step - plan.behind(lag)) % plan.slots] for lag in self._lags]
             back = earlier[0]
             for e in (env, *earlier):
-                e[clock], e[rate], e[k] = step, float(rows.rates[r]), int(rows.updates[r])
+                e[clock], e[rate], e[k] = step, float(rates[r]), int(rows.updates[r])
             for i, x in inputs:
                 env[i] = back[i] = x[r]
             due = r >= waiting
@@ -112,13 +113,13 @@ class NumpyBackend:
         for tensor in self.plan.placed(STATE):
             self.write(tensor.name, self._first(tensor))
 
-    def read(self, name: str, slot: int = 0):
-        """A copy of a tensor: (S, *shape), parameters (*shape); a ragged one as a list of S arrays."""
+    def read(self, name: str, slot: int = 0, model: int | None = None):
+        """A copy of a tensor: (S, *shape), parameters (*shape); a ragged one as a list of S arrays. model: there is one."""
         tensor = self.plan.tensors[name]
         value = self._envs[slot][self._place[tensor]]
         return [v.copy() for v in value] if tensor.ragged else np.array(value)
 
-    def write(self, name: str, value, slot: int = 0):
+    def write(self, name: str, value, slot: int = 0, model: int | None = None):
         """Overwrites a tensor, shaped as `read` gives it."""
         tensor = self.plan.tensors[name]
         env, i = self._envs[slot], self._place[tensor]

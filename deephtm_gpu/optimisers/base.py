@@ -1,5 +1,9 @@
 """Optimisers: how far the parameters step along their gradients."""
 
+from copy import copy
+
+import numpy as np
+
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.ops.rule import PLAIN, counts
@@ -13,22 +17,35 @@ class Optimizer:
 
     A subclass says by which rule (`ops/rule.py`) a parameter steps, and may say in `_lower_coef` how much each stream's
     gradient counts for. All are lazy on sparse parameters (rows of columns and cells, synapses): only what a step touches
-    moves, what the rule remembers of it too, and its count; a step costs what its winners cost.
+    moves, what the rule remembers of it too, and its count; a step costs what its winners cost. lr: a list of P rates gives
+    the models of a `dh.Population` one each.
     """
 
     def __init__(self, lr, clip_norm=None, schedule=None):
         name = type(self).__name__
-        self.lr = check_rate(f"{name}'s lr", lr)
+        self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
         if not isinstance(schedule, Schedule | None):
             raise UserError(f"{name}'s schedule = {schedule!r} was given; it is dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps).")
         self.schedule = schedule or Constant()
 
-    models = None  # how many models have a rate of their own
+    @property
+    def models(self) -> int | None:
+        """Of how many models each has its own rate; None: one rate for all."""
+        return None if isinstance(self.lr, float) else len(self.lr)
 
-    def rate(self, updates: int) -> float:
-        """The learning rate of the update that so many came before."""
-        return self.lr * self.schedule.factor(updates)
+    def alone(self, model: int) -> "Optimizer":
+        """The same for one model of a population."""
+        if self.models is None:
+            return self
+        one = copy(self)
+        one.lr = self.lr[model]
+        return one
+
+    def rate(self, updates: int) -> float | np.ndarray:
+        """The learning rate of the update that so many came before; (P,) where every model has its own."""
+        factor = self.schedule.factor(updates)
+        return self.lr * factor if self.models is None else np.array([lr * factor for lr in self.lr])
 
     def rule(self) -> dict[str, float]:
         """The numbers of the rule, by their names in `ops/rule.py`."""
@@ -81,6 +98,13 @@ class Optimizer:
         share = lowering.share_of_streams
         lowering.plan.learn.append(make_call("ended_backward", {"dy": coef, "share": share, "dliving": living, "D": 1}, "streams"))
         return living
+
+
+def check_rates(what: str, value) -> float | tuple[float, ...]:
+    """One rate, or one each for the models of a population."""
+    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1 and len(value):
+        return tuple(check_rate(f"{what}[{p}]", v.item() if isinstance(v, np.generic) else v) for p, v in enumerate(value))
+    return check_rate(what, value)
 
 
 def check_rate(what: str, value) -> float:

@@ -1,6 +1,6 @@
 """The stochastic Polyak step."""
 
-from deephtm_gpu.optimisers.base import Optimizer, add_coef, check_rate, lower_squares
+from deephtm_gpu.optimisers.base import Optimizer, add_coef, check_rates, lower_squares
 
 
 class PolyakSGD(Optimizer):
@@ -11,8 +11,11 @@ class PolyakSGD(Optimizer):
     """
 
     def __init__(self, scale=1.0, clip_norm=None, schedule=None):
-        super().__init__(check_rate("PolyakSGD's scale", scale), clip_norm, schedule)
-        self.scale = self.lr
+        super().__init__(check_rates("PolyakSGD's scale", scale), clip_norm, schedule)
+
+    @property
+    def scale(self):
+        return self.lr
 
     def _lower_coef(self, lowering):
         errors = [("vector_square", dict(left=dy), dict(D=dy.size), 1.0, "loss", 0) for dy in lowering.errors]

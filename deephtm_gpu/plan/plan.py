@@ -82,9 +82,9 @@ class Plan:
         rate = self.tensors.get("rate")
         return rate if rate and rate.place == IO else None
 
-    def alone(self, model: int) -> "Plan":
-        """The plan of one of the models. The tensors are the same objects."""
-        return replace(self, seeds=(self.seeds[model],))
+    def some(self, begin: int, end: int) -> "Plan":
+        """The plan of some of the models. The tensors are the same objects."""
+        return replace(self, seeds=self.seeds[begin:end])
 
     @property
     def slots(self) -> int:

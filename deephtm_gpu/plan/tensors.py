@@ -32,6 +32,11 @@ class Tensor:
     learned: bool = False
     moment: bool = False
 
+    @property
+    def parameter(self) -> bool:
+        """Of a model, not of each of its streams."""
+        return self.place in PARAMETERS
+
     def first(self, seed: int):
         """What it holds at first in the model of this seed: an array or a number."""
         start = self.start(seed) if callable(self.start) else self.start

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.files import write_whole
 
-FORMAT = 1  # counted up whenever older readers would misunderstand a file
+FORMAT = 2  # counted up whenever older readers would misunderstand a file
 KEY = "deephtm_gpu"  # of the text among the metadata
 
 

@@ -23,7 +23,7 @@ def save_model(model, path, beside: dict | None = None):
     plain, more = split(beside, BESIDE)
     description = {
         "network": describe_network(model._network), "losses": model._losses, "optimizer": describe(model._optimizer),
-        "streams": model.streams, "seed": model.seed, "counts": standing["counts"], "beside": plain,
+        "streams": model.streams, "seeds": list(model._seeds), "population": model.is_population, "counts": standing["counts"], "beside": plain,
     }
     arrays = read_tensors(model._plan, model._backend)
     arrays |= {MODEL + name: array for name, array in _told_arrays(standing["last"]).items()}
@@ -32,7 +32,7 @@ def save_model(model, path, beside: dict | None = None):
 
 
 def load(path, device="auto"):
-    """The Model that `model.save(path)` wrote, as it stood: it goes on as the saved one would have, on the same device to the
+    """The Model or Population that `save(path)` wrote, as it stood: it goes on as the saved one would have, on the same device to the
     bit. device: as of `Model`, whatever the saved one ran on.
 
     Raises UserError where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors
@@ -44,18 +44,19 @@ def load(path, device="auto"):
 def load_beside(path, device="auto"):
     """The Model, and what was saved beside it; None where nothing was. Raises as `load` does."""
     from deephtm_gpu.model import Model
+    from deephtm_gpu.population import Population
 
     description, arrays = read_container(path)
     try:
         network, optimizer = make_network(description["network"]), make(description["optimizer"], Optimizer)
         counts = _check_counts(description["counts"])
-        losses, streams, seed = description["losses"], description["streams"], description["seed"]
+        losses, streams, seeds = description["losses"], description["streams"], tuple(description["seeds"])
         if unknown := sorted(set(losses) - set(LOSSES)):
             raise UserError(f"it names the losses {unknown}, and this version has {', '.join(map(repr, LOSSES))}")
-        plan, _ = lower(network, losses, optimizer, streams, seed, counts["ahead"])
+        plan, _ = lower(network, losses, optimizer, streams, seeds, counts["ahead"])
         own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
         check_tensors(plan, {n: a for n, a in arrays.items() if n not in own})  # before a device makes room for it
-        going = arrays[MODEL + "going"].astype(bool).reshape(streams)
+        going = arrays[MODEL + "going"].astype(bool).reshape(plan.units)
         standing = {"counts": counts, "last": _make_told(plan, arrays), "going": going}
         beside = join(description["beside"], arrays)
     except UserError as error:
@@ -65,7 +66,11 @@ def load_beside(path, device="auto"):
         why = f"{type(error).__name__}: {error}"
         raise UserError(f"{path} does not describe a model ({why}); save the model anew.") from None
     try:
-        model = Model(network, loss=losses, optimizer=optimizer, streams=streams, seed=seed, device=device)
+        how = {"loss": losses, "optimizer": optimizer, "device": device}
+        if description["population"]:
+            model = Population(network, len(seeds), seed=seeds, **how)
+        else:
+            model = Model(network, streams=streams, seed=seeds[0], **how)
         model._resume(standing, lambda backend: write_tensors(plan, backend, arrays))
     except DeviceError:
         raise

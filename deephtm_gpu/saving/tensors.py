@@ -16,7 +16,7 @@ LARGEST_INDEX = 2**32 - 1
 
 def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
     """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape); ragged ones one list behind the other (n,),
-    and their lengths (S,) or (slots, S). float32, and int64 where they are whole numbers. Raises UserError where a parameter
+    and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front, and S counts the streams of all. float32, and int64 where they are whole numbers. Raises UserError where a parameter
     is not finite."""
     arrays, partners = {}, _partners(plan)
     for tensor in _kept(plan):
@@ -59,9 +59,9 @@ def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):
     for tensor in _kept(plan):
         array = arrays[tensor.name]
         if tensor.ragged:
-            lengths = arrays[LENGTHS + tensor.name].reshape(-1, plan.streams)  # (slots, S)
+            lengths = arrays[LENGTHS + tensor.name].reshape(-1, plan.units)  # (slots, S)
             lists = np.split(array, np.cumsum(lengths)[:-1])
-            slots = [lists[n * plan.streams : (n + 1) * plan.streams] for n in range(len(lengths))]
+            slots = [lists[n * plan.units : (n + 1) * plan.units] for n in range(len(lengths))]
         else:
             slots = array if tensor.place == TAPE else [array]
         for slot, value in enumerate(slots):
@@ -79,8 +79,8 @@ def _slots(plan, tensor) -> int:
 def _lead(plan, tensor) -> tuple[int, ...]:
     """What stands before the tensor's own shape."""
     if tensor.place in PARAMETERS:
-        return ()
-    return (plan.slots, plan.streams) if tensor.place == TAPE else (plan.streams,)
+        return (plan.models,) if plan.models > 1 else ()
+    return (plan.slots, plan.units) if tensor.place == TAPE else (plan.units,)
 
 
 def _bare(tensor, array):

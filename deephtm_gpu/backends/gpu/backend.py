@@ -13,6 +13,7 @@ from deephtm_gpu.backends.gpu.arenas import Layout
 from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEP_BYTES, STEPS, TURN, compose
 from deephtm_gpu.backends.gpu.memory import TEXTURES, BufferMemory, TextureMemory
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Tuning, lasting, prefers_lasting, rotation, schedule, tuning_of
+from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
@@ -34,8 +35,19 @@ def open_device(adapter: AdapterInfo):
 
 
 def open_adapter(adapter: AdapterInfo):
-    """A function that makes a plan runnable on the adapter."""
-    return lambda plan: GpuBackend(plan, adapter)
+    """A function that makes a plan runnable on the adapter: all models in one set of arenas if they have room there."""
+    def make(plan):
+        each = plan.models
+        while each > 1 and not _has_room(plan.some(0, each), adapter):
+            each = -(-each // 2)
+        return GpuBackend(plan, adapter) if each == plan.models else SideBySide(plan, lambda part: GpuBackend(part, adapter), each)
+
+    return make
+
+
+def _has_room(plan, adapter) -> bool:
+    most = _kind_of_memory(tuning_of(adapter)).most(open_device(adapter))
+    return max(Layout(plan, ROWS).sizes.values()) <= most
 
 
 @cache
@@ -55,6 +67,10 @@ def _pipeline(device, group_layout, code: str):
     layout = device.create_pipeline_layout(bind_group_layouts=[group_layout])
     module = device.create_shader_module(code=code)
     return device.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
+
+
+def _kind_of_memory(tuning: Tuning):
+    return TextureMemory if tuning.textures else BufferMemory
 
 
 @dataclass(frozen=True)
@@ -239,7 +255,7 @@ class GpuBackend:
     # Memory
 
     def _check_room(self):
-        most = self._kind_of_memory().most(self._device)
+        most = _kind_of_memory(self._tuning).most(self._device)
         for arena, n in self._layout.sizes.items():
             if n > most:
                 largest = max((t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size)
@@ -249,11 +265,8 @@ class GpuBackend:
                     f"{largest.shape}; {self._adapter.name} gives {4 * most / 2**20:,.0f} MiB. Make the layer smaller, or use device='numpy'."
                 )
 
-    def _kind_of_memory(self):
-        return TextureMemory if self._tuning.textures else BufferMemory
-
     def _new_memory(self):
-        return self._kind_of_memory()(self._device, self._layout.sizes)
+        return _kind_of_memory(self._tuning)(self._device, self._layout.sizes)
 
     def _first(self, tensor):
         if tensor.ragged:

@@ -1,0 +1,60 @@
+"""Independent models side by side on several backends: one each in NumPy, as many as there is room for on a GPU."""
+
+import numpy as np
+
+from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.plan.plan import Plan
+
+
+class SideBySide:
+    """A backend of P models, made of backends of some of them each. make: a function from a plan to a backend. each: how many
+    models go into one."""
+
+    def __init__(self, plan: Plan, make, each: int = 1):
+        self.plan = plan
+        self._begins = range(0, plan.models, each)
+        self._backends = [make(plan.some(begin, begin + each)) for begin in self._begins]
+        self._each = each
+
+    @property
+    def dispatches(self):
+        """Of a step; None where there are none."""
+        counts = [b.dispatches for b in self._backends]
+        return None if None in counts else sum(counts)
+
+    def run(self, rows: Rows) -> Told:
+        told = [b.run(rows.of_models(begin, begin + self._each)) for begin, b in zip(self._begins, self._backends)]
+        return Told([np.concatenate(p, axis=1) for p in zip(*(t.predictions for t in told))],
+                    [np.concatenate(x, axis=1) for x in zip(*(t.losses for t in told))],
+                    np.concatenate([t.anomaly for t in told], axis=1))
+
+    def reset(self):
+        for backend in self._backends:
+            backend.reset()
+
+    def read(self, name: str, slot: int = 0, model: int | None = None):
+        """As of one backend of all models."""
+        if model is not None:
+            return self._backends[model // self._each].read(name, slot, model % self._each)
+        parts = [part for b in self._backends for part in _by_model(b.read(name, slot), b.plan, name)]
+        return parts if self.plan.tensors[name].ragged else np.stack(parts)
+
+    def write(self, name: str, value, slot: int = 0, model: int | None = None):
+        if model is not None:
+            self._backends[model // self._each].write(name, value, slot, model % self._each)
+            return
+        for begin, backend in zip(self._begins, self._backends):
+            part = value[begin : begin + self._each]
+            alone = backend.plan.models == 1 and self.plan.tensors[name].parameter
+            backend.write(name, part[0] if alone else part, slot)
+
+    def snapshot(self):
+        return [b.snapshot() for b in self._backends]
+
+    def restore(self, snapshot):
+        for backend, kept in zip(self._backends, snapshot):
+            backend.restore(kept)
+
+
+def _by_model(value, plan, name):
+    return [value] if plan.models == 1 and plan.tensors[name].parameter else list(value)
