@@ -12,10 +12,12 @@ class DeviceError(UserError):
 class TrainingError(ArithmeticError):
     """NaN or infinity arose in training; the weights of the last good chunk are kept.
 
-    `step` is the row of the series, `layer` the name of the layer whose value was the first to go.
+    `step` is the row of the series, `layer` the name of the layer whose value was the first to go, `models` the numbers of the
+    population's models that went (of an ordinary model, 0).
     """
 
-    def __init__(self, message: str, step: int, layer: str):
+    def __init__(self, message: str, step: int, layer: str, models: tuple[int, ...] = (0,)):
         super().__init__(message)
         self.step = step
         self.layer = layer
+        self.models = models

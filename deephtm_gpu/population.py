@@ -6,7 +6,7 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import check_count
 from deephtm_gpu.model import Model
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
-from deephtm_gpu.series import as_series
+from deephtm_gpu.series import as_series, is_list_of_one
 from deephtm_gpu.state import describe_state
 
 
@@ -37,10 +37,18 @@ class Population(Model):
         end, -1 the last."""
         p = self._number(number)
         one = Model(self._network, loss=self._losses, optimizer=self._optimizer.alone(p), seed=self._seeds[p], device=self._opened)
-        standing = self._standing()
-        last = standing["last"] and standing["last"].of_models(p, p + 1)
-        one._resume(standing | {"last": last, "going": np.ones(1, bool)}, lambda backend: self._copy_to(backend, p))
+        self._hand_over(one, [p])
         return one
+
+    def some(self, numbers) -> "Population":
+        """A population of some of the models, as they stand: copies, in this order."""
+        kept = [self._number(n) for n in numbers]
+        if not kept:
+            raise UserError("Population.some was given no model; give one number or more.")
+        optimizer = self._optimizer.of(kept) if self._optimizer.models else self._optimizer
+        few = Population(self._network, len(kept), loss=self._losses, optimizer=optimizer, seed=[self._seeds[p] for p in kept], device=self._opened)
+        self._hand_over(few, kept)
+        return few
 
     def state(self):
         """As `Model.state`, every array with P in front."""
@@ -61,20 +69,21 @@ class Population(Model):
     # How series and their histories are shaped to the user
 
     def _series(self, inputs, targets, mask=None):
-        P, nodes = self.models, self._network.inputs
-        xs = as_series("inputs", self._models_second("inputs", inputs, len(nodes)), [n.layer.shape for n in nodes], P)
+        P, shapes = self.models, [n.layer.shape for n in self._network.inputs]
+        xs = as_series("inputs", self._models_second("inputs", inputs, shapes), shapes, P)
         if targets is None:
             return xs, None
-        outputs = self._network.outputs
+        shapes = [self._forms[n].shape for n in self._network.outputs]
         classes = [loss == "cross_entropy" for loss in self._losses]
-        ys = as_series("targets", self._models_second("targets", targets, len(outputs)), [self._forms[n].shape for n in outputs], P,
-                       classes, steps=len(xs[0]))
+        ys = as_series("targets", self._models_second("targets", targets, shapes), shapes, P, classes, steps=len(xs[0]))
         return xs, ys
 
-    def _models_second(self, what, given, series):
-        """(P, steps, ...) -> (steps, P, ...), as the engine runs them; steps alone where P is 1."""
-        if series > 1 and isinstance(given, (list, tuple)):
-            return [self._models_second(f"{what}[{j}]", g, 1) for j, g in enumerate(given)]
+    def _models_second(self, what, given, shapes):
+        """(P, steps, ...) -> (steps, P, ...), as the engine runs them; steps alone where P is 1. Or a list of them, one per shape."""
+        if len(shapes) > 1 and isinstance(given, (list, tuple)):
+            return [self._models_second(f"{what}[{j}]", g, [None]) for j, g in enumerate(given)]
+        if shapes[0] is not None and is_list_of_one(given, len(shapes[0]) + 1):
+            given = given[0]
         try:
             array = np.asarray(given)
         except ValueError:
@@ -119,10 +128,18 @@ class Population(Model):
             raise UserError(f"Model {number!r} of the population was asked for; there are {self.models}, numbered from 0.")
         return number.__index__() % self.models
 
-    def _copy_to(self, backend, p):
-        for tensor in self._plan.placed(*PARAMETERS, STATE, TAPE):
-            for slot in range(self._plan.slots if tensor.place == TAPE else 1):
-                backend.write(tensor.name, self._backend.read(tensor.name, slot, model=p), slot)
+    def _hand_over(self, other, numbers):
+        """Puts another with as many models where these ones stand."""
+        standing = self._standing()
+        last = standing["last"] and standing["last"].of_models(numbers)
+
+        def write(backend):
+            for tensor in self._plan.placed(*PARAMETERS, STATE, TAPE):
+                for slot in range(self._plan.slots if tensor.place == TAPE else 1):
+                    for q, p in enumerate(numbers):
+                        backend.write(tensor.name, self._backend.read(tensor.name, slot, model=p), slot, model=q)
+
+        other._resume(standing | {"last": last, "going": np.ones(len(numbers), bool)}, write)
 
 
 def _seeds(seed, models) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from deephtm_gpu.errors import UserError
 def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None) -> list[np.ndarray]:
     """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
     whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. Returns float32 arrays (T, S, D). Raises UserError."""
-    arrays = [given] if len(shapes) == 1 and not _is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
+    arrays = [given] if len(shapes) == 1 and not is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
         raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")
     names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
@@ -24,7 +24,7 @@ def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None)
     return series
 
 
-def _is_list_of_one(given, least) -> bool:
+def is_list_of_one(given, least) -> bool:
     """Whether a series stands in a list, rather than a series of one step that is a list."""
     return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > least
 

@@ -26,14 +26,20 @@ class Watch:
         if bad is None:
             self._since.append(rows.copy())  # a live stream may use its own array again
             return told
+        models = _models_of(told, rows, self._plan, bad)
         layer = self._find_layer(rows, bad)
         self._backend.restore(self._snapshot)
         for earlier in self._since:  # to where this chunk began: the model's own counts are still those
             self._backend.run(earlier)
         raise TrainingError(
-            f"Learning went out of bounds at step {done + bad}: {layer} gave NaN or infinity. The model is back at "
+            f"Learning went out of bounds at step {done + bad}: {layer}{self._whose(models)} gave NaN or infinity. The model is back at "
             f"step {done}, before this chunk; try a smaller learning rate, or scale the series to about -1..1.",
-            done + bad, layer)
+            done + bad, layer, models)
+
+    def _whose(self, models) -> str:
+        if self._plan.models == 1:
+            return ""
+        return f" of model {models[0]}" + (f" and {len(models) - 1} more" if len(models) > 1 else "")
 
     def _find_layer(self, rows: Rows, bad: int) -> str:
         """Runs again up to the bad row and looks for the first call whose result is not finite."""
@@ -58,12 +64,24 @@ def _finite(value) -> bool:
 
 def _first_bad(told: Told, rows: Rows, plan) -> int | None:
     """The first row with a prediction, an anomaly score, or a loss that was due, that is not finite."""
-    good = np.ones(len(rows), bool)
+    good = _good(told, rows, plan).all(axis=1)
+    return None if good.all() else int(np.argmin(good))
+
+
+def _models_of(told, rows, plan, row) -> tuple[int, ...]:
+    """The models that went in this row."""
+    bad = ~_good(told, rows, plan)[row]
+    return tuple(sorted({int(unit) // plan.streams for unit in np.flatnonzero(bad)}))
+
+
+def _good(told, rows, plan) -> np.ndarray:
+    """Where all is finite, (rows, S)."""
+    good = np.ones(told.anomaly.shape, bool)
     for p in told.predictions:
-        good &= np.isfinite(p).all(axis=(1, 2))
+        good &= np.isfinite(p).all(axis=2)
     due = np.arange(len(rows)) + rows.pending >= plan.ahead
     if plan.anomaly:
-        good &= np.isfinite(told.anomaly).all(axis=1)
+        good &= np.isfinite(told.anomaly)
     for loss in told.losses:
-        good &= np.isfinite(loss).all(axis=1) | ~due
-    return None if good.all() else int(np.argmin(good))
+        good &= np.isfinite(loss) | ~due[:, None]
+    return good

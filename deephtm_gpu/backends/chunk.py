@@ -72,9 +72,9 @@ class Told:
         for array in [*self.predictions, *self.losses, self.anomaly]:
             array[ended] = np.nan
 
-    def of_models(self, begin: int, end: int) -> "Told":
+    def of_models(self, numbers: list[int]) -> "Told":
         """Of some of the models of one stream each."""
-        return Told([p[:, begin:end] for p in self.predictions], [x[:, begin:end] for x in self.losses], self.anomaly[:, begin:end])
+        return Told([p[:, numbers] for p in self.predictions], [x[:, numbers] for x in self.losses], self.anomaly[:, numbers])
 
     def last(self) -> "Told":
         """The last row alone."""

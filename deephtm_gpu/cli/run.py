@@ -19,12 +19,13 @@ FURTHEST = 10_000  # rows ahead: every step whose target has not come is kept wh
 
 
 def add_arguments(parser):
-    parser.add_argument("file", metavar="FILE.csv", help="its first line names the columns; '-' reads the standard input")
+    parser.add_argument("files", metavar="FILE.csv", nargs="+",
+                        help="its first line names the columns; '-' reads the standard input. Several files: a model each, side by side")
     parser.add_argument("--column", required=True, metavar="C", help="the column to learn")
     parser.add_argument("--timestamp", metavar="T", help="the column of timestamps; the model then sees time of day and weekday")
     parser.add_argument("--ahead", type=int, metavar="N", help="how many rows ahead to predict (1, or as resumed)")
-    parser.add_argument("--out", metavar="FILE.csv", help="where the rows go (the standard output)")
-    parser.add_argument("--save", metavar="FILE", help="where all that was learned goes at the end, for --resume")
+    parser.add_argument("--out", metavar="FILE.csv", help="where the rows go (the standard output); with several files a folder")
+    parser.add_argument("--save", metavar="FILE", help="where all that was learned goes at the end, for --resume; with several files a folder")
     parser.add_argument("--resume", metavar="FILE", help="goes on from what --save wrote, as if these rows stood behind those")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, gpu, numpy, or part of an adapter's name (auto)")
     parser.add_argument("--seed", type=int, metavar="S", help="of the weights at the start (0, or as resumed)")
@@ -35,8 +36,13 @@ def run(args) -> int:
     and the saving."""
     if args.ahead is not None and not 1 <= args.ahead <= FURTHEST:
         raise UserError(f"--ahead {args.ahead} was asked for; it must be 1 to {FURTHEST:,} rows.")
+    if len(args.files) > 1:
+        from deephtm_gpu.cli.run_many import run_many
+
+        return run_many(args)
+    args.file = args.files[0]
     _check_save(args)
-    with CsvStream(args.file, args.column, args.timestamp) as stream, _output(args.out, args.file) as out:
+    with CsvStream(args.file, args.column, args.timestamp) as stream, output(args.out, args.file) as out:
         learner = _learner(args)
         try:
             _learn(learner, stream, out, whole_chunks=args.save is not None)
@@ -44,7 +50,7 @@ def run(args) -> int:
             _save(learner, args)
             _summarise(learner, stream.name, args)
             raise
-        _check_rows(learner.comparison, stream.name)
+        check_enough_rows(learner.comparison, stream.name)
         _save(learner, args)
     _summarise(learner, stream.name, args)
     return 0
@@ -84,7 +90,7 @@ def _save(learner, args):
 
 
 @contextmanager
-def _undisturbed():
+def undisturbed():
     """Puts Ctrl-C off to the end: what is saved then is the state between two rows, and those before it are written."""
     came = []
     try:
@@ -109,7 +115,7 @@ def _learn(learner, stream, out, whole_chunks):
     hidden = True if out is sys.stdout and out.isatty() else None
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
         for rows in stream.chunks():
-            with _undisturbed() if whole_chunks else nullcontext():
+            with undisturbed() if whole_chunks else nullcontext():
                 writer.writerows(_learn_chunk(learner, rows, stream.name))
                 out.flush()
             bar.update(stream.done - bar.n)
@@ -125,7 +131,7 @@ def _learn_chunk(learner, rows, name):
             "or another --seed.", row, error.layer) from None
 
 
-def _check_rows(comparison, name):
+def check_enough_rows(comparison, name):
     if comparison.rows <= comparison.ahead:
         raise UserError(
             f"{name} has {comparison.rows} rows of numbers; to learn to predict {comparison.ahead} ahead takes "
@@ -150,7 +156,7 @@ def _same(source, target):
 
 
 @contextmanager
-def _output(path, source):
+def output(path, source):
     """The file that rows are written to. A file appears at `path` only when all went well, or at Ctrl-C: until then the
     rows go to another beside it, and what lay there before is unharmed."""
     if path is None:

@@ -149,6 +149,10 @@ class Comparison:
     def _parts(self):
         return {"trivial": self._trivial, "whole": self.whole, "late": self.late}
 
+    def line(self):
+        """One line of text: the forecasters' errors over the whole series."""
+        return f"MAPE {self.ahead} ahead: " + ", ".join(f"{name} {_shown(mape)}" for name, mape in self.whole.items())
+
     def table(self):
         """Lines of text: a forecaster each, its error and over how many rows."""
         parts = {"whole run": self.whole}

@@ -42,6 +42,12 @@ class Optimizer:
         one.lr = self.lr[model]
         return one
 
+    def of(self, models: list[int]) -> "Optimizer":
+        """The same for some of them."""
+        some = copy(self)
+        some.lr = tuple(self.lr[p] for p in models)
+        return some
+
     def rate(self, updates: int) -> float | np.ndarray:
         """The learning rate of the update that so many came before; (P,) where every model has its own."""
         factor = self.schedule.factor(updates)
