@@ -9,7 +9,7 @@ def add_arguments(parser):
     parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (both numpy and gpu, as far as they are here)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
-    parser.add_argument("--rows", metavar="NAME", help="learning: only the rows with this in their names, such as letters")
+    parser.add_argument("--rows", metavar="NAME", help="speed, learning: only the rows with this in their names, such as columns or letters")
     parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv", help="learning: the taxi series (demos/data/nyc_taxi.csv)")
     parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series (demos/data)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
@@ -26,7 +26,7 @@ def run(args) -> int:
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
     if args.what == "speed":
-        told, good = _speed(devices)
+        told, good = _speed(devices, args.rows)
     elif args.what == "learning":
         from deephtm_gpu.bench import learning
 
@@ -38,20 +38,10 @@ def run(args) -> int:
     return 0 if good else 1
 
 
-def _speed(devices):
-    from deephtm_gpu.bench import speed
+def _speed(devices, only):
+    from deephtm_gpu.bench.speed import report
 
-    print(f"The post's network, one stream: {speed.RUNS} runs of {speed.STEPS:,} online steps each (forward, backward, update), after "
-          f"{speed.WARM_UP:,} steps of warm-up.\n")
-    print(f"{'device':40s}{'steps/s: median':>16s}{'min':>9s}{'max':>9s}{'first step, s':>15s}{'dispatches/step':>17s}")
-    told = []
-    for device in devices:
-        s = speed.measure(device)
-        dispatches = "-" if s.dispatches is None else f"{s.dispatches}"
-        print(f"{s.device:40s}{s.median:16,.0f}{min(s.runs):9,.0f}{max(s.runs):9,.0f}{s.first:15.2f}{dispatches:>17s}", flush=True)
-        told.append({"device": s.device, "kind": s.kind, "steps_per_second": s.runs, "median": s.median,
-                     "first_step_seconds": s.first, "dispatches_per_step": s.dispatches})
-    return {"speed": told}, True
+    return {"speed": list(report.run(devices, only, lambda line: print(line, flush=True)))}, True
 
 
 def _learning(devices, seeds, chosen):

@@ -4,7 +4,7 @@ from math import floor, log, sqrt
 
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale, is_number
-from deephtm_gpu.ops.context import SMALLEST
+from deephtm_gpu.ops.context import FORGET, SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.plan.tensors import PARAM
@@ -57,10 +57,10 @@ class TemporalMemory(Layer):
 
         weight = low.param("distal_weight", (N, P), PARAM, std=CELL_STD, std_columns=N, learned=True)
         bias = low.param("distal_bias", (N,), PARAM, learned=True)
-        most = min(N, L * _steps_remembered(self.decay, K))
+        most, most_slow = min(N, L * _steps_remembered(self.decay, K)), min(C, K * _surprises_remembered(K))
         fast, fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
-        slow, slow_list = low.state("slow", (C,)), low.state("slow_list", (C,), index=True, ragged=True)
-        A = most + C + sum(x.length for x in contexts)
+        slow, slow_list = low.state("slow", (C,)), low.state("slow_list", (most_slow,), index=True, ragged=True)
+        A = most + most_slow + sum(x.length for x in contexts)
         index, value = low.tape("context", (A,), index=True, ragged=True), low.tape("context_value", (A,), ragged=True)
         cells = low.tape("cells", (L,), index=True)
         cell, root = low.tape("cell", (L,)), low.tape("root", (L,))
@@ -162,3 +162,10 @@ def _steps_remembered(decay, K) -> int:
     if decay == 0:
         return 1
     return 2 + floor(log(sqrt(K) / (1 - decay) / SMALLEST) / -log(decay))  # one more than that: rounding
+
+
+def _surprises_remembered(K) -> int:
+    """As `_steps_remembered`, of the slow context: a surprise p adds at most sqrt(K) p and takes FORGET p of what was there, so a
+    trace is at most sqrt(K) / FORGET; p is above SMALLEST / sqrt(K) where anything is added, and the others are scaled down by then."""
+    keep = 1 - FORGET * SMALLEST / sqrt(K)
+    return 2 + floor(log(sqrt(K) / FORGET / SMALLEST) / -log(keep))

@@ -37,7 +37,9 @@ class Pass:
     shared: bool = False  # sums over the streams: cannot run inside the workgroup of one stream
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
-    work: Callable[..., int] = lambda **consts: 0  # multiply-adds of one stream, to choose the number of workgroups
+    # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to choose the
+    # number of workgroups
+    work: Callable[..., int] = lambda **consts: 0
     # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its contexts
     # can have. None: the work, spread over all lanes.
     loops: Callable[..., int] | None = None

@@ -90,12 +90,12 @@ SYNAPSE = Op(
     params=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(synapse_forward, reads=("rows", "index", "value", "weight", "bias"), writes=("depolarisation",),
-             consts=("L", "P"), work=lambda L, P: L * P, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
+             consts=("L", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
         Pass(synapse_backward, reads=("ddepolarisation", "rows", "index", "weight"), writes=("dvalue",), consts=("L", "P"),
-             work=lambda L, P: L * P, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
+             work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
-             consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", work=lambda L, P, **_: L * P,
+             consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", work=lambda L, A, **_: L * A,
              loops=lambda lanes, parts, S, A, L, N, **_: (
                  turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
                  else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),

@@ -38,8 +38,13 @@ class Call:
         return [t for t in (self.tensors[n] for n in self.op.changes + self.op.writes) if isinstance(t, Tensor)]
 
     @property
+    def entries(self) -> int:
+        """The most that one of its ragged lists can hold."""
+        return max((t.size for t in {*self.read, *self.written} if t.ragged), default=0)
+
+    @property
     def work(self) -> int:
-        return self.op.work(**self.consts)
+        return self.op.work(**self.consts, **({"A": self.entries} if self.entries else {}))
 
 
 @dataclass

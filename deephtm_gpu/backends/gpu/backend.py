@@ -10,6 +10,7 @@ import wgpu
 from deephtm_gpu.backends.chunk import Rows, Told
 from deephtm_gpu.backends.gpu.adapters import AdapterInfo
 from deephtm_gpu.backends.gpu.arenas import Layout
+from deephtm_gpu.backends.gpu.clock import TIMESTAMPS, Clock
 from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEP_BYTES, STEPS, TURN, compose
 from deephtm_gpu.backends.gpu.memory import TEXTURES, BufferMemory, TextureMemory
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Tuning, lasting, prefers_lasting, rotation, schedule, tuning_of
@@ -30,7 +31,7 @@ def open_device(adapter: AdapterInfo):
     """The adapter's device, with the largest buffers it can give. One per adapter and process."""
     limits = adapter.limits
     wanted = {k: limits[k] for k in ("max-storage-buffer-binding-size", "max-buffer-size") if k in limits}
-    features = [f for f in (TEXTURES,) if f in adapter.features]
+    features = [f for f in (TEXTURES, TIMESTAMPS) if f in adapter.features]
     return adapter.native.request_device_sync(required_limits=wanted, required_features=features)
 
 
@@ -46,7 +47,7 @@ def open_adapter(adapter: AdapterInfo):
 
 
 def _has_room(plan, adapter) -> bool:
-    most = _kind_of_memory(tuning_of(adapter)).most(open_device(adapter))
+    most = kind_of_memory(tuning_of(adapter)).most(open_device(adapter))
     return max(Layout(plan, ROWS).sizes.values()) <= most
 
 
@@ -69,7 +70,7 @@ def _pipeline(device, group_layout, code: str):
     return device.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
 
 
-def _kind_of_memory(tuning: Tuning):
+def kind_of_memory(tuning: Tuning):
     return TextureMemory if tuning.textures else BufferMemory
 
 
@@ -212,6 +213,25 @@ class GpuBackend:
         program = self._program(learn=True, due=True)
         return len(program.body) / max(1, program.steps)
 
+    @property
+    def bytes(self) -> int:
+        """Of memory on the device; a copy of it comes on top while the model learns, to go back to."""
+        return 4 * sum(self._layout.sizes.values())
+
+    def time_kernel(self, kernel: tuple, steps: int, turns: int, runs: int) -> float:
+        """Seconds that a lasting dispatch of so many steps takes: the least of `runs` means over `turns` dispatches. By the
+        adapter's own clock where it has one."""
+        self._write_turns(np.array([0]), np.array([steps]))
+        clock = Clock(self._device)
+        return min(clock.time(lambda run: self._repeat(run, kernel, turns)) for _ in range(runs + 1)) / turns
+
+    def _repeat(self, run, kernel, turns):
+        pipeline, x, y = kernel
+        run.set_pipeline(pipeline)
+        run.set_bind_group(0, self._group, [0])
+        for _ in range(turns):
+            run.dispatch_workgroups(x, y)
+
     def _program(self, learn: bool, due: bool, flush: bool = False) -> Program:
         kind = (learn, due, flush)
         if kind not in self._programs:
@@ -255,7 +275,7 @@ class GpuBackend:
     # Memory
 
     def _check_room(self):
-        most = _kind_of_memory(self._tuning).most(self._device)
+        most = kind_of_memory(self._tuning).most(self._device)
         for arena, n in self._layout.sizes.items():
             if n > most:
                 largest = max((t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size)
@@ -266,7 +286,7 @@ class GpuBackend:
                 )
 
     def _new_memory(self):
-        return _kind_of_memory(self._tuning)(self._device, self._layout.sizes)
+        return kind_of_memory(self._tuning)(self._device, self._layout.sizes)
 
     def _first(self, tensor):
         if tensor.ragged:

@@ -73,8 +73,7 @@ class Group:
 
     def _loops(self, call: Call, lanes: int, streams: int) -> int:
         if call.op.loops:
-            entries = max((t.size for t in {*call.read, *call.written} if t.ragged), default=0)
-            return call.op.loops(lanes=lanes, parts=self.parts, S=streams, A=entries, **call.consts)
+            return call.op.loops(lanes=lanes, parts=self.parts, S=streams, A=call.entries, **call.consts)
         # Sums over lanes are a few iterations more.
         return 4 * (_work(call, streams) if call.op.shared else call.work) // (lanes * self.parts) + 16
 
