@@ -54,7 +54,7 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
         if hardware:
             return hardware[0], "it is the best hardware GPU"
         what = f"only software adapters ({adapters[0].name})" if adapters else "no adapter"
-        return None, f"there is no hardware GPU here, {what}; the sparse NumPy reference is faster than a software adapter"
+        return None, f"there is no hardware GPU here, {what}" + ("; device='gpu' would take it" if adapters else "")
     if not adapters:
         raise DeviceError(f"The device {device!r} was asked for, and no GPU adapter was found here; {INSTALL}.")
     if device == "gpu":
