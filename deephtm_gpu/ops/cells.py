@@ -30,7 +30,7 @@ def gate_backward(dcell, root, activity, K, M):
     dcell, root = dcell.reshape(S, K, M), root.reshape(S, K, M)
     weighted = dcell * root  # (S, K, M)
     total = np.add.reduce(root, axis=2, keepdims=True)  # (S, K, 1), 1 or more; 0 for a step that never was
-    mean = np.add.reduce(weighted, axis=2, keepdims=True) / (total + (total == 0))  # (S, K, 1)
+    mean = np.add.reduce(weighted, axis=2, keepdims=True) / np.maximum(total, 1)  # (S, K, 1)
     ddepolarisation = activity[:, :, None] * (weighted - mean * root)
     return ddepolarisation.reshape(S, K * M), np.add.reduce(weighted * root, axis=2)
 
@@ -41,8 +41,9 @@ def _entmax_root(z):
     The threshold is found as in the paper's algorithm 2: sort, try every size of the support, keep the last that holds.
     """
     rows, share = _counts(*z.shape, z.dtype.char)
-    x = (z - np.maximum.reduce(z, axis=1, keepdims=True)) * 0.5  # (R, M)
+    x = z * 0.5  # (R, M)
     y = np.sort(x, axis=1)[:, ::-1]  # (R, M), largest first
+    x, y = x - y[:, :1], y - y[:, :1]
     mean = np.add.accumulate(y, axis=1) * share  # (R, M)
     variance = np.add.accumulate(y * y, axis=1) * share - mean * mean  # (R, M)
     threshold = mean - np.sqrt(np.maximum(share - variance, 0))  # (R, M)
