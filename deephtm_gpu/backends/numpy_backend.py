@@ -47,7 +47,7 @@ class NumpyBackend:
         anomaly = plan.anomaly and self._place[plan.anomaly]
         clock, rate, k = (self._place[plan.tensors[name]] for name in ("t", "rate", "k"))
         waiting = rows.waiting(plan.ahead)
-        rates = rows.rates.reshape(-1)  # a plan of one model
+        rates, updates = rows.rates.reshape(-1).tolist(), rows.updates.tolist()  # a plan of one model
 
         for r in range(len(rows)):
             step = rows.first + r
@@ -55,7 +55,7 @@ class NumpyBackend:
             earlier = [self._envs[(step - plan.behind(lag)) % plan.slots] for lag in self._lags]
             back = earlier[0]
             for e in (env, *earlier):
-                e[clock], e[rate], e[k] = step, float(rates[r]), int(rows.updates[r])
+                e[clock], e[rate], e[k] = step, rates[r], updates[r]
             for i, x in inputs:
                 env[i] = back[i] = x[r]
             due = r >= waiting

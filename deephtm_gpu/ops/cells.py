@@ -30,7 +30,7 @@ def gate_backward(dcell, root, activity, K, M):
     dcell, root = dcell.reshape(S, K, M), root.reshape(S, K, M)
     weighted = dcell * root  # (S, K, M)
     total = np.add.reduce(root, axis=2, keepdims=True)  # (S, K, 1), 1 or more; 0 for a step that never was
-    mean = np.add.reduce(weighted, axis=2, keepdims=True) / (total + (total == 0))  # (S, K, 1)
+    mean = np.add.reduce(weighted, axis=2, keepdims=True) / np.maximum(total, 1)  # (S, K, 1)
     ddepolarisation = activity[:, :, None] * (weighted - mean * root)
     return ddepolarisation.reshape(S, K * M), np.add.reduce(weighted * root, axis=2)
 
@@ -40,20 +40,21 @@ def _entmax_root(z):
 
     The threshold is found as in the paper's algorithm 2: sort, try every size of the support, keep the last that holds.
     """
-    rows, share = _counts(*z.shape, z.dtype.char)
-    x = (z - np.maximum.reduce(z, axis=1, keepdims=True)) * 0.5  # (R, M)
+    share = _shares(z.shape[1], z.dtype.char)  # (M,)
+    x = z * 0.5  # (R, M)
     y = np.sort(x, axis=1)[:, ::-1]  # (R, M), largest first
+    x, y = x - y[:, :1], y - y[:, :1]
     mean = np.add.accumulate(y, axis=1) * share  # (R, M)
     variance = np.add.accumulate(y * y, axis=1) * share - mean * mean  # (R, M)
     threshold = mean - np.sqrt(np.maximum(share - variance, 0))  # (R, M)
-    first_failure = (threshold <= y).argmin(axis=1)  # (R,); 0 where there is none, for a support of one cell always holds
-    return np.maximum(x - threshold[rows, first_failure - 1][:, None], 0)
+    holds = np.where(threshold <= y, threshold, -1)  # (R, M); they rise with the support, from -1 for one cell, which always holds
+    return np.maximum(x - np.maximum.reduce(holds, axis=1, keepdims=True), 0)
 
 
 @cache
-def _counts(R, M, kind):
-    """The numbers of the rows (R,), and the share 1/k of each cell in a support of k = 1..M cells (M,)."""
-    return np.arange(R), (1 / np.arange(1, M + 1)).astype(kind)
+def _shares(M, kind):
+    """The share 1/k of each cell in a support of k = 1..M cells (M,)."""
+    return (1 / np.arange(1, M + 1)).astype(kind)
 
 
 def _cells_example(rng, S, C, K, M):

@@ -22,10 +22,10 @@ def context_forward(fast, fast_list, slow, slow_list, N):
     what the fast one was divided by"""
     index, value, norm = [], [], np.empty((len(fast), 1), fast.dtype)
     for s in range(len(fast)):
-        u, q = fast[s][fast_list[s]], slow[s][slow_list[s]]
+        u, q = fast[s].take(fast_list[s]), slow[s].take(slow_list[s])
         index.append(np.concatenate([fast_list[s], slow_list[s] + N]))
-        norm[s, 0] = np.sqrt(u @ u + EPSILON)
-        value.append(np.concatenate([u / norm[s, 0], q / np.sqrt(q @ q + EPSILON)]))
+        norm[s, 0] = length = math.sqrt(u.dot(u) + EPSILON)
+        value.append(np.concatenate([u / length, q / math.sqrt(q.dot(q) + EPSILON)]))
     return index, value, norm
 
 
@@ -80,17 +80,17 @@ def context_append_backward(dvalue, value, start, norm, D):
 
 def _leak(trace, places, keep):
     """Scales the entries by `keep`, drops the small ones; returns the places that are left."""
-    left = trace[places] * keep
-    strong = np.abs(left) >= SMALLEST
-    trace[places] = np.where(strong, left, 0)
+    left = trace.take(places) * keep
+    strong = left >= SMALLEST  # no entry is negative
+    trace[places] = left * strong
     return places[strong]
 
 
 def _add(trace, kept, places, amounts):
     """Adds the amounts; returns the list of places, the new ones at its end."""
-    fresh = places[trace[places] == 0]
-    trace[places] += amounts
-    return np.concatenate([kept, fresh])
+    before = trace.take(places)
+    trace[places] = before + amounts
+    return np.concatenate([kept, places[before == 0]])
 
 
 def _trace(rng, S, N, A):

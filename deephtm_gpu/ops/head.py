@@ -5,53 +5,55 @@ locally, with no gradient into the network: the K winners are told 1, at most 4K
 score is the share of the winners' activity that was not predicted.
 """
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass, average
+from deephtm_gpu.ops.spec import Op, Pass
 
 LOSERS = 4  # per winner
 RATE, BIAS_RATE, FIRST_BIAS = 1.0, 0.1, -3.0
+AT_ONCE = 64  # steps that losers are drawn for at once
 
 
 def losers_forward(winners, t, seed, K, C, R):
     """winners (S, K), t: the step's number, seed (S, 1): the same for all -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
-    draw, begin, length = _stretches(C, R)
-    # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    now = np.uint32(_hash((int(seed[0, 0]) ^ t) & 0xFFFFFFFF))
-    losers = np.broadcast_to(begin + _hash(now ^ draw) % length, (len(winners), R))  # the same for all, so that copies stay copies
-    return np.concatenate([winners, losers], axis=1)
+    rows = np.empty((len(winners), K + R), winners.dtype)
+    rows[:, :K] = winners
+    rows[:, K:] = _losers(int(seed[0, 0]), t // AT_ONCE, C, R)[t % AT_ONCE]  # the same for all, so that copies stay copies
+    return rows
 
 
 def head_forward(logit, rows, activity, K, R):
     """logit, rows (S, K+R), activity (S, K) -> anomaly (S, 1), delta (S, K+R): the gradient of the logistic loss,
     0 for a drawn column that is a winner"""
     likely = 1 / (1 + np.exp(-logit))  # (S, K+R)
-    total = np.maximum(average(activity), 1e-12)
-    anomaly = 1 - average(activity * likely[:, :K]) / total  # (S, 1)
+    anomaly = np.empty((len(activity), 1), likely.dtype)  # (S, 1)
+    for s, a in enumerate(activity):
+        anomaly[s, 0] = 1 - a.dot(likely[s, :K]) / max(np.add.reduce(a), 1e-12)
     winner = np.logical_or.reduce(rows[:, K:, None] == rows[:, None, :K], axis=2)  # (S, R)
     likely[:, :K] -= 1
     likely[:, K:][winner] = 0
     return anomaly, likely
 
 
-@cache
-def _stretches(C, R):
-    """The numbers of the draws (R,) uint32, where each one's stretch of columns begins (R,), and how long it is (R,) uint32."""
-    draw = np.arange(R + 1)
-    bounds = draw * C // R
-    return draw[:-1].astype(np.uint32), bounds[:-1], (bounds[1:] - bounds[:-1]).astype(np.uint32)
+@lru_cache(maxsize=16)  # of so many memories that step side by side
+def _losers(seed, block, C, R):
+    """The columns drawn in steps block * AT_ONCE .. (block + 1) * AT_ONCE - 1, (AT_ONCE, R): to draw for one step costs nearly as
+    much."""
+    # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
+    t = (block * AT_ONCE + np.arange(AT_ONCE)).astype(np.uint32)[:, None]  # (AT_ONCE, 1)
+    drawn = _hash(_hash(np.uint32(seed & 0xFFFFFFFF) ^ t) ^ np.arange(R, dtype=np.uint32))  # (AT_ONCE, R)
+    bounds = np.arange(R + 1) * C // R
+    return bounds[:-1] + drawn % (bounds[1:] - bounds[:-1])
 
 
 def _hash(x):
-    """A 32-bit mix of a number below 2^32, or of uint32 numbers, which wrap by themselves (the finaliser `lowbias32` of
-    C. Wellons, 2018: public domain)."""
-    wrap = (lambda n: n & 0xFFFFFFFF) if isinstance(x, int) else (lambda n: n)
-    x = wrap((x ^ (x >> 16)) * 0x7FEB352D)
-    x = wrap((x ^ (x >> 15)) * 0x846CA68B)
+    """A 32-bit mix of uint32 numbers, which wrap by themselves (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
     return x ^ (x >> 16)
 
 

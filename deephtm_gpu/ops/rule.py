@@ -23,6 +23,11 @@ RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "slope", "least")
 PLAIN = dict.fromkeys(RULE, 0.0) | {"least": 1.0}  # gradient descent at the given rate
 
 
+def plain(rule) -> bool:
+    """Whether a step is the rate times the gradient, and nothing else."""
+    return not (rule["beta1"] or rule["beta2"] or rule["decay"] or rule["slope"])
+
+
 def counts(rule) -> bool:
     """Whether the rule asks how many updates came before."""
     return bool(rule["log2"] or rule["slope"])
@@ -94,6 +99,11 @@ def _paces(*rule):
 def descend_at(theta, moment, power, at, gradient, rate, k, **rule):
     """`descend` on the entries `at` (an index, or an array of them) of theta, moment and power."""
     moving = theta.take(at, axis=0)  # sooner than theta[at]
+    if plain(rule):  # what `descend` would do, in a third of its time
+        gradient *= rate
+        moving -= gradient
+        theta[at] = moving
+        return
     lead = moment.take(at, axis=0) if rule["beta1"] else 0
     spread = power.take(at, axis=0) if rule["beta2"] else 0
     descend(moving, lead, spread, gradient, rate, k, **rule)

@@ -6,7 +6,7 @@ what one stream does.
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average, elements
+from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square
 
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
@@ -24,13 +24,13 @@ def running_mean_update(x, share, mean, count):
 def running_norm_forward(x, mean):
     """x (S, D), mean (D,) -> y (S, D), scale (S, 1)"""
     centred = x - mean  # (S, D)
-    scale = np.sqrt(average(centred * centred) + EPSILON)  # (S, 1)
+    scale = root_mean_square(centred)  # (S, 1)
     return centred / scale, scale
 
 
 def running_norm_backward(dy, y, scale):
     """dy, y (S, D), scale (S, 1) -> dx (S, D)"""
-    return (dy - average(dy * y) * y) / scale
+    return (dy - mean_product(dy, y) * y) / scale
 
 
 def _example(rng, S, D, seen=3):

@@ -13,7 +13,7 @@ def sparse_linear_forward(index, value, weight, bias):
     """index, value (S, L), weight (N, O), bias (O,) -> y (S, O)"""
     y = np.empty((len(value), weight.shape[1]), weight.dtype)  # (S, O)
     for s, active in enumerate(value != 0):
-        y[s] = value[s][active] @ weight[index[s][active]] + bias
+        np.add(value[s][active].dot(weight.take(index[s][active], axis=0)), bias, out=y[s])
     return y
 
 
@@ -21,7 +21,7 @@ def sparse_linear_backward(dy, index, value, weight):
     """dy (S, O), index, value (S, L), weight (N, O) -> dvalue (S, L)"""
     dvalue = np.zeros_like(value)  # (S, L)
     for s, active in enumerate(value != 0):
-        dvalue[s][active] = weight[index[s][active]] @ dy[s]
+        dvalue[s][active] = weight.take(index[s][active], axis=0).dot(dy[s])
     return dvalue
 
 
@@ -32,7 +32,7 @@ def rows_backward(dy, index, weight):
     """
     dx = np.empty((len(dy), weight.shape[1]), weight.dtype)  # (S, I)
     for s in range(len(dy)):
-        dx[s] = dy[s] @ weight[index[s]]
+        dy[s].dot(weight.take(index[s], axis=0), out=dx[s])
     return dx
 
 

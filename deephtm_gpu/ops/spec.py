@@ -14,6 +14,7 @@ One rule for all gradients: a backward pass overwrites what it writes. Where a v
 their gradients up with the op `add`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -91,6 +92,17 @@ def lanes_for(n, lanes):
 EPSILON = 1e-4  # under every root of the model
 
 
-def average(x):
-    """x (S, D) -> (S, 1), the mean over the features. (`x.mean` costs several times as much on short vectors.)"""
-    return np.add.reduce(x, axis=1, keepdims=True) / x.shape[1]
+def mean_product(x, y):
+    """x, y (S, D) -> (S, 1), the mean of x * y over the features. (For few streams in two thirds of the time of array calls.)"""
+    mean = np.empty((len(x), 1), x.dtype)
+    for s in range(len(x)):
+        mean[s, 0] = x[s].dot(y[s]) / x.shape[1]
+    return mean
+
+
+def root_mean_square(x):
+    """x (S, D) -> (S, 1), over the features"""
+    root = np.empty((len(x), 1), x.dtype)
+    for s in range(len(x)):
+        root[s, 0] = math.sqrt(x[s].dot(x[s]) / x.shape[1] + EPSILON)
+    return root

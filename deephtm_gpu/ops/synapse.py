@@ -15,9 +15,9 @@ from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, 
 def synapse_forward(rows, index, value, weight, bias):
     """rows (S, L), index and value S x (A,), weight (N, P), bias (N,) -> depolarisation (S, L)"""
     flat, P = weight.reshape(-1), weight.shape[1]
-    depolarisation = bias[rows]  # (S, L)
+    depolarisation = bias.take(rows)  # (S, L)
     for s, row in enumerate(rows):
-        depolarisation[s] += flat.take(row[:, None] * P + index[s]) @ value[s]
+        depolarisation[s] += flat.take(row[:, None] * P + index[s]).dot(value[s])
     return depolarisation
 
 
@@ -26,7 +26,7 @@ def synapse_backward(ddepolarisation, rows, index, weight):
     flat, P, dvalue = weight.reshape(-1), weight.shape[1], []
     for d, row, places in zip(ddepolarisation, rows, index):
         active = d != 0
-        dvalue.append(d[active] @ flat.take(row[active][:, None] * P + places))
+        dvalue.append(d[active].dot(flat.take(row[active][:, None] * P + places)))
     return dvalue
 
 
@@ -47,10 +47,10 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, p
         k_there = k
     else:
         places, gradient = _add_up(touched, factors, index, value, P)
-        k_there = k if np.isscalar(k) else k[np.searchsorted(touched, places // P), 0]
-    flat = [m if np.isscalar(m) else m.reshape(-1) for m in (weight, moment, power)]
+        k_there = k if isinstance(k, int) else k[np.searchsorted(touched, places // P), 0]
+    flat = [m.reshape(-1) if isinstance(m, np.ndarray) else m for m in (weight, moment, power)]
     descend_at(*flat, places, gradient, rate * scale, k_there, **rule)
-    k = k if np.isscalar(k) else k[:, 0]
+    k = k[:, 0] if isinstance(k, np.ndarray) else k
     descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k, **rule)
 
 

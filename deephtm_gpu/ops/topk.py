@@ -6,9 +6,7 @@ and the best loser gets its gradient too. Ties go to the lower index; NaN ranks 
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass, average, elements
-
-SORTED = 1024  # so many overlaps are sorted whole sooner than they are sifted
+from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square
 
 
 def topk_forward(overlap, K):
@@ -17,23 +15,22 @@ def topk_forward(overlap, K):
     rows = np.array([_largest(o, K + 1) for o in overlap])  # (S, K+1)
     ranked = overlap[np.arange(len(rows))[:, None], rows]  # (S, K+1)
     lead = ranked[:, :K] - ranked[:, K:]  # (S, K)
-    scale = np.sqrt(average(lead * lead) + EPSILON)  # (S, 1)
+    scale = root_mean_square(lead)  # (S, 1)
     return rows[:, :K], rows, lead / scale, scale
 
 
 def topk_backward(dactivity, activity, scale, K):
     """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`"""
-    dlead = (dactivity - average(dactivity * activity) * activity) / scale  # (S, K)
+    dlead = (dactivity - mean_product(dactivity, activity) * activity) / scale  # (S, K)
     return np.concatenate([dlead, -np.add.reduce(dlead, axis=1, keepdims=True)], axis=1)
 
 
 def _largest(overlap, count):
     """Indices of the `count` largest of (C,), largest first, ties to the lower index."""
     losing = -overlap
-    if len(losing) <= SORTED:
-        return losing.argsort(kind="stable")[:count]  # puts NaN last
-    losing = np.where(np.isnan(losing), np.inf, losing)
-    candidates = (losing <= np.partition(losing, count - 1)[count - 1]).nonzero()[0]  # in rising order, ties and all
+    parted = losing.copy()
+    parted.partition(count - 1)  # NaN comes last, as in argsort
+    candidates = (~(losing > parted[count - 1])).nonzero()[0]  # in rising order, ties, NaN and all
     return candidates[losing[candidates].argsort(kind="stable")[:count]]
 
 

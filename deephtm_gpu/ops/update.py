@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at
+from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at, plain
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 
@@ -29,7 +29,10 @@ def outer_update(left, right, coef, rate, k, weight, moment, power, scale, **rul
 
 def vector_update(left, coef, rate, k, bias, moment, power, scale, **rule):
     """left (S, D), coef (S, 1); changes bias, moment, power (D,)"""
-    descend(bias, moment, power, np.dot(coef[:, 0], left), rate * scale, k, **rule)
+    if plain(rule):
+        bias -= np.dot(rate * scale * coef[:, 0], left)
+    else:
+        descend(bias, moment, power, np.dot(coef[:, 0], left), rate * scale, k, **rule)
 
 
 def rows_update(rows, left, right, coef, rate, weight, moment, power, count, scale, **rule):
@@ -45,7 +48,7 @@ def entries_update(rows, left, coef, rate, bias, moment, power, count, scale, **
     """rows, left (S, L), coef (S, 1); changes bias, moment, power, count (N,) in the entries touched"""
     touched, factors = touched_rows(rows, coef * left)
     k = count_touched(count, touched, rule)
-    descend_at(bias, moment, power, touched, total_factors(factors), rate * scale, k if np.isscalar(k) else k[:, 0], **rule)
+    descend_at(bias, moment, power, touched, total_factors(factors), rate * scale, k[:, 0] if isinstance(k, np.ndarray) else k, **rule)
 
 
 def touched_rows(rows, left):
