@@ -15,7 +15,7 @@ from deephtm_gpu.validate.check import compare
 BREAKS = [
     ("linear", "+ params[bias + o + i]", ""),
     ("linear", "o += WG / at_once", "o += WG"),
-    ("linear", "other += at_once", "other += at_once * 2u"),
+    ("linear", "half >= stride", "half > stride"),
     ("sparse_linear", "lists[index + l] * Q + q]; }\n    }", "lists[index + l] * Q]; }\n    }"),
     ("relu", "work[y + i] > 0.0", "work[y + i] >= 0.0"),
     ("running_norm", "/ f32(D) + EPSILON", "/ f32(D)"),
