@@ -22,6 +22,8 @@ BREAKS = [
     ("running_norm", "1.0 / (seen + 1.0)", "1.0 / (seen + 2.0)"),
     ("topk", "a.y < b.y", "a.y > b.y"),
     ("topk", "~bits", "bits"),
+    ("topk", "mine = first_leader(blocks);\n      }", "}"),
+    ("topk", "block + lane * blocks, WG * blocks", "block + lane * blocks, 2u * WG * blocks"),
     ("topk", "let dlead = (work[dactivity + k] - along * work[activity + k])", "let dlead = work[dactivity + k]"),
     ("cells", "l % M", "l % K"),
     ("gate", "if (trial > best) { break; }", ""),
