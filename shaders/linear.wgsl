@@ -27,15 +27,34 @@ fn span_sum4(value: vec4<f32>, span: u32) -> vec4<f32> {
   return total;
 }
 
+// The sums of the values of the lanes that stand `stride` apart (a power of two), given to every one of them.
+fn stride_sum4(value: vec4<f32>, stride: u32) -> vec4<f32> {
+  if (stride == WG) { return value; }
+  scratch4[lane] = value;
+  for (var half = WG / 2u; half >= stride; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { scratch4[lane] += scratch4[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch4[lane % stride];
+  workgroupBarrier();
+  return total;
+}
+
 // The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
 fn lanes_for(n: u32) -> u32 {
-  var lanes = 1u;
-  while (lanes < n && lanes < WG) { lanes *= 2u; }
-  return lanes;
+  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
 }
 
 fn work4(at: u32) -> vec4<f32> {
   return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
+}
+
+// Quad q of a vector of n, if it is before the last: the lanes that share a sum write the same.
+fn write_quad(vector: u32, q: u32, last: u32, n: u32, v: vec4<f32>) {
+  if (q < last) {
+    for (var i = 4u * q; i < min(n, 4u * q + 4u); i++) { work[vector + i] = v[i - 4u * q]; }
+  }
 }
 
 fn linear_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, part: u32, parts: u32) {
@@ -69,23 +88,33 @@ fn linear_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, part: u32, par
   let Q = (I + 3u) / 4u;
   let share = (Q + parts - 1u) / parts;
   let last = min(Q, (part + 1u) * share);
-  let at_once = lanes_for(share);  // columns side by side, the lanes left over share the rows
-  for (var first = part * share; first < last; first += at_once) {
+  let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four quads of columns each: dy is loaded once for four
+  for (var first = part * share; first < last; first += 4u * at_once) {
     let q = first + lane % at_once;
+    let q1 = q + at_once;
+    let q2 = q1 + at_once;
+    let q3 = q2 + at_once;
+    let column = weight + min(q, Q - 1u);  // quads behind the last are read again, and not written
+    let column1 = weight + min(q1, Q - 1u);
+    let column2 = weight + min(q2, Q - 1u);
+    let column3 = weight + min(q3, Q - 1u);
     for (var s = 0u; s < STREAMS; s++) {
       var sum = vec4<f32>();
-      if (q < last) {
-        for (var o = lane / at_once; o < O; o += WG / at_once) {
-          sum += weights[weight + o * Q + q] * work[dy + s * STREAM + o];
-        }
+      var sum1 = vec4<f32>();
+      var sum2 = vec4<f32>();
+      var sum3 = vec4<f32>();
+      for (var o = lane / at_once; o < O; o += WG / at_once) {  // the lanes left over share the rows
+        let d = work[dy + s * STREAM + o];
+        sum += d * weights[column + o * Q];
+        sum1 += d * weights[column1 + o * Q];
+        sum2 += d * weights[column2 + o * Q];
+        sum3 += d * weights[column3 + o * Q];
       }
-      scratch4[lane] = sum;
-      workgroupBarrier();
-      if (lane < at_once && q < last) {
-        for (var other = lane + at_once; other < WG; other += at_once) { sum += scratch4[other]; }
-        for (var i = 4u * q; i < min(I, 4u * q + 4u); i++) { work[dx + s * STREAM + i] = sum[i - 4u * q]; }
-      }
-      workgroupBarrier();
+      let to = dx + s * STREAM;
+      write_quad(to, q, last, I, stride_sum4(sum, at_once));
+      write_quad(to, q1, last, I, stride_sum4(sum1, at_once));
+      write_quad(to, q2, last, I, stride_sum4(sum2, at_once));
+      write_quad(to, q3, last, I, stride_sum4(sum3, at_once));
     }
   }
 }

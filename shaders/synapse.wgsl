@@ -36,9 +36,7 @@ fn span_sum(value: f32, span: u32) -> f32 {
 
 // The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
 fn lanes_for(n: u32) -> u32 {
-  var lanes = 1u;
-  while (lanes < n && lanes < WG) { lanes *= 2u; }
-  return lanes;
+  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
 }
 
 fn synapse_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, depolarisation: u32, L: u32, P: u32) {

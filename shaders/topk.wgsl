@@ -2,17 +2,22 @@
 //   forward   rows = the K+1 largest, largest first; lead_k = overlap[rows[k]] - overlap[rows[K]];
 //             scale = sqrt(average lead^2 + EPSILON); activity = lead / scale
 //   backward  dlead = (dactivity - average(dactivity activity) activity) / scale; doverlap = [dlead, -sum dlead], at rows
-// Each lane holds the best of its own overlaps (lane, lane+WG, ...); K+1 rounds of a tournament; who has lost its best
-// looks again. Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1)
-// in lists. Dispatch: one workgroup a stream. Workgroup memory: 12 bytes a lane.
+// Blocks (block b: overlaps b, b + blocks, ...), one or more a lane, keep their best in workgroup memory. K+1 rounds: the best of
+// all wins, and its block is looked through for the next: by its lane, or, if it is large, by all lanes.
+// Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
+// Dispatch: one workgroup a stream. Workgroup memory: 12 bytes a lane and 2,056 bytes.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
 const WG: u32 = 64u;
 const EPSILON: f32 = 1e-4;
 const NONE: u32 = 0xffffffffu;
+const BLOCKS: u32 = 256u;  // at most, and at least as many as lanes
+const ALONE: u32 = 32u;  // so many overlaps of a block are looked through by one lane sooner than by all
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 var<workgroup> keys: array<vec2<u32>, WG>;
+var<workgroup> champion: vec2<u32>;
+var<workgroup> leaders: array<vec2<u32>, BLOCKS>;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
 fn span_sum(value: f32, span: u32) -> f32 {
@@ -41,31 +46,62 @@ fn before(a: vec2<u32>, b: vec2<u32>) -> bool {
   return a.x > b.x || (a.x == b.x && a.y < b.y);
 }
 
-// The best of this lane's overlaps that stands behind `bound`.
-fn best_after(overlap: u32, C: u32, bound: vec2<u32>) -> vec2<u32> {
+// The best of the overlaps c, c + step, ... that stand behind `bound`.
+fn best_after(overlap: u32, C: u32, first: u32, step: u32, bound: vec2<u32>) -> vec2<u32> {
   var best = vec2<u32>(0u, NONE);
-  for (var c = lane; c < C; c += WG) {
+  for (var c = first; c < C; c += step) {
     let candidate = vec2<u32>(rising(work[overlap + c]), c);
     if (before(bound, candidate) && before(candidate, best)) { best = candidate; }
   }
   return best;
 }
 
-fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32, K: u32, C: u32) {
-  var mine = best_after(overlap, C, vec2<u32>(NONE, 0u));
-  for (var k = 0u; k <= K; k++) {
-    keys[lane] = mine;
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-      workgroupBarrier();
-      if (lane < half && before(keys[lane + half], keys[lane])) { keys[lane] = keys[lane + half]; }
+// The best of all lanes', given to every lane. Nobody is still reading `champion` when it changes: barriers lie between.
+fn first_of(mine: vec2<u32>) -> vec2<u32> {
+  var best = mine;
+  keys[lane] = best;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      let other = keys[lane + half];
+      if (before(other, best)) { best = other; }
+      keys[lane] = best;
     }
-    workgroupBarrier();
-    let best = keys[0];
-    workgroupBarrier();
+  }
+  if (lane == 0u) { champion = best; }
+  workgroupBarrier();
+  return champion;
+}
+
+// The best of this lane's blocks.
+fn first_leader(blocks: u32) -> vec2<u32> {
+  var best = vec2<u32>(0u, NONE);
+  for (var b = lane; b < blocks; b += WG) {
+    if (before(leaders[b], best)) { best = leaders[b]; }
+  }
+  return best;
+}
+
+fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32, K: u32, C: u32) {
+  // The power of two that makes blocks of at most ALONE. (No loop: what hangs on it can be worked out before the kernel runs.)
+  let blocks = clamp(1u << (32u - countLeadingZeros((C - 1u) / ALONE)), WG, BLOCKS);
+  let together = blocks * ALONE < C;
+  for (var b = lane; b < blocks; b += WG) { leaders[b] = best_after(overlap, C, b, blocks, vec2<u32>(NONE, 0u)); }
+  var mine = first_leader(blocks);
+  for (var k = 0u; k <= K; k++) {
+    let best = first_of(mine);
+    let block = best.y % blocks;
+    var next = vec2<u32>(0u, NONE);
+    if (together) { next = first_of(best_after(overlap, C, block + lane * blocks, WG * blocks, best)); }
     if (mine.y == best.y) {
       lists[rows + k] = best.y;
       if (k < K) { lists[winners + k] = best.y; }
-      mine = best_after(overlap, C, best);
+      if (!together) { next = best_after(overlap, C, block, blocks, best); }
+      mine = next;
+      if (blocks > WG) {
+        leaders[block] = next;
+        mine = first_leader(blocks);
+      }
     }
   }
   storageBarrier();

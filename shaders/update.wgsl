@@ -72,9 +72,7 @@ fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32,
 
 // The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
 fn lanes_for(n: u32) -> u32 {
-  var lanes = 1u;
-  while (lanes < n && lanes < WG) { lanes *= 2u; }
-  return lanes;
+  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
 }
 
 fn work4(at: u32) -> vec4<f32> {

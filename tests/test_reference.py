@@ -43,9 +43,19 @@ seeds = st.integers(0, 2**32 - 1)
     ([np.nan, 1.0, np.nan, -2.0, 0.5], 2, [1, 4, 3]),  # NaN behind everything
     ([np.nan, 1.0, np.nan], 1, [1, 0]),
     ([-np.inf, np.nan, 0.0], 2, [2, 0, 1]),
+    ([np.nan, -np.inf, 0.0, np.nan], 3, [2, 0, 1, 3]),
 ])
 def test_topk_ranks(overlap, K, rows):
     assert topk_forward(np.array([overlap]), K)[1].tolist() == [rows]
+
+
+@pytest.mark.parametrize("C, K", [(1025, 5), (16384, 5), (65536, 40), (65536, 65535)])
+@pytest.mark.parametrize("values", [[0.0, 1.0, 2.0], [-0.5], [np.nan, -np.inf, 1.0], [np.nan]])
+def test_topk_of_many_with_ties(C, K, values):
+    overlap = np.random.default_rng(C).choice(values, C)
+    with np.errstate(invalid="ignore"):  # the lead over minus infinity is no number
+        rows = topk_forward(overlap[None], K)[1][0]
+    assert (rows == np.lexsort((np.arange(C), np.where(np.isnan(overlap), np.inf, -overlap)))[: K + 1]).all()
 
 
 @given(seeds, st.integers(2, 40), st.booleans())

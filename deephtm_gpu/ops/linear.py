@@ -23,8 +23,8 @@ def _forward_loops(lanes, parts, S, I, O, **_):
 
 def _backward_loops(lanes, parts, S, I, O, **_):
     share = turns(turns(I, 4), parts)
-    at_once = lanes_for(share, lanes)
-    return turns(share, at_once) * S * (turns(O, lanes // at_once) + lanes // at_once + 6)
+    at_once = lanes_for(turns(share, 4), lanes)
+    return turns(share, 4 * at_once) * S * (turns(O, lanes // at_once) + 4 * 12 + 1)
 
 
 def _example(rng, S, I, O):

@@ -6,7 +6,9 @@ and the best loser gets its gradient too. Ties go to the lower index; NaN ranks 
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square
+from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square, turns
+
+BLOCKS, ALONE = 256, 32  # the shader's
 
 
 def topk_forward(overlap, K):
@@ -29,9 +31,20 @@ def _largest(overlap, count):
     """Indices of the `count` largest of (C,), largest first, ties to the lower index."""
     losing = -overlap
     parted = losing.copy()
-    parted.partition(count - 1)  # NaN comes last, as in argsort
-    candidates = (~(losing > parted[count - 1])).nonzero()[0]  # in rising order, ties, NaN and all
+    parted.partition(count - 1)  # NaN comes last
+    least = parted[count - 1]
+    if not least < np.inf:  # NaN is minus infinity, also beside one
+        losing, least = np.where(np.isnan(losing), np.inf, losing), np.inf
+    candidates = (losing <= least).nonzero()[0]  # in rising order, ties and all
     return candidates[losing[candidates].argsort(kind="stable")[:count]]
+
+
+def _forward_loops(lanes, K, C, **_):
+    """As in the shader: blocks of ALONE overlaps, at least one a lane and at most BLOCKS."""
+    blocks = min(max(1 << (turns(C, ALONE) - 1).bit_length(), lanes), BLOCKS)
+    block, tree = turns(C, blocks), lanes.bit_length()
+    again = turns(block, lanes) + tree if block > ALONE else block
+    return turns(blocks, lanes) * (block + 2) + (K + 1) * (1 + tree + again + turns(blocks, lanes)) + 2 * turns(K, lanes) + tree
 
 
 def _example(rng, S, C, K, kind="normal"):
@@ -40,6 +53,7 @@ def _example(rng, S, C, K, kind="normal"):
         "ties": lambda: rng.integers(0, 3, size=(S, C)).astype(float),
         "negative": lambda: -1 - rng.random((S, C)),
         "equal": lambda: np.full((S, C), -0.5),
+        "nan": lambda: rng.choice([np.nan, -1.0, 2.0], (S, C), p=[0.97, 0.02, 0.01]),
     }[kind]()
     _, _, activity, scale = topk_forward(overlap.astype(np.float32), K)
     return {"overlap": overlap, "activity": activity, "scale": scale, "dactivity": rng.normal(size=(S, K)), "K": K, "C": C}
@@ -50,11 +64,13 @@ TOPK = Op(
     shader="topk",
     passes=(
         Pass(topk_forward, reads=("overlap",), writes=("winners", "rows", "activity", "scale"), consts=("K", "C"),
-             work=lambda K, C: C * (K + 2)),
+             work=lambda K, C: C + K * (turns(C, BLOCKS) + BLOCKS), loops=_forward_loops),
         Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",), work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "C": C, "K": K, "kind": kind} for S, C, K, kind in [
         (1, 2, 1, "normal"), (1, 256, 5, "normal"), (1, 255, 254, "normal"), (1, 257, 1, "ties"), (3, 256, 10, "ties"),
-        (1, 13, 12, "negative"), (2, 257, 20, "negative"), (1, 64, 5, "equal"), (1, 1031, 40, "normal"), (1, 2049, 7, "ties")]),
+        (1, 13, 12, "negative"), (2, 257, 20, "negative"), (1, 64, 5, "equal"), (1, 1031, 40, "normal"), (1, 2049, 7, "ties"),
+        (2, 1031, 100, "nan"), (1, 16384, 5, "normal"), (1, 65536, 40, "normal"), (1, 65536, 40, "ties"), (1, 65537, 3, "negative"),
+        (1, 16385, 600, "nan")]),
 )
