@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from deephtm_gpu.ops.mix import mix32
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, average
 
@@ -21,8 +22,8 @@ def losers_forward(winners, t, seed, K, C, R):
     stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
     draw, begin, length = _stretches(C, R)
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
-    now = np.uint32(_hash((int(seed[0, 0]) ^ t) & 0xFFFFFFFF))
-    losers = np.broadcast_to(begin + _hash(now ^ draw) % length, (len(winners), R))  # the same for all, so that copies stay copies
+    now = np.uint32(mix32((int(seed[0, 0]) ^ t) & 0xFFFFFFFF))
+    losers = np.broadcast_to(begin + mix32(now ^ draw) % length, (len(winners), R))  # the same for all, so that copies stay copies
     return np.concatenate([winners, losers], axis=1)
 
 
@@ -44,15 +45,6 @@ def _stretches(C, R):
     draw = np.arange(R + 1)
     bounds = draw * C // R
     return draw[:-1].astype(np.uint32), bounds[:-1], (bounds[1:] - bounds[:-1]).astype(np.uint32)
-
-
-def _hash(x):
-    """A 32-bit mix of a number below 2^32, or of uint32 numbers, which wrap by themselves (the finaliser `lowbias32` of
-    C. Wellons, 2018: public domain)."""
-    wrap = (lambda n: n & 0xFFFFFFFF) if isinstance(x, int) else (lambda n: n)
-    x = wrap((x ^ (x >> 16)) * 0x7FEB352D)
-    x = wrap((x ^ (x >> 15)) * 0x846CA68B)
-    return x ^ (x >> 16)
 
 
 def _losers_example(rng, S, C, K, R):
