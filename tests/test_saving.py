@@ -64,8 +64,8 @@ CASES = {
     "graph, 2 streams": (
         lambda: dict(net=_looped(), loss=["mse", "cross_entropy"], streams=2, seed=5,
                      optimizer=dh.AdamW(0.01, 0.1, clip_norm=1.0, schedule=dh.InverseDecay(7))), dict(ahead=1)),
-    "pools of synapses, 3 streams": (
-        lambda: dict(net=_chain(window=2, synapses=19), input_shape=(2,), streams=3, seed=7, optimizer=dh.Adam(0.01)), dict(ahead=1)),
+    "pools of synapses": (
+        lambda: dict(net=_chain(window=2, synapses=19), input_shape=(2,), seed=7, optimizer=dh.Adam(0.01)), dict(ahead=1)),
     "targets, RMSprop": (
         lambda: dict(net=_chain(3), input_shape=(2,), loss="cross_entropy", optimizer=dh.RMSprop(0.01)), dict(targets=True)),
 }
