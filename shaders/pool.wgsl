@@ -52,9 +52,9 @@ fn mix32(n: u32) -> u32 {
   return x ^ (x >> 16u);
 }
 
-// What all draws of a row hang on.
-fn row_noise(pool: u32, row: u32) -> u32 {
-  return mix32(mix32(u32(params[pool])) ^ row);
+// What all draws of a pool hang on; those of one of its rows hang on mix32(pool_noise ^ row).
+fn pool_noise(pool: u32) -> u32 {
+  return mix32(u32(params[pool]));
 }
 
 // The synapse with which a row of this noise sees the place; F where it does not.
@@ -67,6 +67,7 @@ fn synapse_at(noise: u32, place: u32, F: u32, P: u32) -> u32 {
 
 fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool: u32, depolarisation: u32, L: u32, F: u32, P: u32) {
   let A = lists[index];
+  let base = pool_noise(pool);
   let at_once = lanes_for(L);  // rows side by side, the lanes left over share the context
   let span = WG / at_once;
   for (var first = 0u; first < L; first += at_once) {
@@ -74,7 +75,7 @@ fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool:
     var sum = 0.0;
     if (l < L) {
       let row = lists[rows + l];
-      let noise = row_noise(pool, row);
+      let noise = mix32(base ^ row);
       for (var a = lane % span; a < A; a += span) {
         let f = synapse_at(noise, lists[index + 1u + a], F, P);
         if (f < F) { sum += params[weight + row * F + f] * work[value + a]; }
@@ -87,6 +88,7 @@ fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool:
 
 fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool: u32, dvalue: u32, L: u32, F: u32, P: u32) {
   let A = lists[index];
+  let base = pool_noise(pool);
   for (var a = lane; a < A; a += WG) {
     let place = lists[index + 1u + a];
     var sum = 0.0;
@@ -94,7 +96,7 @@ fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool:
       let d = work[ddepolarisation + l];
       if (!(d == 0.0)) {
         let row = lists[rows + l];
-        let f = synapse_at(row_noise(pool, row), place, F, P);
+        let f = synapse_at(mix32(base ^ row), place, F, P);
         if (f < F) { sum += d * params[weight + row * F + f]; }
       }
     }
@@ -104,13 +106,14 @@ fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool:
 
 fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: u32, squares: u32, slot: u32, scale: f32, L: u32, F: u32, P: u32) {
   let A = lists[index];
+  let base = pool_noise(pool);
   let at_once = lanes_for(L);
   let span = WG / at_once;
   var sum = 0.0;
   for (var first = 0u; first < L; first += at_once) {
     let l = first + lane / span;
     if (l < L) {
-      let noise = row_noise(pool, lists[rows + l]);
+      let noise = mix32(base ^ lists[rows + l]);
       var seen = select(0.0, 1.0, lane % span == 0u);  // the bias
       for (var a = lane % span; a < A; a += span) {
         if (synapse_at(noise, lists[index + 1u + a], F, P) < F) { seen += work[value + a] * work[value + a]; }
@@ -211,6 +214,7 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
                scale: f32, bias_scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32,
                least: f32, L: u32, N: u32, F: u32, P: u32, part: u32, parts: u32) {
   let counted = log2 != 0.0 || slope != 0.0;
+  let base = pool_noise(pool);
   var k = 0.0;
   if (STREAMS == 1u) {
     for (var l = part; l < L; l += parts) {
@@ -219,7 +223,7 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
         let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-        descend_pool(n, row_noise(pool, n), index, value, factor, weight, moment, power, F, P, p, beta1, beta2);
+        descend_pool(n, mix32(base ^ n), index, value, factor, weight, moment, power, F, P, p, beta1, beta2);
         if (lane == 0u) {
           let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
           descend(bias + n, bias_moment + n, bias_power + n, factor, slow, beta1, beta2);
@@ -239,7 +243,7 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
   for (var n = part; n < N; n += parts) {
     if (counted) { k = params[count + n]; }
     let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-    let noise = row_noise(pool, n);
+    let noise = mix32(base ^ n);
     var sum = 0.0;
     var touched = false;
     for (var turn = 0u; turn < select(2u, 1u, plain); turn++) {
