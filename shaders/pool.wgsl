@@ -1,11 +1,11 @@
 // Distal synapses of large memories. Rows of F synapses; the P places lie in F stretches (stretch f: f P / F .. (f + 1) P / F - 1)
-// and a row sees one place of each, place begin + mix32(mix32(mix32(pool) ^ row) ^ f) % length, with its synapse f. Read and
-// changed only where row is in a list of L and place is in the context (index, value) of A entries.
-//   forward   depolarisation[l] = bias[rows[l]] + sum_a weight[rows[l], f] value[a], over the a that rows[l] sees
-//   backward  dvalue[a] = sum_l ddepolarisation[l] weight[rows[l], f], over the l that see index[a]
-//   update    weight[rows[l], f] -= rate scale coef left[l] value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
+// and a row sees one place of each, place begin + mix32(mix32(mix32(pool) ^ row) ^ f) % length, with its synapse f; it counts
+// G = sqrt(P / F) times. Read and changed only where row is in a list of L and place is in the context (index, value) of A entries.
+//   forward   depolarisation[l] = bias[rows[l]] + G sum_a weight[rows[l], f] value[a], over the a that rows[l] sees
+//   backward  dvalue[a] = G sum_l ddepolarisation[l] weight[rows[l], f], over the l that see index[a]
+//   update    weight[rows[l], f] -= rate scale coef left[l] G value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
-//   square    squares[slot] = scale sum_l left[l]^2 (1 + sum_a value[a]^2), over the a that rows[l] sees
+//   square    squares[slot] = scale sum_l left[l]^2 (1 + G^2 sum_a value[a]^2), over the a that rows[l] sees
 // Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1), squares in
 // work; pool (1), weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some
 // of the L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and
@@ -65,6 +65,11 @@ fn synapse_at(noise: u32, place: u32, F: u32, P: u32) -> u32 {
   return select(F, f, mix32(noise ^ f) % length == place - begin);
 }
 
+// How much a place counts that a row sees, for those that it does not see.
+fn weight_of_sight(F: u32, P: u32) -> f32 {
+  return sqrt(f32(P) / f32(F));
+}
+
 fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool: u32, depolarisation: u32, L: u32, F: u32, P: u32) {
   let A = lists[index];
   let base = pool_noise(pool);
@@ -82,7 +87,7 @@ fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool:
       }
     }
     sum = span_sum(sum, span);
-    if (l < L && lane % span == 0u) { work[depolarisation + l] = sum + params[bias + lists[rows + l]]; }
+    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_sight(F, P) * sum + params[bias + lists[rows + l]]; }
   }
 }
 
@@ -100,7 +105,7 @@ fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool:
         if (f < F) { sum += d * params[weight + row * F + f]; }
       }
     }
-    work[dvalue + a] = sum;
+    work[dvalue + a] = weight_of_sight(F, P) * sum;
   }
 }
 
@@ -114,11 +119,12 @@ fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: u32, squares:
     let l = first + lane / span;
     if (l < L) {
       let noise = mix32(base ^ lists[rows + l]);
-      var seen = select(0.0, 1.0, lane % span == 0u);  // the bias
+      var seen = 0.0;
       for (var a = lane % span; a < A; a += span) {
         if (synapse_at(noise, lists[index + 1u + a], F, P) < F) { seen += work[value + a] * work[value + a]; }
       }
-      sum += work[left + l] * work[left + l] * seen;
+      let own = select(0.0, 1.0, lane % span == 0u);  // the bias
+      sum += work[left + l] * work[left + l] * (own + f32(P) / f32(F) * seen);
     }
   }
   sum = span_sum(sum, WG);
@@ -172,9 +178,10 @@ fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
 // A stream's gradient of row n, into `total`.
 fn gather_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u32, F: u32, P: u32) {
   let A = lists[index];
+  let sight = factor * weight_of_sight(F, P);
   for (var a = lane; a < A; a += WG) {
     let f = synapse_at(noise, lists[index + 1u + a], F, P);
-    if (f < F) { params[total + n * F + f] += factor * work[value + a]; }
+    if (f < F) { params[total + n * F + f] += sight * work[value + a]; }
   }
 }
 
@@ -199,9 +206,10 @@ fn step_pool(n: u32, noise: u32, index: u32, weight: u32, moment: u32, power: u3
 fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: u32, moment: u32, power: u32, F: u32, P: u32,
                 p: Pace, beta1: f32, beta2: f32) {
   let A = lists[index];
+  let sight = factor * weight_of_sight(F, P);
   for (var a = lane; a < A; a += WG) {
     let f = synapse_at(noise, lists[index + 1u + a], F, P);
-    let gradient = factor * work[value + a];
+    let gradient = sight * work[value + a];
     if (f < F && !(gradient == 0.0)) {
       let entry = n * F + f;
       descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2);

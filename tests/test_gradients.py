@@ -13,7 +13,7 @@ from deephtm_gpu.ops.context import context_append_forward, context_append_spars
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
-from deephtm_gpu.ops.pool import pool_forward, visible
+from deephtm_gpu.ops.pool import pool_forward, visible, weight_of_sight
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.synapse import synapse_forward
@@ -307,10 +307,10 @@ def explicit_gradient(name, case, s):
 
 
 def _seen(case, s):
-    """By row, what it sees of the context, and 0 for what it does not. (L, A+1)"""
+    """By row, what it sees of the context, and how much that counts; 0 for what it does not see. (L, A+1)"""
     seen = np.zeros((case["L"], len(case["value"][s]) + 1))
     l, a, _ = visible(case["rows"][s], case["index"][s], case["pool"], case["F"], case["P"])
-    seen[l, a], seen[:, -1] = case["value"][s][a], 1
+    seen[l, a], seen[:, -1] = weight_of_sight(case["F"], case["P"]) * case["value"][s][a], 1
     return seen
 
 

@@ -45,7 +45,7 @@ BREAKS = [
     ("synapse", "p.epsilon *= corrected;", ""),
     ("pool", "(place + 1u) * F - 1u", "place * F"),
     ("pool", "return mix32(u32(params[pool]))", "return u32(params[pool])"),
-    ("pool", "mix32(base ^ n), index", "base ^ n, index"),
+    ("pool", "let sight = factor * weight_of_sight(F, P);", "let sight = factor;"),
     ("pool", "select(0.0, 1.0, lane % span == 0u)", "1.0"),
     ("pool", "params[total + entry] = 0.0;", ""),
     ("credit", "leaked *= decay;", ""),

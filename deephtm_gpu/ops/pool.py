@@ -7,8 +7,12 @@ costs no memory, the places of a context need not be looked for (the stretch of 
 one mix of bits), no two entries of a context ever meet in one synapse, and P is as long as it likes. A stored index of
 (N, F) would double the memory, and be read for all F synapses where a context has A entries: about as many or fewer.
 
-With F = P every stretch is one place long: the dense matrix, place for place.
+A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so its sum, and how far a step moves that, are on
+average those of a row that sees everything, and weights start, and learn, at any F as they do in the dense matrix. With F = P
+every stretch is one place long: the dense matrix, place for place.
 """
+
+from math import sqrt
 
 import numpy as np
 
@@ -41,12 +45,17 @@ def visible(rows, places, pool, F, P):
     return l, a, rows[l] * F + stretch[a]
 
 
+def weight_of_sight(F, P):
+    """How much a place counts that a row sees, for those that it does not see."""
+    return sqrt(P / F)
+
+
 def pool_forward(rows, index, value, weight, bias, pool, F, P):
     """rows (S, L), index and value S x (A,), weight (N, F), bias (N,), pool (1,): its number -> depolarisation (S, L)"""
     flat, depolarisation = weight.reshape(-1), bias[rows]  # (S, L)
     for s, row in enumerate(rows):
         l, a, synapse = visible(row, index[s], pool, F, P)
-        depolarisation[s] += np.bincount(l, flat.take(synapse) * value[s][a], len(row))
+        depolarisation[s] += weight_of_sight(F, P) * np.bincount(l, flat.take(synapse) * value[s][a], len(row))
     return depolarisation
 
 
@@ -56,7 +65,8 @@ def pool_backward(ddepolarisation, rows, index, weight, pool, F, P):
     for d, row, places in zip(ddepolarisation, rows, index):
         active = d != 0
         l, a, synapse = visible(row[active], places, pool, F, P)
-        dvalue.append(np.bincount(a, d[active][l] * flat.take(synapse), len(places)).astype(flat.dtype))
+        seen = np.bincount(a, d[active][l] * flat.take(synapse), len(places))
+        dvalue.append((weight_of_sight(F, P) * seen).astype(flat.dtype))
     return dvalue
 
 
@@ -76,7 +86,7 @@ def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment
         l, a, synapse = visible(touched[mine], places[there], pool, F, P)
         owners.append(mine[l])
         synapses.append(synapse)
-        parts.append(factors[mine[l], s] * v[there[a]])
+        parts.append(weight_of_sight(F, P) * factors[mine[l], s] * v[there[a]])
     if len(rows) == 1:
         owner, synapse, gradient = owners[0], synapses[0], parts[0]
     else:
@@ -89,11 +99,11 @@ def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment
 
 def pool_square(left, rows, index, value, pool, squares, slot, scale, L, F, P):
     """left, rows (S, L), index and value S x (A,), pool (1,); changes squares (S, Q) in column `slot`: scale * sum_l left^2 *
-    (1 + sum of value^2 over what row l sees), the weights and the bias that goes with left"""
+    (1 + P/F sum of value^2 over what row l sees), the weights and the bias that goes with left"""
     for s, (d, row) in enumerate(zip(left, rows)):
         l, a, _ = visible(row, index[s], pool, F, P)
         seen = np.bincount(l, value[s][a] ** 2, L)  # (L,)
-        squares[s, slot] = scale * (d * d).dot(1 + seen)
+        squares[s, slot] = scale * (d * d).dot(1 + P / F * seen)
 
 
 def _example(rng, S, N, F, P, L, A, rule="sgd"):
