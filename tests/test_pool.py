@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import deephtm_gpu as dh
 from deephtm_gpu.backends.gpu.arenas import Layout
-from deephtm_gpu.ops.pool import POOLS, visible
+from deephtm_gpu.ops.pool import POOLS, pool_forward, visible
 from deephtm_gpu.plan.lowering import lower
 
 
@@ -70,6 +70,18 @@ def test_pools_differ():
     assert len(rows) == 200, "no row of one is a row of the other"
     numbers = {n: {m.state_dict()[n][0] for m in (model(9, seed=1), model(9, seed=2))} for n in ("4.distal_pool", "4.predicted_pool")}
     assert len(set.union(*numbers.values())) == 4 and all(0 <= x < POOLS and x == int(x) for s in numbers.values() for x in s)
+
+
+def test_what_is_seen_counts_for_what_is_not():
+    """A context depolarises cells that see a hundredth of it as much, on average, as cells that see all of it."""
+    rng, N, P, A = np.random.default_rng(0), 4000, 2000, 700
+    index, value = [rng.permutation(P)[:A]], [np.full(A, A**-0.5)]  # a context has unit norm
+
+    def spread(F):
+        weight, rows = rng.normal(size=(N, F)), np.arange(N)[None]
+        return pool_forward(rows, index, value, weight, np.zeros(N), np.array([1.0]), F, P).std()
+
+    assert spread(20) == pytest.approx(1, abs=0.05) and spread(P) == pytest.approx(1, abs=0.05)
 
 
 # Models

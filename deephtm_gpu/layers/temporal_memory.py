@@ -18,11 +18,11 @@ class TemporalMemory(Layer):
 
     decay: the leak of its fast context. window: over how many of its own past steps credit is given.
     gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
-    synapses: None, and every cell sees all of P = cells + columns + further contexts places: distal weights (cells, P), bias
+    synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
     (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F
-    stretches, and a cell sees one place of each, drawn once from the seed: weights (cells, F), and beside them a number,
-    `distal_pool` (1,), that all the draws hang on (see `ops/pool.py`). 2,048 columns of 32 cells with F = 1024 need 264 MiB
-    instead of 17 GB, and a step costs the same.
+    stretches, and a cell sees one place of each, which counts for the rest of its stretch: weights (cells, F). Who sees which is
+    drawn once from the seed, and hangs on one number beside the weights, `distal_pool` (1,); no index is stored (`ops/pool.py`
+    says why). 2,048 columns of 32 cells with F = 1024 take 264 MiB instead of 17 GB, and a step costs about the same.
     """
 
     def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None):
