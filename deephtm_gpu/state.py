@@ -5,7 +5,10 @@ import numpy as np
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 from deephtm_gpu.ops.context import context_forward
+from deephtm_gpu.ops.pool import pool_forward
 from deephtm_gpu.ops.synapse import synapse_forward
+
+BLOCK = 4096  # rows of synapses looked through at once: all together, with a long context, would fill the memory
 
 
 def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.ndarray]]:
@@ -20,7 +23,8 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
         elif isinstance(node.layer, TemporalMemory):
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape
-            depolarisation, likely = _expected(read, name, C, M)
+            P = C * M + C + sum(forms[n].size for n in node.contexts)
+            depolarisation, likely = _expected(read, name, C, M, P, node.layer.synapses)
             state[name] = {
                 "cells": one(_written_out(cells, cell, C * M).reshape(-1, C, M)),
                 "predictive": one(depolarisation.reshape(-1, C, M)),
@@ -35,13 +39,22 @@ def _written_out(index, value, size):
     return dense
 
 
-def _expected(read, name, C, M):
+def _expected(read, name, C, M, P, F):
     """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context."""
     fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in ("fast", "fast_list", "slow", "slow_list"))
     index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=C * M)
 
-    def look(rows, kind):
-        every = np.broadcast_to(np.arange(rows), (len(fast), rows))
-        return synapse_forward(every, index, value, read(f"{name}.{kind}_weight"), read(f"{name}.{kind}_bias"))
+    def look(kind):
+        weight, bias = (read(f"{name}.{kind}_{t}") for t in ("weight", "bias"))
+        pool = read(f"{name}.{kind}_pool") if F else None
 
-    return look(C * M, "distal"), 1 / (1 + np.exp(-look(C, "predicted")))
+        def at(begin):
+            rows = np.arange(begin, min(begin + BLOCK, len(bias)))
+            every = np.broadcast_to(rows, (len(fast), len(rows)))
+            if F:
+                return pool_forward(every, index, value, weight, bias, pool, F, P)
+            return synapse_forward(every, index, value, weight, bias)
+
+        return np.concatenate([at(begin) for begin in range(0, len(bias), BLOCK)], axis=1)
+
+    return look("distal"), 1 / (1 + np.exp(-look("predicted")))

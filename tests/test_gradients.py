@@ -13,6 +13,7 @@ from deephtm_gpu.ops.context import context_append_forward, context_append_spars
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
+from deephtm_gpu.ops.pool import pool_forward, visible, weight_of_sight
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.synapse import synapse_forward
@@ -225,9 +226,16 @@ def synapse_step(case):
     return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
 
 
+def pool_step(case):
+    def depolarised():
+        return case["left"] * pool_forward(*(case[n] for n in ("rows", "index", "value", "weight", "bias", "pool", "F", "P")))
+
+    return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
+
+
 STEP_ADAPTERS = {
     "outer_update": outer_step, "rows_update": rows_step, "vector_update": vector_step, "entries_update": entries_step,
-    "synapse_update": synapse_step,
+    "synapse_update": synapse_step, "pool_update": pool_step,
 }
 
 
@@ -292,9 +300,18 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
 
 def explicit_gradient(name, case, s):
     """The gradient of stream s as a matrix, the bias as its last column."""
-    right = {"vector_square": np.ones(1), "outer_square": np.append(case["right"][s], 1), "ragged_square": np.append(case["value"][s], 1)}
+    left, right = case["left"][s], {"vector_square": lambda: np.ones(1), "outer_square": lambda: np.append(case["right"][s], 1),
+                                    "ragged_square": lambda: np.append(case["value"][s], 1), "pool_square": lambda: _seen(case, s)}
     assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
-    return np.outer(case["left"][s], right[name])
+    return left[:, None] * right[name]()
+
+
+def _seen(case, s):
+    """By row, what it sees of the context, and how much that counts; 0 for what it does not see. (L, A+1)"""
+    seen = np.zeros((case["L"], len(case["value"][s]) + 1))
+    l, a, _ = visible(case["rows"][s], case["index"][s], case["pool"], case["F"], case["P"])
+    seen[l, a], seen[:, -1] = weight_of_sight(case["F"], case["P"]) * case["value"][s][a], 1
+    return seen
 
 
 @with_sizes(SQUARES)
@@ -342,10 +359,10 @@ def test_clipped_step_goes_the_same_way_and_is_as_long_as_allowed(clip_norm):
 # Whole networks: (network, losses, the layers that move at 0.01 of the rate because a pooler comes behind them)
 
 
-def chain(loss):
+def chain(loss, **memory):
     layers = [
         dh.Linear(9), dh.ReLU(), dh.Linear(8, lr_scale=0.5), dh.ReLU(), dh.RunningNorm(),
-        dh.SpatialPooler(columns=12, winners=3), dh.TemporalMemory(cells_per_column=3, decay=0.8),
+        dh.SpatialPooler(columns=12, winners=3), dh.TemporalMemory(cells_per_column=3, decay=0.8, **memory),
         dh.Linear(7), dh.ReLU(), dh.Linear(3),
     ]
     return dh.Sequential(layers).network((2,)), [loss], [layers[0], layers[5]]
@@ -356,17 +373,17 @@ def poolers_alone():
     return dh.Sequential(layers).network((4,)), ["mse"], [layers[0], layers[1], layers[3]]
 
 
-def graph():
+def graph(synapses=None):
     """Two inputs, Concat, Add, two poolers and memories, contexts of every kind (dense, sparse, held), two outputs."""
     x, z = dh.Input((3,)), dh.Input((2,))
     mixer, bridge, skip, held, lower, upper = (
         dh.Linear(10), dh.Linear(6), dh.Linear(6), dh.Linear(6), dh.SpatialPooler(11, 3), dh.SpatialPooler(10, 2))
     hidden = dh.RunningNorm()(dh.ReLU()(mixer(dh.Concat()([x, z]))))
     beside = dh.Linear(4)(z)
-    low = dh.TemporalMemory(3)(lower(hidden), context=[dh.previous(bridge), beside])
+    low = dh.TemporalMemory(3, synapses=synapses)(lower(hidden), context=[dh.previous(bridge), beside])
     up = dh.Add()([dh.ReLU()(bridge(low)), skip(hidden), held(dh.previous(low))])
     columns = upper(up)
-    high = dh.TemporalMemory(2)(columns, context=[low, hidden, dh.previous(up), dh.previous(low)])
+    high = dh.TemporalMemory(2, synapses=synapses)(columns, context=[low, hidden, dh.previous(up), dh.previous(low)])
     first = dh.Linear(3)(dh.Concat()([high, beside, low, columns]))
     second = dh.Linear(4)(dh.ReLU()(high) + dh.Linear(20)(low))
     return dh.Network([x, z], [first, second]), ["mse", "cross_entropy"], [mixer, bridge, skip, held, lower, upper]
@@ -381,7 +398,8 @@ def pairs_last():
 
 
 NETWORKS = {"mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
-            "graph": graph, "pairs last": pairs_last}
+            "graph": graph, "pairs last": pairs_last, "synapses": partial(chain, "mse", synapses=29),
+            "graph, synapses": partial(graph, synapses=31)}
 
 
 def loss_of(backend, losses, targets, step):

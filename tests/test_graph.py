@@ -75,6 +75,8 @@ def input_listed_twice():
     (lambda: dh.TemporalMemory(5, decay="slow"), ["decay", "'slow'"]),
     (lambda: dh.TemporalMemory(5, window=0), ["window", "0"]),
     (lambda: dh.TemporalMemory(5, gate="softmax"), ["gate", "softmax"]),
+    (lambda: dh.TemporalMemory(5, synapses=0), ["synapses", "0"]),
+    (lambda: dh.TemporalMemory(5, synapses=2.5), ["synapses", "2.5"]),
     (lambda: dh.Input((0,)), ["input", "0"]),
     (lambda: dh.Input((2, "3")), ["input", "'3'"]),
     (lambda: dh.Sequential(), ["Sequential", "no layers"]),
@@ -107,6 +109,12 @@ def sizes_in_a_circle():
 @pytest.mark.parametrize("make, words", [
     (lambda: dh.Sequential(dh.Linear(4), dh.TemporalMemory(3)).network((2,)), ["TemporalMemory", "SpatialPooler"]),
     (lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3), dh.TemporalMemory(3)).network((2,)), ["SpatialPooler"]),
+    (lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3, synapses=25)).network((2,)),
+     ["synapses=25", "24 places", "18 cells", "6 columns", "<= 24"]),
+    (lambda: dh.Network(x := dh.Input((2,)), dh.TemporalMemory(3, synapses=27)(dh.SpatialPooler(6, 2)(x), context=x)),
+     ["synapses=27", "26 places", "2 of further contexts", "<= 26"]),
+    (lambda: dh.Sequential(dh.SpatialPooler(1 << 20, 2), dh.TemporalMemory(1, synapses=1 << 11)).network((2,)),
+     ["synapses=2048", "2^32", "<= 2047"]),
     (lambda: dh.Network(x := dh.Input((2,)), dh.Add()([x, dh.Linear(3)(x)])), ["Add", "[2, 3]"]),
     (sizes_in_a_circle, ["previous", "dh.Linear"]),
 ])

@@ -39,9 +39,9 @@ DEVICES = ("numpy", "gpu")
 # Networks and series
 
 
-def _chain(outputs=2, window=1):
+def _chain(outputs=2, window=1, synapses=None):
     return dh.Sequential(dh.Linear(9), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(17, 3),
-                         dh.TemporalMemory(2, window=window), dh.Linear(outputs))
+                         dh.TemporalMemory(2, window=window, synapses=synapses), dh.Linear(outputs))
 
 
 def _looped():
@@ -64,6 +64,8 @@ CASES = {
     "graph, 2 streams": (
         lambda: dict(net=_looped(), loss=["mse", "cross_entropy"], streams=2, seed=5,
                      optimizer=dh.AdamW(0.01, 0.1, clip_norm=1.0, schedule=dh.InverseDecay(7))), dict(ahead=1)),
+    "pools of synapses": (
+        lambda: dict(net=_chain(window=2, synapses=19), input_shape=(2,), seed=7, optimizer=dh.Adam(0.01)), dict(ahead=1)),
     "targets, RMSprop": (
         lambda: dict(net=_chain(3), input_shape=(2,), loss="cross_entropy", optimizer=dh.RMSprop(0.01)), dict(targets=True)),
 }
@@ -228,7 +230,7 @@ EXAMPLES = {
     dh.Input: dict(shape=(2, 3)),
     dh.Linear: dict(units=np.int64(7), lr_scale=0.25, init_std=np.float32(0.1)),
     dh.SpatialPooler: dict(columns=11, winners=2, lr_scale=0),
-    dh.TemporalMemory: dict(cells_per_column=3, decay=0.1, window=4, lr_scale=0.3, gate="uniform"),
+    dh.TemporalMemory: dict(cells_per_column=3, decay=0.1, window=4, lr_scale=0.3, gate="uniform", synapses=5),
     dh.Cosine: dict(steps=9, warmup=2),
     dh.InverseDecay: dict(steps=9, floor=0.3),
     dh.SGD: dict(lr=0.1, momentum=0.3, clip_norm=2.0, schedule=dh.Cosine(8)),

@@ -19,17 +19,18 @@ def post_model(winners=5, gate="entmax", seed=0, device="auto"):
     return dh.Model(post(winners, gate), input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD(), seed=seed, device=device)
 
 
-def symbols(classes, gate="entmax", distal=20.0):
-    """For streams of symbols. distal: how many times faster than the rest the distal weights learn; 0 freezes them."""
+def symbols(classes, gate="entmax", distal=20.0, synapses=None):
+    """For streams of symbols. distal: how many times faster than the rest the distal weights learn; 0 freezes them. synapses: of a
+    cell, of 3,072 places; None: all."""
     return dh.Sequential(
         dh.Linear(128, lr_scale=SLOW), dh.ReLU(), dh.Linear(128, lr_scale=SLOW), dh.ReLU(), dh.RunningNorm(),
         dh.SpatialPooler(columns=512, winners=10, lr_scale=SLOW),
-        dh.TemporalMemory(cells_per_column=5, window=16, lr_scale=distal, gate=gate),
+        dh.TemporalMemory(cells_per_column=5, window=16, lr_scale=distal, gate=gate, synapses=synapses),
         dh.Linear(256, lr_scale=3.0), dh.ReLU(), dh.Linear(classes, lr_scale=3.0),
     )
 
 
-def symbols_model(task, gate="entmax", distal=20.0, seed=0, device="auto"):
+def symbols_model(task, gate="entmax", distal=20.0, synapses=None, seed=0, device="auto"):
     """task: a `data.symbols.SymbolTask`."""
-    return dh.Model(symbols(task.classes, gate, distal), input_shape=task.inputs.shape[1:], loss="cross_entropy",
+    return dh.Model(symbols(task.classes, gate, distal, synapses), input_shape=task.inputs.shape[1:], loss="cross_entropy",
                     optimizer=dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3)), seed=seed, device=device)

@@ -79,6 +79,8 @@ SYMBOL_ROWS = (
     Row("high-order sequences", _high_order, (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), SPARSE),
         _trivial_high_order),
     Row("high-order, 100 noise classes", partial(_high_order, noise_classes=100), (), partial(_trivial_high_order, noise_classes=100)),
+    Row("high-order, cells that see a third", partial(_high_order, synapses=1024),
+        (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), SPARSE)),
     _letters(5, Bound(ACCURACY, least=0.97), SPARSE), _letters(10, Bound(ACCURACY, least=0.97), SPARSE),
     _letters(20, Bound(ACCURACY, least=0.93, least_mean=0.96), SPARSE), _letters(50, Bound(ACCURACY, least=0.93, least_mean=0.96), SPARSE),
     _letters(100),  # beyond the model's table: no bound

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from deephtm_gpu.ops.mix import mix32
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass
 
@@ -45,16 +46,9 @@ def _losers(seed, block, C, R):
     much."""
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
     t = (block * AT_ONCE + np.arange(AT_ONCE)).astype(np.uint32)[:, None]  # (AT_ONCE, 1)
-    drawn = _hash(_hash(np.uint32(seed & 0xFFFFFFFF) ^ t) ^ np.arange(R, dtype=np.uint32))  # (AT_ONCE, R)
+    drawn = mix32(mix32(np.uint32(seed & 0xFFFFFFFF) ^ t) ^ np.arange(R, dtype=np.uint32))  # (AT_ONCE, R)
     bounds = np.arange(R + 1) * C // R
     return bounds[:-1] + drawn % (bounds[1:] - bounds[:-1])
-
-
-def _hash(x):
-    """A 32-bit mix of uint32 numbers, which wrap by themselves (the finaliser `lowbias32` of C. Wellons, 2018: public domain)."""
-    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
-    return x ^ (x >> 16)
 
 
 def _losers_example(rng, S, C, K, R):

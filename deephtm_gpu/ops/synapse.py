@@ -46,7 +46,7 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, p
         gradient = factors * value[0][there]
         k_there = k
     else:
-        places, gradient = _add_up(touched, factors, index, value, P)
+        places, gradient = add_up(*_touched_entries(touched, factors, index, value, P))
         k_there = k if isinstance(k, int) else k[np.searchsorted(touched, places // P), 0]
     flat = [m.reshape(-1) if isinstance(m, np.ndarray) else m for m in (weight, moment, power)]
     descend_at(*flat, places, gradient, rate * scale, k_there, **rule)
@@ -54,15 +54,21 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, p
     descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k, **rule)
 
 
-def _add_up(touched, factors, index, value, P):
-    """-> the entries that any stream touches, as places in the flat matrix, each once, (E,), and their gradients (E,)"""
+def _touched_entries(touched, factors, index, value, P):
+    """-> the entries that each stream touches, as places in the flat matrix, S x (E,), and its part of their gradients, S x (E,)"""
     places, parts = [], []
     for s, (i, v) in enumerate(zip(index, value)):
         mine, there = factors[:, s] != 0, v != 0
         places.append((touched[mine][:, None] * P + i[there]).reshape(-1))
         parts.append((factors[mine, s][:, None] * v[there]).reshape(-1))
+    return places, parts
+
+
+def add_up(places, parts):
+    """What streams contribute, S x (E,), at places S x (E,) -> the places, each once and in order (E,), and the sums (E,)"""
+    kind = parts[0].dtype
     places, inverse = np.unique(np.concatenate(places), return_inverse=True)
-    return places, np.bincount(inverse, np.concatenate(parts), len(places)).astype(factors.dtype)
+    return places, np.bincount(inverse, np.concatenate(parts), len(places)).astype(kind)
 
 
 def ragged(rng, S, P, A):

@@ -7,6 +7,7 @@ from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
 from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, ENDED, MSE
 from deephtm_gpu.ops.polyak import POLYAK
+from deephtm_gpu.ops.pool import POOL
 from deephtm_gpu.ops.relu import RELU
 from deephtm_gpu.ops.running_norm import RUNNING_NORM
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
@@ -16,8 +17,8 @@ from deephtm_gpu.ops.update import ROWS_UPDATE, UPDATE
 from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
-    LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, GATE, CREDIT, LOSERS_OP, HEAD,
-    MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE,
+    LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
+    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

@@ -85,7 +85,7 @@ class Optimizer:
             knobs = {"scale": update.scale, "coef": coef if update.lag else living, "rate": lowering.rate, **rule}
             if "k" in PASSES[update.name].reads:
                 knobs["k"] = lowering.updates_before
-            if update.name == "synapse_update":
+            if "bias_scale" in PASSES[update.name].consts:
                 knobs["bias_scale"] = update.scale
             for name in PASSES[update.name].changes:
                 if name not in update.tensors:

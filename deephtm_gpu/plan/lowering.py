@@ -10,7 +10,7 @@ from deephtm_gpu.layers.base import Form, Node
 from deephtm_gpu.layers.network import Network, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.plan.plan import Call, Plan
-from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, TAPE, Tensor
+from deephtm_gpu.plan.tensors import IO, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
 
 LOSSES = ("mse", "cross_entropy", "bce")
 SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
@@ -229,6 +229,11 @@ class Scope:
     def tape(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, TAPE, **kind)
 
+    def number(self, name, below) -> Tensor:
+        """A parameter that is one whole number, drawn once and for ever; with the weights, for these mean nothing without it."""
+        full = f"{self.name}.{name}"
+        return self._add(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
+
     def noise_seed(self) -> Tensor:
         """Where the layer's random draws begin."""
         return self.state("noise_seed", (1,), index=True, start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
@@ -317,11 +322,15 @@ class Scope:
                      [("outer_square", dict(left=dy, right=x), dict(D=L, I=I))])
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
-    def update_synapses(self, weight, bias, rows, dy, index, value, lag=0):
-        """Of weight (N, P): the entries of these rows at the places of the context, by the gradient of the step `lag` before."""
-        (N, P), L = weight.shape, dy.size
-        self._update("synapse_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
-                     dict(L=L, N=N, P=P), [("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))], lag)
+    def update_synapses(self, op, weight, bias, rows, dy, index, value, sight, lag=0):
+        """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the step `lag`
+        before. op: "synapse", where all rows see all places, or "pool"; sight: what its passes are told of who sees what."""
+        L = dy.size
+        square = ("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))
+        if op == "pool":
+            square = ("pool_square", dict(left=dy, rows=rows, index=index, value=value), dict(L=L, **sight))
+        self._update(f"{op}_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
+                     dict(L=L, N=bias.size, **sight), [square], lag)
 
     def _update(self, name, tensors, consts, squares=(), lag=0):
         scale = self._node.layer.lr_scale

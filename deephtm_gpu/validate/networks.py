@@ -48,10 +48,10 @@ def _compare(worst, plan, oracle, want, gpu, got, how):
 def _networks():
     """name -> (network, losses, optimiser, streams, ahead)"""
 
-    def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax", window=1):
+    def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax", window=1, synapses=None):
         return dh.Sequential(
             dh.Linear(width), dh.ReLU(), dh.Linear(width), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(columns, winners),
-            dh.TemporalMemory(cells, gate=gate, window=window), dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
+            dh.TemporalMemory(cells, gate=gate, window=window, synapses=synapses), dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
         ).network((inputs,))
 
     return {
@@ -66,6 +66,9 @@ def _networks():
                                             AdamW(0.001, 0.01, schedule=InverseDecay(10)), 1, 0),
         "window 8, clipped, 5 ahead": (chain(16, 67, 5, 3, 2, 2, window=8), ["mse"],
                                        PolyakSGD(0.5, clip_norm=0.5, schedule=InverseDecay(10)), 2, 5),
+        "41 synapses a cell": (chain(37, 131, 7, 3, 5, 5, synapses=41), ["mse"], PolyakSGD(), 1, 1),
+        "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
+                                                          Adam(0.001), 3, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
     }
 
