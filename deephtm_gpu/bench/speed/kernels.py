@@ -6,7 +6,7 @@ import numpy as np
 
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Group, Member
 from deephtm_gpu.plan.plan import Call
-from deephtm_gpu.plan.tensors import MATRIX, PARAM
+from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
 
 TURNS, RUNS = 20, 5  # dispatches timed at once, and how often
 
@@ -29,9 +29,14 @@ def cost_of_step(plan) -> list[OpCost]:
 
 
 def bytes_of(call: Call) -> int:
-    """A parameter is touched as often as there are multiply-adds, once whole at most; what changes is read and written."""
+    """A parameter is touched as often as there are multiply-adds, once whole at most; a trace where its list says. What changes is
+    read and written."""
+    listed = call.entries + call.consts.get("L", 0) + call.consts.get("K", 0)
+
     def touched(tensor):
-        return min(tensor.size, max(call.work, 1)) if tensor.place in (MATRIX, PARAM) else tensor.size
+        if tensor.place in (MATRIX, PARAM):
+            return min(tensor.size, max(call.work, 1))
+        return min(tensor.size, listed) if call.entries and tensor.place == STATE and not tensor.ragged else tensor.size
 
     return 4 * (sum(map(touched, call.read)) + sum(map(touched, call.written)))
 
