@@ -82,7 +82,8 @@ def _leak(trace, places, keep):
     """Scales the entries by `keep`, drops the small ones; returns the places that are left."""
     left = trace.take(places) * keep
     strong = left >= SMALLEST  # no entry is negative
-    trace[places] = left * strong
+    left[~strong] = 0
+    trace[places] = left
     return places[strong]
 
 

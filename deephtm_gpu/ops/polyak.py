@@ -42,7 +42,7 @@ def polyak_forward(squares, share, coef, outputs, waiting, Q):
     """squares (S, Q), of which the first `outputs` are errors; share (S, 1): what each stream counts for in the mean over them;
     waiting: steps from a prediction to its target. Changes coef (S, 1)."""
     for s, numbers in enumerate(squares.tolist()):  # so few that Python adds them up sooner
-        coef[s] = share[s] * sum(numbers[:outputs]) / ((sum(numbers[outputs:]) + 1e-12) * waiting)
+        coef[s, 0] = share[s, 0] * sum(numbers[:outputs]) / ((sum(numbers[outputs:]) + 1e-12) * waiting)
 
 
 def clip_forward(squares, whole, coef, longest, Q):

@@ -19,7 +19,7 @@ def sparse_linear_forward(index, value, weight, bias):
 
 def sparse_linear_backward(dy, index, value, weight):
     """dy (S, O), index, value (S, L), weight (N, O) -> dvalue (S, L)"""
-    dvalue = np.zeros_like(value)  # (S, L)
+    dvalue = np.zeros(value.shape, value.dtype)  # (S, L)
     for s, active in enumerate(value != 0):
         dvalue[s][active] = weight.take(index[s][active], axis=0).dot(dy[s])
     return dvalue

@@ -6,7 +6,7 @@ A context is ragged: per stream a list of A places, `index`, and their activity,
 
 import numpy as np
 
-from deephtm_gpu.ops.rule import RULE, descend_at
+from deephtm_gpu.ops.rule import RULE, descend_at, plain
 from deephtm_gpu.ops.sparse_linear import by_rows, pick
 from deephtm_gpu.ops.spec import Op, Pass, turns
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
@@ -41,9 +41,12 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, p
     touched, factors = touched_rows(rows, coef * left)  # (R,), (R, S)
     k = count_touched(count, touched, rule)  # (R, 1)
     if len(rows) == 1:
-        there = value[0] != 0
-        places = touched[:, None] * P + index[0][there]  # (R, A)
-        gradient = factors * value[0][there]
+        index, value = index[0], value[0]  # (A,)
+        if not plain(rule):  # a gradient of 0 moves nothing, but a moment would
+            there = value != 0
+            index, value = index[there], value[there]
+        places = touched[:, None] * P + index  # (R, A)
+        gradient = factors * value
         k_there = k
     else:
         places, gradient = add_up(*_touched_entries(touched, factors, index, value, P))
