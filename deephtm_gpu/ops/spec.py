@@ -36,6 +36,7 @@ class Pass:
     consts: tuple[str, ...] = ()
     shared: bool = False  # sums over the streams: cannot run inside the workgroup of one stream
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
+    tile: int = 1  # of `rows` that a lane takes at once where there are MANY streams
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     work: Callable[..., int] = lambda **consts: 0  # multiply-adds of one stream, to choose the number of workgroups
     # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its contexts
@@ -74,6 +75,9 @@ class Op:
 def elements(D=0, I=0, L=0, K=0, **_):
     """The work of a pass that looks at each element once."""
     return D + I + L + K
+
+
+MANY = 4  # so many streams, and dense work goes by tiles (in the shaders too)
 
 
 def turns(items, lanes):
