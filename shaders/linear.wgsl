@@ -3,6 +3,8 @@
 //   backward  dx[s, i] = sum_o weight[o, i] dy[s, o]              part: columns of weight, four at a time
 // Places: x, y, dy, dx in work (float, stream stride STREAM, padded with zeros to a multiple of 4);
 //         weight in weights (vec4, rows of ceil(I/4)); bias in params.
+// With MANY streams a lane makes a tile of y or dx, 4 streams x 4 numbers, in registers: what it loads serves four times. The
+// other code, for few streams, is the explanation of it.
 // Dispatch: any number of parts. Workgroup memory: 16 bytes a lane.
 @group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
@@ -10,6 +12,7 @@
 const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
+const MANY: u32 = 4u;
 var<private> lane: u32;
 var<workgroup> scratch4: array<vec4<f32>, WG>;
 
@@ -57,10 +60,67 @@ fn write_quad(vector: u32, q: u32, last: u32, n: u32, v: vec4<f32>) {
   }
 }
 
+// Four numbers of y from o on, those of them before the last.
+fn write_outputs(y: u32, bias: u32, o: u32, last: u32, sum: vec4<f32>) {
+  for (var i = 0u; i < 4u && o + i < last; i++) { work[y + o + i] = sum[i] + params[bias + o + i]; }
+}
+
+// Rows begin to last of y, 4 streams x 4 rows at a time.
+fn forward_tiles(x: u32, weight: u32, bias: u32, y: u32, Q: u32, O: u32, begin: u32, last: u32) {
+  let across = (last - begin + 3u) / 4u;
+  let tiles = across * ((STREAMS + 3u) / 4u);
+  let at_once = lanes_for(tiles);
+  let span = WG / at_once;  // the lanes left over share the columns
+  for (var first = 0u; first < tiles; first += at_once) {
+    let tile = min(first + lane / span, tiles - 1u);
+    let o = begin + 4u * (tile % across);
+    let s = 4u * (tile / across);
+    let row = weight + o * Q;
+    let row1 = weight + min(o + 1u, O - 1u) * Q;  // rows and streams behind the last are read again, and not written
+    let row2 = weight + min(o + 2u, O - 1u) * Q;
+    let row3 = weight + min(o + 3u, O - 1u) * Q;
+    let s1 = min(s + 1u, STREAMS - 1u);
+    let s2 = min(s + 2u, STREAMS - 1u);
+    let s3 = min(s + 3u, STREAMS - 1u);
+    var sum = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    for (var q = lane % span; q < Q; q += span) {
+      let w = weights[row + q];
+      let w1 = weights[row1 + q];
+      let w2 = weights[row2 + q];
+      let w3 = weights[row3 + q];
+      let v = work4(x + s * STREAM + 4u * q);
+      let v1 = work4(x + s1 * STREAM + 4u * q);
+      let v2 = work4(x + s2 * STREAM + 4u * q);
+      let v3 = work4(x + s3 * STREAM + 4u * q);
+      sum += vec4<f32>(dot(w, v), dot(w1, v), dot(w2, v), dot(w3, v));
+      sum1 += vec4<f32>(dot(w, v1), dot(w1, v1), dot(w2, v1), dot(w3, v1));
+      sum2 += vec4<f32>(dot(w, v2), dot(w1, v2), dot(w2, v2), dot(w3, v2));
+      sum3 += vec4<f32>(dot(w, v3), dot(w1, v3), dot(w2, v3), dot(w3, v3));
+    }
+    sum = span_sum4(sum, span);
+    sum1 = span_sum4(sum1, span);
+    sum2 = span_sum4(sum2, span);
+    sum3 = span_sum4(sum3, span);
+    if (lane % span == 0u && first + lane / span < tiles) {
+      write_outputs(y + s * STREAM, bias, o, last, sum);
+      if (s + 1u < STREAMS) { write_outputs(y + s1 * STREAM, bias, o, last, sum1); }
+      if (s + 2u < STREAMS) { write_outputs(y + s2 * STREAM, bias, o, last, sum2); }
+      if (s + 3u < STREAMS) { write_outputs(y + s3 * STREAM, bias, o, last, sum3); }
+    }
+  }
+}
+
 fn linear_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, part: u32, parts: u32) {
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
+  if (STREAMS >= MANY) {
+    forward_tiles(x, weight, bias, y, Q, O, min(part * share, last), last);
+    return;
+  }
   let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four rows each: x is loaded once for four
   let span = WG / at_once;                     // the lanes left over share the columns of their rows
   for (var first = part * share; first < last; first += 4u * at_once) {
@@ -77,9 +137,44 @@ fn linear_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, part: 
                          dot(weights[row3 + q], x4));
       }
       sum = span_sum4(sum, span);
-      if (lane % span == 0u) {
-        for (var i = 0u; i < 4u && o + i < last; i++) { work[y + s * STREAM + o + i] = sum[i] + params[bias + o + i]; }
-      }
+      if (lane % span == 0u) { write_outputs(y + s * STREAM, bias, o, last, sum); }
+    }
+  }
+}
+
+// Quads begin to last of dx, 4 streams x 1 quad at a time.
+fn backward_tiles(dy: u32, weight: u32, dx: u32, I: u32, O: u32, begin: u32, last: u32) {
+  let Q = (I + 3u) / 4u;
+  let across = last - begin;
+  let tiles = across * ((STREAMS + 3u) / 4u);
+  let at_once = lanes_for(tiles);
+  for (var first = 0u; first < tiles; first += at_once) {
+    let tile = min(first + lane % at_once, tiles - 1u);
+    let q = begin + tile % across;
+    let s = 4u * (tile / across);
+    let s1 = min(s + 1u, STREAMS - 1u);  // streams behind the last are read again, and not written
+    let s2 = min(s + 2u, STREAMS - 1u);
+    let s3 = min(s + 3u, STREAMS - 1u);
+    var sum = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    for (var o = lane / at_once; o < O; o += WG / at_once) {  // the lanes left over share the rows
+      let w = weights[weight + o * Q + q];
+      sum += work[dy + s * STREAM + o] * w;
+      sum1 += work[dy + s1 * STREAM + o] * w;
+      sum2 += work[dy + s2 * STREAM + o] * w;
+      sum3 += work[dy + s3 * STREAM + o] * w;
+    }
+    sum = stride_sum4(sum, at_once);
+    sum1 = stride_sum4(sum1, at_once);
+    sum2 = stride_sum4(sum2, at_once);
+    sum3 = stride_sum4(sum3, at_once);
+    if (lane < at_once && first + lane < tiles) {
+      write_quad(dx + s * STREAM, q, last, I, sum);
+      if (s + 1u < STREAMS) { write_quad(dx + s1 * STREAM, q, last, I, sum1); }
+      if (s + 2u < STREAMS) { write_quad(dx + s2 * STREAM, q, last, I, sum2); }
+      if (s + 3u < STREAMS) { write_quad(dx + s3 * STREAM, q, last, I, sum3); }
     }
   }
 }
@@ -88,6 +183,10 @@ fn linear_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, part: u32, par
   let Q = (I + 3u) / 4u;
   let share = (Q + parts - 1u) / parts;
   let last = min(Q, (part + 1u) * share);
+  if (STREAMS >= MANY) {
+    backward_tiles(dy, weight, dx, I, O, min(part * share, last), last);
+    return;
+  }
   let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four quads of columns each: dy is loaded once for four
   for (var first = part * share; first < last; first += 4u * at_once) {
     let q = first + lane % at_once;

@@ -6,8 +6,9 @@
 // Or by another rule of ops/rule.py, which remembers moment, power and, of rows that are only touched now and then, a count.
 // Places: left, right, coef in work; rows in lists; weight, moment, power in weights (vec4, rows of ceil(I/4)); bias,
 // bias_moment, bias_power, count in params.
-// Dispatch: any number of parts. With several streams a row's owner adds the streams up in order: no atomics.
-// Workgroup memory: 4 bytes a lane.
+// Dispatch: any number of parts. With several streams a row's owner adds the streams up in order: no atomics. With MANY a lane of
+// `outer` makes the gradient of a tile, 4 rows x 4 columns, in registers.
+// Workgroup memory: 20 bytes a lane.
 @group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
@@ -16,8 +17,10 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
+const MANY: u32 = 4u;
 var<private> lane: u32;
 var<workgroup> found: array<u32, WG>;
+var<workgroup> scratch4: array<vec4<f32>, WG>;
 
 // How fast a row moves when `k` updates came before; see ops/rule.py.
 struct Pace { rate: f32, epsilon: f32, shrink: f32 }
@@ -70,6 +73,20 @@ fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32,
   params[at] = p.shrink * params[at] - p.rate * step;
 }
 
+// The sums of the values of the lanes that stand `stride` apart (a power of two), given to every one of them.
+fn stride_sum4(value: vec4<f32>, stride: u32) -> vec4<f32> {
+  if (stride == WG) { return value; }
+  scratch4[lane] = value;
+  for (var half = WG / 2u; half >= stride; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { scratch4[lane] += scratch4[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch4[lane % stride];
+  workgroupBarrier();
+  return total;
+}
+
 // The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
 fn lanes_for(n: u32) -> u32 {
   return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
@@ -79,6 +96,47 @@ fn work4(at: u32) -> vec4<f32> {
   return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
 }
 
+// Rows begin to last, 4 rows x 1 quad at a time.
+fn update_tiles(left: u32, right: u32, coef: u32, weight: u32, moment: u32, power: u32, p: Pace, beta1: f32, beta2: f32,
+                O: u32, Q: u32, begin: u32, last: u32) {
+  let tiles = (last - begin + 3u) / 4u * Q;
+  let at_once = lanes_for(tiles);
+  for (var first = 0u; first < tiles; first += at_once) {
+    let tile = min(first + lane % at_once, tiles - 1u);
+    let q = tile % Q;
+    let o = begin + 4u * (tile / Q);
+    let o1 = min(o + 1u, O - 1u);  // rows behind the last are read again, and not written
+    let o2 = min(o + 2u, O - 1u);
+    let o3 = min(o + 3u, O - 1u);
+    var sum = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    for (var s = lane / at_once; s < STREAMS; s += WG / at_once) {  // the lanes left over share the streams
+      let base = s * STREAM;
+      let right4 = work[coef + base] * work4(right + base + 4u * q);
+      sum += work[left + base + o] * right4;
+      sum1 += work[left + base + o1] * right4;
+      sum2 += work[left + base + o2] * right4;
+      sum3 += work[left + base + o3] * right4;
+    }
+    sum = stride_sum4(sum, at_once);
+    sum1 = stride_sum4(sum1, at_once);
+    sum2 = stride_sum4(sum2, at_once);
+    sum3 = stride_sum4(sum3, at_once);
+    if (lane < at_once && first + lane < tiles) {
+      let at = o * Q + q;
+      descend4(weight + at, moment + at, power + at, sum, p, beta1, beta2);
+      let at1 = at + Q;
+      if (o + 1u < last) { descend4(weight + at1, moment + at1, power + at1, sum1, p, beta1, beta2); }
+      let at2 = at1 + Q;
+      if (o + 2u < last) { descend4(weight + at2, moment + at2, power + at2, sum2, p, beta1, beta2); }
+      let at3 = at2 + Q;
+      if (o + 3u < last) { descend4(weight + at3, moment + at3, power + at3, sum3, p, beta1, beta2); }
+    }
+  }
+}
+
 fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: u32, moment: u32, power: u32,
                 scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
                 O: u32, I: u32, part: u32, parts: u32) {
@@ -86,6 +144,10 @@ fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: u32
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
+  if (STREAMS >= MANY) {
+    update_tiles(left, right, coef, weight, moment, power, p, beta1, beta2, O, Q, min(part * share, last), last);
+    return;
+  }
   let wide = lanes_for(Q);  // lanes side by side along a row, the lanes left over take other rows
   for (var q = lane % wide; q < Q; q += wide) {
     let right4 = work[coef] * work4(right + 4u * q);

@@ -1,6 +1,6 @@
 """Matrix product of a dense layer: y = W x + b. Weights (O, I), one row per output."""
 
-from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
+from deephtm_gpu.ops.spec import MANY, Op, Pass, lanes_for, turns
 
 
 def linear_forward(x, weight, bias):
@@ -16,15 +16,25 @@ def linear_backward(dy, weight):
 
 
 def _forward_loops(lanes, parts, S, I, O, **_):
-    share = turns(O, parts)
+    share, Q = turns(O, parts), turns(I, 4)
+    if S >= MANY:
+        return tile_loops(lanes, turns(S, 4) * turns(share, 4), Q)
     at_once = lanes_for(turns(share, 4), lanes)
-    return turns(share, 4 * at_once) * S * (turns(turns(I, 4), lanes // at_once) + 12)
+    return turns(share, 4 * at_once) * S * (turns(Q, lanes // at_once) + 12)
 
 
 def _backward_loops(lanes, parts, S, I, O, **_):
     share = turns(turns(I, 4), parts)
+    if S >= MANY:
+        return tile_loops(lanes, turns(S, 4) * share, O)
     at_once = lanes_for(turns(share, 4), lanes)
     return turns(share, 4 * at_once) * S * (turns(O, lanes // at_once) + 4 * 12 + 1)
+
+
+def tile_loops(lanes, tiles, items):
+    """Loop iterations where a lane makes a tile by adding up items, and the lanes left over share these."""
+    at_once = lanes_for(tiles, lanes)
+    return turns(tiles, at_once) * (turns(items, lanes // at_once) + 4 * 12 + 1)
 
 
 def _example(rng, S, I, O):
@@ -41,11 +51,12 @@ LINEAR = Op(
     params=("bias",),
     passes=(
         Pass(linear_forward, reads=("x", "weight", "bias"), writes=("y",), consts=("I", "O"), shared=True,
-             rows="O", split=("weight", "bias", "y"), work=lambda I, O: I * O, loops=_forward_loops),
+             rows="O", tile=4, split=("weight", "bias", "y"), work=lambda I, O: I * O, loops=_forward_loops),
         Pass(linear_backward, reads=("dy", "weight"), writes=("dx",), consts=("I", "O"), shared=True,
-             rows="I", split=("dx",), work=lambda I, O: I * O, loops=_backward_loops),
+             rows="I", tile=4, split=("dx",), work=lambda I, O: I * O, loops=_backward_loops),
     ),
     example=_example,
     sizes=tuple({"S": S, "I": I, "O": O} for S, I, O in
-                [(1, 1, 1), (1, 1, 256), (1, 257, 3), (1, 256, 255), (1, 255, 257), (3, 7, 13), (5, 131, 67)]),
+                [(1, 1, 1), (1, 1, 256), (1, 257, 3), (1, 256, 255), (1, 255, 257), (3, 7, 13), (4, 1, 1), (5, 131, 67), (64, 33, 9),
+                 (257, 13, 5)]),
 )

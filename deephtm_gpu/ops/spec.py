@@ -38,6 +38,7 @@ class Pass:
     consts: tuple[str, ...] = ()
     shared: bool = False  # sums over the streams: cannot run inside the workgroup of one stream
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
+    tile: int = 1  # of `rows` that a lane takes at once where there are MANY streams
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to choose the
     # number of workgroups
@@ -78,6 +79,9 @@ class Op:
 def elements(D=0, I=0, L=0, K=0, **_):
     """The work of a pass that looks at each element once."""
     return D + I + L + K
+
+
+MANY = 4  # so many streams, and dense work goes by tiles (in the shaders too)
 
 
 def turns(items, lanes):

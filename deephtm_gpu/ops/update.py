@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
+from deephtm_gpu.ops.linear import tile_loops
 from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at, plain
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
+from deephtm_gpu.ops.spec import MANY, Op, Pass, lanes_for, turns
 
 
 def outer_update(left, right, coef, rate, k, weight, moment, power, scale, **rule):
@@ -102,6 +103,8 @@ def _bias_memory(rng, D):
 
 def _outer_loops(lanes, parts, S, O, I, **_):
     Q, share = turns(I, 4), turns(O, parts)
+    if S >= MANY:
+        return tile_loops(lanes, turns(share, 4) * Q, S)
     wide = lanes_for(Q, lanes)
     return turns(Q, wide) * (1 + turns(share, lanes // wide) * S)
 
@@ -127,7 +130,7 @@ UPDATE = Op(
     params=("bias", "bias_moment", "bias_power"),
     passes=(
         Pass(outer_update, reads=("left", "right", "coef", "rate", "k"), changes=("weight", "moment", "power"),
-             consts=("scale", *RULE, "O", "I"), shared=True, rows="O", split=("weight", "moment", "power"),
+             consts=("scale", *RULE, "O", "I"), shared=True, rows="O", tile=4, split=("weight", "moment", "power"),
              work=lambda O, I, **_: O * I, loops=_outer_loops),
         Pass(vector_update, reads=("left", "coef", "rate", "k"), changes=("bias", "bias_moment", "bias_power"),
              consts=("scale", *RULE, "D"), shared=True, rows="D", split=("bias", "bias_moment", "bias_power"),
@@ -135,7 +138,8 @@ UPDATE = Op(
     ),
     sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
         (1, 1, 1, "sgd"), (1, 256, 1, "momentum"), (1, 255, 257, "sgd"), (1, 3, 256, "rmsprop"), (5, 131, 67, "sgd"),
-        (3, 67, 5, "momentum"), (1, 257, 33, "adam"), (3, 13, 256, "adamw"), (1, 7, 5, "slowing")]),
+        (3, 67, 5, "momentum"), (1, 257, 33, "adam"), (3, 13, 256, "adamw"), (1, 7, 5, "slowing"), (4, 7, 3, "sgd"),
+        (64, 9, 33, "adamw"), (257, 5, 13, "rmsprop")]),
     tolerance=1e-10,
 )
 

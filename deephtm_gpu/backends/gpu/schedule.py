@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from deephtm_gpu.backends.gpu.memory import TEXTURES
+from deephtm_gpu.ops.spec import MANY
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
@@ -250,7 +251,8 @@ def _dispatch(solo, groups, calls, before, streams, tuning) -> Dispatch:
             wait = bool(before[i] & since_barrier)
             since_barrier = {i} if wait else since_barrier | {i}
             members.append(Member(*calls[i], barrier=wait))
-        parts = 1 if solo else max(_parts(m.call, streams, tuning) for m in members)
+        parts = 1 if solo else min(max(_parts(m.call, streams, tuning) for m in members),
+                                   *(_most_parts(m.call, streams) for m in members))
         dispatch.groups.append(Group(members, parts))
     return dispatch
 
@@ -258,7 +260,14 @@ def _dispatch(solo, groups, calls, before, streams, tuning) -> Dispatch:
 def _parts(call: Call, streams: int, tuning: Tuning) -> int:
     if call.op.rows is None:
         return 1
-    return max(1, min(call.consts[call.op.rows], ceil(_work(call, streams) / tuning.grain), MOST_PARTS))
+    return max(1, min(_most_parts(call, streams), ceil(_work(call, streams) / tuning.grain), MOST_PARTS))
+
+
+def _most_parts(call: Call, streams: int) -> int:
+    """So that each has a row, or whole tiles."""
+    if call.op.rows is None:
+        return 1
+    return -(-call.consts[call.op.rows] // (call.op.tile if streams >= MANY else 1))
 
 
 def _work(call: Call, streams: int) -> int:
