@@ -4,12 +4,15 @@ a row has F synapses, and each can see one place alone: its *pool*, drawn once a
 The P places lie in F stretches, equal but for rounding, and a row sees one place of each: weight (N, F), its column the
 stretch. Which place that is, is not stored but computed, from the pool's number, the row's and the stretch's. So a pool
 costs no memory, the places of a context need not be looked for (the stretch of a place is a division, whether a row sees it
-one mix of bits), no two entries of a context ever meet in one synapse, and P is as long as it likes. A stored index of
-(N, F) would double the memory, and be read for all F synapses where a context has A entries: about as many or fewer.
+one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N, F) would double the memory,
+and all F of it would be read where a context has A entries.
 
-A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so its sum, and how far a step moves that, are on
-average those of a row that sees everything, and weights start, and learn, at any F as they do in the dense matrix. With F = P
-every stretch is one place long: the dense matrix, place for place.
+A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so on average its sum, the norm of its gradient, and how
+far a gradient's step moves the sum are those of a row that sees everything, at any F, and neither the weights' start nor the
+rate has to know. (Adam, whose steps do not hang on a gradient's size, moves it sqrt(F/P) times as far.) On the high-order sequences
+cells that see 64 of 3,072 places need 2,419 elements, and 1,733 after the swap; with weights that start sqrt(P/F) times as
+large instead 3,562 and 4,052, with neither 4,884 and 2,787 (seed 2001; dense 2,140 and 1,256). With F = P every stretch is one
+place long: the dense matrix, place for place.
 """
 
 from math import sqrt
