@@ -47,6 +47,7 @@ class Learner:
             inputs.append(time_features([r.when for r in rows]))
         history = self.model.fit(inputs, ahead=self.ahead)
         made = mean + deviation * history.prediction[:, 0]  # (T,), each for the row `ahead` later
+        self.history, self.made = history, made  # for those who look on
         likelihood = self._likelihood.batch(history.anomaly)
         return [self._told(*row) for row in zip(rows, made, history.anomaly, likelihood)]
 

@@ -7,7 +7,6 @@ from deephtm_gpu.layers.temporal_memory import TemporalMemory
 from deephtm_gpu.ops.context import context_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 
-
 # What a row can report of a layer: the name that users see -> the tensor on the tape.
 OBSERVED = {SpatialPooler: {"winners": "winners"}, TemporalMemory: {"cells": "cell", "predicted": "logit"}}
 

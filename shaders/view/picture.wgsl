@@ -53,7 +53,7 @@ fn up(value: f32) -> f32 {
   if (draw.range.z == 1.0) {
     part = log(max(value, draw.range.x) / draw.range.x) / log(draw.range.y / draw.range.x);
   }
-  return mix(draw.panel.w, draw.panel.y, clamp(part, -0.1, 1.1));
+  return mix(draw.panel.w, draw.panel.y, clamp(part, 0.0, 1.0));
 }
 
 fn on_page(at: vec2<f32>) -> vec4<f32> {

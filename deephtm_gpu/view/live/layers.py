@@ -6,7 +6,7 @@ import numpy as np
 
 from deephtm_gpu.view.live.look import rgba
 from deephtm_gpu.view.live.ring import Ring
-from deephtm_gpu.view.live.scene import Panel, Scene
+from deephtm_gpu.view.live.scene import Scene
 
 BAR, COLUMN, SHADE, CLASS = range(4)
 RECORD = np.dtype([("panel", "<f4", 4), ("range", "<f4", 4), ("first", "<f4", 4), ("second", "<f4", 4), ("page", "<f4", 4),
@@ -15,10 +15,9 @@ RECORD = np.dtype([("panel", "<f4", 4), ("range", "<f4", 4), ("first", "<f4", 4)
 
 @dataclass(frozen=True)
 class Layer:
-    """pipeline: "line", "mark" or "cell". panel: nothing is drawn outside. count: segments or marks. record: (1,) RECORD."""
+    """pipeline: "line", "mark" or "cell". count: segments or marks. record: (1,) RECORD."""
 
     pipeline: str
-    panel: Panel
     count: int
     record: np.ndarray
 
@@ -44,7 +43,7 @@ def layers_of(scene: Scene, ring: Ring) -> list[Layer]:
             record["time"] = (K, K, 1, 0)
             count = K * M
         record["kind"] = (kind, *sizes, 0)
-        made.append(Layer(pipeline, panel, count, record))
+        made.append(Layer(pipeline, count, record))
 
     value, error, anomaly, columns, cells = (scene.panels[n] for n in ("value", "error", "anomaly", "columns", "cells"))
     if spec.names:

@@ -38,16 +38,22 @@ class Painter:
                 size=(scene.width, scene.height), format=self._format, usage=wgpu.TextureUsage.COPY_SRC | wgpu.TextureUsage.COPY_DST)
         self._scene = scene
         self._put(scene.page, 0, 0)
-        self._layers = layers_of(scene, self._ring)
-        records = np.zeros((len(self._layers), _APART), np.uint8)
-        for place, layer in zip(records, self._layers):
+        layers = layers_of(scene, self._ring)
+        records = np.zeros((len(layers), _APART), np.uint8)
+        for place, layer in zip(records, layers):
             place[: RECORD.itemsize] = layer.record.view(np.uint8)
         self._records = self._device.create_buffer_with_data(data=records, usage=wgpu.BufferUsage.UNIFORM)
-        self._group = self._device.create_bind_group(layout=self._group_layout, entries=[
+        group = self._device.create_bind_group(layout=self._group_layout, entries=[
             {"binding": 0, "resource": {"buffer": self._rows}},
             {"binding": 1, "resource": {"buffer": self._records, "offset": 0, "size": RECORD.itemsize}},
             {"binding": 2, "resource": {"buffer": self._now}},
         ])
+        bundle = self._device.create_render_bundle_encoder(color_formats=[self._format])  # recorded once for all frames
+        for n, layer in enumerate(layers):
+            bundle.set_pipeline(self._pipelines[layer.pipeline])
+            bundle.set_bind_group(0, group, [n * _APART])
+            bundle.draw(6 * layer.count)
+        self._bundle = bundle.finish()
 
     def tell(self, text: str):
         """Writes the line at the top right."""
@@ -60,12 +66,7 @@ class Painter:
         # The page by a copy: where a processor draws, a shader over all pixels would cost as much as the data.
         encoder.copy_texture_to_texture({"texture": self._page}, {"texture": texture}, self._page.size)
         run = encoder.begin_render_pass(color_attachments=[{"view": texture.create_view(), "load_op": "load", "store_op": "store"}])
-        for n, layer in enumerate(self._layers):
-            panel = layer.panel
-            run.set_scissor_rect(panel.left, panel.top, panel.width, panel.height)
-            run.set_pipeline(self._pipelines[layer.pipeline])
-            run.set_bind_group(0, self._group, [n * _APART])
-            run.draw(6 * layer.count)
+        run.execute_bundles([self._bundle])
         run.end()
         self._device.queue.submit([encoder.finish()])
 

@@ -40,13 +40,12 @@ class Fields:
 
 
 class Ring:
-    """The last `length` rows; behind them `still` rows (of the same stride) that do not move. count: rows that ever came."""
+    """The last `length` rows; behind them `still`, float32 numbers of any shape that do not move on. count: rows that ever came."""
 
-    def __init__(self, fields: Fields, length: int, still: np.ndarray | None = None):
+    def __init__(self, fields: Fields, length: int, still: np.ndarray):
         self.fields, self.length, self.count = fields, length, 0
-        moving = np.full((length, fields.stride), NOTHING, np.float32)
-        self.rows = moving  # (length, stride), row t at t % length
-        self.still = np.zeros(0, np.float32) if still is None else still.reshape(-1)
+        self.rows = np.full((length, fields.stride), NOTHING, np.float32)  # (length, stride), row t at t % length
+        self.still = still.reshape(-1)  # the same memory
 
     @property
     def newest(self) -> int:

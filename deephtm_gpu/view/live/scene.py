@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from deephtm_gpu.view.live.look import Theme
+from deephtm_gpu.view.live.look import Theme, rgba
 from deephtm_gpu.view.live.spec import Spec
 
 KEYS = "space  pause        →  one step        ↑ ↓  speed        t  theme        s  save PNG        r  reset memory        q  quit"
@@ -47,6 +48,7 @@ class Scene:
     def __init__(self, spec: Spec, width: int, height: int, scale: float, theme: Theme, keys: bool = True):
         self.spec, self.theme, self.keys = spec, theme, keys
         self.width, self.height = width, height
+        self._letters = {}
         # In a small window everything comes smaller, to a limit of legibility.
         self.unit = scale * min(1.0, max(0.7, min(width / (1100 * scale), height / (700 * scale))))
         self.panels = self._tracks()
@@ -111,13 +113,30 @@ class Scene:
 
     def paint_status(self, text: str) -> np.ndarray:
         """The line at the top right: (status.height, status.width, 4) uint8."""
-        with rc_context(self._settings()):
-            box = self.status
-            figure = Figure(figsize=(box.width / 100, box.height / 100), dpi=100, facecolor=self.theme.page)
+        # Letter by letter, each painted once: laying out a line anew costs as much as several frames.
+        box = self.status
+        image = np.full((box.height, box.width, 4), [round(255 * part) for part in rgba(self.theme.page)], np.uint8)
+        at = box.width
+        for letter in reversed(text):
+            painted = self._letter(letter)
+            at -= painted.shape[1]
+            if at < 0:
+                break
+            image[:, at : at + painted.shape[1]] = painted
+        return image
+
+    def _letter(self, letter):
+        """(status.height, its width, 4) uint8"""
+        if letter not in self._letters:
+            size, figure = FontProperties(family="DejaVu Sans", size=self._points(11)), Figure(dpi=100, facecolor=self.theme.page)
+            measure = FigureCanvasAgg(figure).get_renderer().get_text_width_height_descent
+            wide = measure(f"n{letter}n", size, False)[0] - measure("nn", size, False)[0]
+            figure.set_size_inches(max(round(wide), 1) / 100, self.status.height / 100)
             canvas = FigureCanvasAgg(figure)
-            figure.text(1, 0.5, text, ha="right", va="center", size=self._points(11), color=self.theme.grey)
+            figure.text(0, 0.3, letter, va="baseline", fontproperties=size, color=self.theme.grey)
             canvas.draw()
-            return np.asarray(canvas.buffer_rgba()).copy()
+            self._letters[letter] = np.asarray(canvas.buffer_rgba()).copy()
+        return self._letters[letter]
 
     def _axes(self, figure, panel):
         axes = figure.add_axes((panel.left / self.width, 1 - panel.bottom / self.height,

@@ -1,7 +1,6 @@
 """A show: a model, the stream it learns, and what the live picture tells of it."""
 
 import re
-from contextlib import nullcontext
 
 import numpy as np
 
@@ -32,12 +31,11 @@ class Show:
         return Fields.of(**own, error=1, anomaly=1, winners=K, predicted=K, cells=K * M, alike=K)
 
     def ring(self) -> Ring:
-        blocks = len(self.spec.blocks) * self.winners * self.cells
-        return Ring(self._fields, self.spec.steps, np.zeros(blocks, np.float32) if blocks else None)
+        self.blocks = np.zeros((len(self.spec.blocks), self.winners, self.cells), np.float32)  # what stands beside; the ring's own memory
+        return Ring(self._fields, self.spec.steps, self.blocks)
 
-    def advance(self, steps, ring: Ring, lock=nullcontext()) -> int:
-        """Learns so many more steps, or as many as there are, and puts them into the ring. Returns how many. lock: held while the
-        ring changes."""
+    def advance(self, steps, ring: Ring) -> int:
+        """Learns so many more steps, or as many as there are, and puts them into the ring. Returns how many."""
         begin, end = self.done, min(self.done + steps, self.total)
         if begin == end:
             return 0
@@ -50,16 +48,14 @@ class Show:
         sort["cells"] = sort["cells"] / np.where(total > 0, total, 1)  # (n, K, M), each cell's share of its column's activity
         most = sort["cells"].max(axis=2)
         alike = sort["cells"].min(axis=2) / np.where(most > 0, most, 1)  # (n, K), 1 where a column bursts
-        rows = self._fields.pack(end - begin, **own, anomaly=history.anomaly, **sort, alike=alike)
-        with lock:
-            ring.push(rows)
-            self._beside(begin, sort["cells"], ring)
-            self.done = end
+        ring.push(self._fields.pack(end - begin, **own, anomaly=history.anomaly, **sort, alike=alike))
+        self._beside(begin, sort["cells"])
+        self.done = end
         return end - begin
 
     def reset(self):
         """Forgets the temporal state, and what was predicted from it."""
         self.model.reset()
 
-    def _beside(self, begin, cells, ring):
+    def _beside(self, begin, cells):
         """May fill the blocks: cells (n, K, M), their shares, of the steps from `begin` on."""

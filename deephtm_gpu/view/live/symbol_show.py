@@ -9,8 +9,8 @@ from deephtm_gpu.view.live.spec import Spec
 class SymbolShow(Show):
     """model learns a `data.symbols.SymbolTask`: what comes next, as a probability of each class.
 
-    names: of the classes, if not the task's. watched: pairs (letter, first letter) of class names: the cells of the last `letter` that
-    came `back` steps after `first letter` are shown beside, one block each."""
+    names: of the classes, if not the task's. watched: for each block beside, the names of the letters that have just come, the newest
+    last, and a title: it shows the newest letter's cells (K, M), of the last time that they came. lines: as of a Spec."""
 
     def __init__(self, model, task, title, names=None, lines=None, watched=(), **spec):
         super().__init__(model, len(task.inputs))
@@ -32,6 +32,10 @@ class SymbolShow(Show):
         done = self.task.queries < self.done
         return self.task.hits(np.where(done, np.nan_to_num(self.prediction[self.task.queries]).argmax(axis=1), 0))[done]
 
+    def shared(self, first, second) -> float:
+        """The part of the cells' activity that two blocks have in common, 0 to 1."""
+        return float(np.minimum(self.blocks[first], self.blocks[second]).sum() / max(self.winners, 1))
+
     def reset(self):
         super().reset()
         self._last[:] = np.nan
@@ -49,10 +53,9 @@ class SymbolShow(Show):
             error[n] = self._error
         return history, {"truth": came, "probability": expected, "error": error}
 
-    def _beside(self, begin, cells, ring):
-        blocks = ring.still.reshape(len(self._watched), self.winners, self.cells)
+    def _beside(self, begin, cells):
         came = self.task.symbols
-        for block, pattern in zip(blocks, self._watched):
+        for block, pattern in zip(self.blocks, self._watched):
             for n in reversed(range(len(cells))):
                 t = begin + n
                 if t + 1 >= len(pattern) and tuple(came[t + 1 - len(pattern) : t + 1]) == pattern:

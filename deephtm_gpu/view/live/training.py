@@ -1,54 +1,36 @@
-"""Learning in a thread of its own, so that neither events nor drawing hold it up."""
+"""How fast a show learns between the frames of a window."""
 
-import threading
 import time
 
-CHUNK_SECONDS = 1 / 30  # a chunk of steps takes about as long as a frame: the picture moves on with each
 SPEEDS = (1, 3, 10, 30, 100, 300, 1000, None)  # steps per second; None: as fast as it goes
-_SHARE = 0.3  # of the newest measurement in the running mean of the time of a step
+_SHARE = 0.2  # of the newest measurement in the running mean of the time of a step
+_MOST = 4096  # steps of a turn
 
 
 class Training:
-    """Lets a show learn into a ring. The ring is written between `lock`s; hold it to read. error: what ended the learning, if
-    something did."""
+    """Lets a show learn into a ring, turn by turn. seconds: spent learning."""
 
     def __init__(self, show, ring):
-        self.show, self.ring, self.lock, self.error = show, ring, threading.Lock(), None
-        self.paused, self._speed = False, len(SPEEDS) - 1
-        self._steps_wanted, self._reset, self._stop = 0, False, False
-        self._step_seconds = None  # a running mean
-        self.seconds = 0.0  # spent learning
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
-
-    def start(self):
-        self._thread.start()
-
-    def stop(self):
-        """Ends after the chunk at hand."""
-        self._stop = True
-        self._wake.set()
-        self._thread.join()
+        self.show, self.ring = show, ring
+        self.paused, self.seconds = False, 0.0
+        self._speed, self._wanted = len(SPEEDS) - 1, 0
+        self._each = None  # seconds of a step, a running mean
+        self._owed = 0.0  # steps, where it is slowed down
 
     # What the keys do
 
     def pause(self):
         self.paused = not self.paused
-        self._wake.set()
 
     def one_step(self):
         """Where it is paused."""
-        if self.paused:
-            self._steps_wanted += 1
-            self._wake.set()
+        self._wanted += self.paused
 
     def faster(self, by):
         self._speed = min(max(self._speed + by, 0), len(SPEEDS) - 1)
-        self._wake.set()
 
     def reset(self):
-        self._reset = True
-        self._wake.set()
+        self.show.reset()
 
     # What the picture tells
 
@@ -57,54 +39,47 @@ class Training:
         return self.show.done >= self.show.total
 
     @property
+    def waits(self):
+        """Whether nothing is to be learned until a key is pressed."""
+        return self.finished or (self.paused and not self._wanted)
+
+    @property
+    def slow(self):
+        """Whether it is slowed down: there is time left."""
+        return SPEEDS[self._speed] is not None
+
+    @property
     def status(self) -> str:
-        at = f"step {self.show.done:,} of {self.show.total:,}"
-        speed = SPEEDS[self._speed]
+        at, speed = f"step {self.show.done:,} of {self.show.total:,}", SPEEDS[self._speed]
         if self.finished:
             return f"{at}   ·   done"
         if self.paused:
             return f"{at}   ·   paused"
-        rate = f"{1 / self._step_seconds:,.0f} steps/s" if self._step_seconds else "starting"
-        return f"{at}   ·   {rate}" if speed is None else f"{at}   ·   slowed down to {speed:,} steps/s"
+        if speed is not None:
+            return f"{at}   ·   slowed down to {speed:,} steps/s"
+        return f"{at}   ·   {1 / self._each:,.0f} steps/s" if self._each else at
 
-    # Within
+    # Learning
 
-    def _run(self):
-        try:
-            while not self._stop:
-                self._turn()
-        except BaseException as error:  # the thread that draws tells it
-            self.error = error
-
-    def _turn(self):
-        self._wake.clear()
-        if self._reset:
-            self._reset = False
-            self.show.reset()
-        if self.finished or (self.paused and not self._steps_wanted):
-            self._wake.wait(0.1)
+    def turn(self, seconds):
+        """Learns for about so long, or whatever is to be learned in that time."""
+        if self.waits:
+            self._wanted = 0
             return
+        steps = 1 if self._each is None else max(1, min(_MOST, int(seconds / self._each)))
         if self.paused:
-            self._steps_wanted -= 1
-            self._learn(1)
-            return
-        speed = SPEEDS[self._speed]
-        if speed is None:
-            self._learn(self._fitting())
-            return
-        began = time.perf_counter()
-        steps = max(1, min(round(speed * CHUNK_SECONDS), self._fitting()))
-        self._learn(steps)
-        self._wake.wait(max(0.0, steps / speed - (time.perf_counter() - began)))
-
-    def _fitting(self) -> int:
-        """How many steps take CHUNK_SECONDS."""
-        return 8 if self._step_seconds is None else max(1, min(4096, round(CHUNK_SECONDS / self._step_seconds)))
+            steps, self._wanted = min(steps, self._wanted), 0
+        elif SPEEDS[self._speed] is not None:
+            self._owed = min(self._owed + SPEEDS[self._speed] * seconds, steps)
+            steps = int(self._owed)
+            self._owed -= steps
+        if steps:
+            self._learn(steps)
 
     def _learn(self, steps):
         began = time.perf_counter()
-        done = self.show.advance(steps, self.ring, self.lock)
-        seconds = time.perf_counter() - began
-        self.seconds += seconds
-        each = seconds / max(done, 1)
-        self._step_seconds = each if self._step_seconds is None else (1 - _SHARE) * self._step_seconds + _SHARE * each
+        done = self.show.advance(steps, self.ring)
+        spent = time.perf_counter() - began
+        self.seconds += spent
+        each = spent / max(done, 1)
+        self._each = each if self._each is None else (1 - _SHARE) * self._each + _SHARE * each

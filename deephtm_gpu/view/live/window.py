@@ -2,18 +2,20 @@
 
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deephtm_gpu.backends.gpu.adapters import list_adapters
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.view.files import write_whole
-from deephtm_gpu.view.live.look import DARK, LIGHT
+from deephtm_gpu.view.live.look import DARK, LIGHT, THEMES
 from deephtm_gpu.view.live.offscreen import SIZE, as_png
 from deephtm_gpu.view.live.scene import SMALLEST, Scene
 from deephtm_gpu.view.live.training import Training
 
-FRAME = 1 / 30  # seconds
-TOLD = 0.25  # seconds between two changes of the line at the top
+FRAME, SLOWEST = 1 / 30, 1 / 2  # seconds from frame to frame
+DRAWING = 0.07  # of the time at most goes to drawing; a slow adapter draws fewer frames
+TOLD = 0.4  # seconds between two changes of the line at the top
 
 
 class NoWindow(UserError):
@@ -21,12 +23,14 @@ class NoWindow(UserError):
 
 
 class LiveWindow:
-    """Shows a show while it learns. folder: where pictures go. Raises NoWindow."""
+    """Shows a show while it learns. name: of the pictures that `s` saves in the folder. frames: drawn so far. Raises NoWindow."""
 
-    def __init__(self, show, name: str, folder: Path):
+    def __init__(self, show, name: str, folder: Path, theme="dark"):
         self._glfw = _start_glfw()
         self.name, self.folder, self._show = name, folder, show
-        self._theme, self._told, self.frames = DARK, 0.0, 0
+        self._theme, self._told, self.frames = THEMES[theme], 0.0, 0
+        self._drawing = 0.0  # seconds that a frame takes of the learning, a running mean
+        self._helper = self._presenting = None
         self.ring = show.ring()
         self.training = Training(show, self.ring)
         self._open()
@@ -39,8 +43,7 @@ class LiveWindow:
 
     def save(self):
         path = self.folder / f"{self.name}-{self._show.done}.png"
-        with self.training.lock:
-            image = self._painter.picture()
+        image = self._painter.picture()
         write_whole(path, as_png(image[:, :, :3]))
         self._glfw.set_window_title(self._window, f"{self._show.spec.title}: saved {path}")
         print(f"Saved {path}")
@@ -51,23 +54,28 @@ class LiveWindow:
     # The loop
 
     def run(self):
-        """Until the window is closed. Raises what ended the learning, if something did."""
+        """Until the window is closed. Raises what ends the learning, if something does."""
         glfw = self._glfw
-        self.training.start()
         try:
             due = time.perf_counter()
             while not glfw.window_should_close(self._window):
-                glfw.wait_events_timeout(max(0.0, due - time.perf_counter()))
-                if self.training.error:
-                    raise self.training.error
-                if time.perf_counter() >= due:
-                    due = max(due + FRAME, time.perf_counter())
+                if self.training.waits:
+                    glfw.wait_events_timeout(max(1e-3, due - time.perf_counter()))
+                else:
+                    glfw.poll_events()
+                    self.training.turn(due - time.perf_counter())
+                    if self.training.slow:
+                        time.sleep(max(0.0, due - time.perf_counter()))
+                if (now := time.perf_counter()) >= due:
                     self._frame()
+                    spent = time.perf_counter() - now
+                    self._drawing += 0.2 * (spent - self._drawing)
+                    due = now + min(max(FRAME, self._drawing / DRAWING), SLOWEST)
         finally:
-            self.training.stop()
             self._end()
 
     def _frame(self):
+        self._presented()
         size = self._glfw.get_framebuffer_size(self._window)
         if 0 in size:  # minimised
             return
@@ -81,10 +89,22 @@ class LiveWindow:
             texture = self._context.get_current_texture()
         except self._cancelled:  # in the midst of a resize
             return
-        with self.training.lock:
-            self._painter.draw(texture)
-        self._context.present()
+        self._painter.draw(texture)
+        self._present()
         self.frames += 1
+
+    def _present(self):
+        """Where a processor draws, presenting waits until it has: a helper waits, and learning goes on."""
+        if self._helper:
+            self._presenting = self._helper.submit(self._context.present)
+        else:
+            self._context.present()
+
+    def _presented(self):
+        """The helper has done: now the surface is ours again. Raises what went wrong there."""
+        if self._presenting:
+            self._presenting.result()
+            self._presenting = None
 
     # Window and surface
 
@@ -114,11 +134,14 @@ class LiveWindow:
         except (RuntimeError, ValueError, wgpu.GPUError) as error:
             self._end()
             raise NoWindow(f"No adapter can draw into a window here ({error})") from None
+        if adapter.info["adapter_type"] == "CPU":
+            self._helper = ThreadPoolExecutor(1, "presenting")
         self._painter = Painter(device, self.ring, self._format)
         self._lay_out()
         glfw.set_key_callback(self._window, self._key)
 
     def _lay_out(self):
+        self._presented()
         glfw = self._glfw
         width, height = glfw.get_framebuffer_size(self._window)
         # Where a window's size is in other units than pixels (macOS, Wayland), their ratio is the scale; elsewhere the system tells it.
@@ -135,6 +158,9 @@ class LiveWindow:
             pressed(self, key, repeated=action == self._glfw.REPEAT)
 
     def _end(self):
+        self._presented()
+        if self._helper:
+            self._helper.shutdown()
         # The surface before the window, the window before glfw.
         self._context = self._painter = None
         self._glfw.destroy_window(self._window)
