@@ -13,7 +13,7 @@ def demo(steps=8_000, seed=0, device="auto"):
     # 1. The data: the two words in random order, one to three letters of noise between them, no reset. Each letter is a
     #    random code of 16 numbers. `targets` are the letters that come next.
     task = letters(n=2, steps=max(steps, 1), seed=seed)  # inputs (T, 16), targets (T,)
-    names = ["A", "X", "D", "Y", "B", "C", *(f"noise {i}" for i in range(NOISE))]
+    names = ["A", "X", "D", "Y", "B", "C", *[""] * (NOISE // 2), "noise", *[""] * (NOISE - NOISE // 2 - 1)]
 
     # 2. The network. `window`: credit is given over 16 of the memory's own past steps. The encoder moves slowly, for a code
     #    that moves cannot be read; the distal weights, which tell one context from another, move fast.
@@ -31,7 +31,7 @@ def demo(steps=8_000, seed=0, device="auto"):
     #    the letter alone. But other cells of these columns light up after A than after X: that is how C knows what comes.
     watched = [("A", "B", "B in A B C D"), ("X", "B", "B in X B C Y"), ("A", "B", "C", "C in A B C D"), ("X", "B", "C", "C in X B C Y")]
     return view.SymbolShow(model, task, "A B C D and X B C Y: cells remember how it began", names=names, watched=watched,
-                           lines={"a table of the last two letters": 0.5}, steps=120, blocks_title="One letter, two contexts: its columns' cells")
+                           lines={"a table of the last two letters": 0.5}, steps=120, blocks_title="The same columns, other cells")
 
 
 def report(show):

@@ -31,7 +31,7 @@ def demo(steps=10_320, seed=0, device="auto"):
                "same slot last week": float(np.abs(values[WEEK:] - values[:-WEEK]).mean())}
     show = view.SeriesShow(
         learner.model, values[:max(steps, 1)], "New York taxi: passengers, 2½ hours ahead", ahead=AHEAD, learn=learn, lines=trivial, limits=(0, 32_000),
-        steps=WEEK, value="passengers per half-hour (shown: a week)", error="|error|, and the mean of trivial forecasts",
+        steps=WEEK, time="half-hours", value="passengers in half an hour", error="|error|, and the mean of trivial forecasts",
         error_limits=(10, 30_000))
     show.comparison = learner.comparison
     return show

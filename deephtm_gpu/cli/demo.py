@@ -42,7 +42,7 @@ def add_options(parser):
     parser.add_argument("--device", metavar="D", help="auto, gpu, numpy, or part of a name (auto)")
     parser.add_argument("--seed", type=int, metavar="S", help="of the weights at the start (0)")
     parser.add_argument("--headless", action="store_true", help="open no window")
-    parser.add_argument("--record", action="store_true", help="headless, and writes an animated NAME.gif too")
+    parser.add_argument("--record", action="store_true", help="headless, and writes an animated NAME.webp too")
     parser.add_argument("--theme", choices=("dark", "light"), default="dark", help="of the picture (dark)")
     parser.add_argument("--out", default="out", metavar="DIR", help="where NAME.png and NAME.json go (out)")
 
@@ -93,7 +93,7 @@ def _play(name, module, args) -> int:
     rate = f"{show.done / seconds:,.0f} steps/s" if seconds else ""
     write_whole(folder / f"{name}.png", as_png(Offscreen(show.spec, ring, theme=args.theme).picture(f"step {show.done:,}   ·   {rate}")))
     if recorder:
-        write_whole(folder / f"{name}.gif", recorder.gif())
+        write_whole(folder / f"{name}.webp", recorder.webp())
     told = {
         "demo": name, "version": dh.__version__, "settings": settings,
         "network": [layer.repr for layer in show.model.layers()], "device": asdict(show.model.device),
@@ -101,7 +101,7 @@ def _play(name, module, args) -> int:
         "steps_per_second": show.done / seconds if seconds else None,
     }
     write_whole(folder / f"{name}.json", (json.dumps(_as_json(told), indent=2, allow_nan=False) + "\n").encode())
-    _print(told, folder / name)
+    _print(told, folder / name, recorded=recorder is not None)
     return 0
 
 
@@ -150,14 +150,14 @@ def _headless(show, args):
     return ring, seconds, recorder
 
 
-def _print(told, path):
+def _print(told, path, recorded):
     for label, value in told["shown"].items():
         print(f"{label}: {value}")
-    trivial = ", ".join(f"{label.replace('_', ' ')} {value:.4f}" for label, value in told["baselines"].items())
+    trivial = ", ".join(f"{label.replace('_', ' ')} {value:{'.4f' if value < 10 else ',.0f'}}" for label, value in told["baselines"].items())
     print(f"To compare: {trivial}.")
     device, rate = told["device"], told["steps_per_second"]
     print(f"{told['steps']:,} steps" + (f", {rate:,.0f} steps/s" if rate else "") + f" on {device['name']} ({device['backend']}, {device['kind']})")
-    print(f"Picture: {path}.png   figures: {path}.json" + (f"   animation: {path}.gif" if Path(f"{path}.gif").exists() else ""))
+    print(f"Picture: {path}.png   figures: {path}.json" + (f"   animation: {path}.webp" if recorded else ""))
 
 
 def _as_json(value):

@@ -61,6 +61,10 @@ class Scene:
     def _right(self):
         return self.width - round((RIGHT + (SIDE if self.spec.blocks else 0)) * self.unit)
 
+    def _left(self):
+        """Room for the names of the classes, if they are long."""
+        return LEFT + 7 * max(0, max(map(len, self.spec.names), default=0) - 7)
+
     def _tracks(self) -> dict[str, Panel]:
         u, weights = self.unit, dict(WEIGHTS)
         if self.spec.names:
@@ -70,7 +74,7 @@ class Scene:
         panels, at = {}, (TOP + 14) * u
         for name, weight in weights.items():
             tall = room * weight / sum(weights.values())
-            panels[name] = Panel(round(LEFT * u), round(at), self._right(), round(at + tall))
+            panels[name] = Panel(round(self._left() * u), round(at), self._right(), round(at + tall))
             at += tall + GAP * u
         return panels
 
@@ -81,7 +85,7 @@ class Scene:
         u, blocks = self.unit, []
         rows = -(-len(self.spec.blocks) // 2)
         left, top = self._right() + 34 * u, (TOP + 44) * u
-        wide, tall = (SIDE - 34 - 16) * u / 2, min(150 * u, (self.height - (TOP + BOTTOM + 60) * u) / rows - GAP * u)
+        wide, tall = (SIDE - 34 - 16) * u / 2, min(230 * u, (self.height - (TOP + BOTTOM + 60) * u) / rows - GAP * u)
         for n in range(len(self.spec.blocks)):
             x, y = left + (n % 2) * (wide + 16 * u), top + (n // 2) * (tall + 1.4 * GAP * u)
             blocks.append(Panel(round(x), round(y), round(x + wide), round(y + tall)))
@@ -103,7 +107,7 @@ class Scene:
             self._paint_tracks(figure, axes)
             blocks = [self._axes(figure, panel) for panel in self.blocks]
             self._paint_blocks(figure, blocks)
-            self._text(figure, LEFT * self.unit, 33 * self.unit, self.spec.title, 14, self.theme.ink, weight="bold")
+            self._text(figure, self._left() * self.unit, 33 * self.unit, self.spec.title, 14, self.theme.ink, weight="bold")
             if self.keys:
                 self._text(figure, self.width / 2, self.height - 12 * self.unit, KEYS, 9.5, self.theme.grey, ha="center")
             if data:
@@ -155,7 +159,7 @@ class Scene:
             track.grid(axis="x", color=theme.grid, linewidth=0.7 * self.unit)
         axes["cells"].xaxis.set_major_formatter(lambda x, _: "now" if x == 0 else f"{x:.0f}".replace("-", "−"))
         cells = self.panels["cells"]
-        self._text(figure, (cells.left + cells.right) / 2, cells.bottom + 33 * self.unit, "steps", 9, theme.grey, ha="center")
+        self._text(figure, (cells.left + cells.right) / 2, cells.bottom + 33 * self.unit, spec.time, 9, theme.grey, ha="center")
 
         self._paint_value(figure, axes["value"])
         self._paint_error(figure, axes["error"])
@@ -175,7 +179,7 @@ class Scene:
         if spec.names:
             count = len(spec.names)
             axes.set(ylim=(0, count), yticks=np.arange(count) + 0.5)
-            axes.set_yticklabels(spec.names, size=min(self._points(9), 0.66 * 0.72 * self.panels["value"].height / count))
+            axes.set_yticklabels(spec.names, size=min(self._points(9), 0.7 * self.panels["value"].height / count))
             axes.tick_params(axis="y", length=0)
             self._head(figure, "value", "What was predicted, and what came",
                        (("as dark as probable" if theme.name == "light" else "as bright as probable", theme.prediction, "box"), ("came", theme.ink, "box")))
@@ -193,7 +197,7 @@ class Scene:
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(numticks=5))
             axes.yaxis.set_minor_locator(NullLocator())
-            axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+            axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
         else:
             axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
         axes.set_ylim(*spec.error_limits)
@@ -244,4 +248,4 @@ class Scene:
 
 
 def _short(value):
-    return f"{value:.2g}" if value >= 1 else f"{value:.4f}".rstrip("0").removeprefix("0")
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value >= 1 else f"{value:.4f}".rstrip("0").removeprefix("0")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Spec:
-    """title: of the picture. columns, winners, cells: C, K, M of the memory that is watched. steps: shown at once.
+    """title: of the picture. columns, winners, cells: C, K, M of the memory that is watched. steps: shown at once; time: what they are called.
     value: label of the series; limits: its axis (low, high). names: of the classes, for a stream of symbols instead of a series.
     error: label; error_limits; error_log: a logarithmic axis. lines: the trivial predictors' error by name, drawn as lines.
     blocks: titles of the pictures beside, one of the winners' cells (K, M) each."""
@@ -15,6 +15,7 @@ class Spec:
     winners: int
     cells: int
     steps: int = 300
+    time: str = "steps"
     value: str = "value"
     limits: tuple[float, float] = (-1.0, 1.0)
     names: tuple[str, ...] = ()
