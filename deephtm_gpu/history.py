@@ -1,6 +1,6 @@
 """What learning leaves behind: one row per input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,11 +9,12 @@ import numpy as np
 class History:
     """loss (T,): of the prediction made at each step, NaN where its target has not come. prediction (T, *shape): made at
     each step (a list of them where the network has several outputs). anomaly (T,): how unexpected each input was, 0..1;
-    NaN without a temporal memory. With several streams S stands behind T."""
+    NaN without a temporal memory. observed: after `Model.observe`, by layer name, see there. With several streams S stands behind T."""
 
     loss: np.ndarray
     prediction: np.ndarray | list[np.ndarray]
     anomaly: np.ndarray
+    observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass

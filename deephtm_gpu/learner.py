@@ -46,7 +46,7 @@ class Learner:
         """rows: a list of `csv_stream.Row`. Returns one tuple of texts per row: timestamp, value, prediction, anomaly
         score, anomaly likelihood."""
         inputs, scale = self._inputs(rows)
-        history = self.model.fit(inputs, ahead=self.ahead)
+        self.history = history = self.model.fit(inputs, ahead=self.ahead)  # kept for those who look on
         return self._tell(rows, scale, history.prediction, history.anomaly)
 
     def _inputs(self, rows):
@@ -61,6 +61,7 @@ class Learner:
         """prediction (T, 1), anomaly (T,): of the model at these rows."""
         mean, deviation = scale
         made = mean + deviation * prediction[:, 0]  # (T,), each for the row `ahead` later
+        self.made = made  # for those who look on
         likelihood = self._likelihood.batch(anomaly)
         return [self._told(*row) for row in zip(rows, made, anomaly, likelihood)]
 

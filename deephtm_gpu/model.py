@@ -19,7 +19,7 @@ from deephtm_gpu.plan.lowering import LOSSES, forms_of, lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE
 from deephtm_gpu.saving.model import save_model
 from deephtm_gpu.series import as_series, check_distribution
-from deephtm_gpu.state import describe_state
+from deephtm_gpu.state import describe_observed, describe_state, observable
 from deephtm_gpu.watch import Watch
 
 CLASSIFYING = ("cross_entropy", "bce")
@@ -64,6 +64,7 @@ class Model:
         self._steps = 0  # steps run since the model was made
         self._updates = 0  # updates made, which optimisers and their schedules count
         self._pending = 0  # steps on the tape whose target has not come
+        self._observed: tuple[str, ...] = ()  # tensors that every row reports
         self._last: Told | None = None  # what the last row gave
         self._going = np.ones(self._units, bool)  # which streams have not ended since the last reset
         self._build(ahead=1 if self._predicts_inputs() else 0)
@@ -155,6 +156,15 @@ class Model:
         """Dispatches of an online step; None on NumPy."""
         return self._backend.dispatches
 
+    def observe(self, on=True):
+        """From now on every History has `observed`, the step of each row by layer name: of a pooler `winners` (T, K), the columns; of
+        a memory `cells` (T, K, M), the activity of the winners' cells, and `predicted` (T, K), how likely it was that they win. Costs a
+        little copying per step, and changes nothing of what is learned. As when `ahead` changes, what is pending is dropped."""
+        observed = tuple(tensor for *_, tensor in observable(self._network)) if on else ()
+        if observed != self._observed:
+            self._observed = observed
+            self._build(self._ahead, anew=True)
+
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """The last step by layer name: of a pooler `winners` (K,) and `activity` (C,); of a memory `cells` (C, M),
         `predictive` (C, M): how depolarised each cell is by the context that now stands, and `predicted` (C,): how likely
@@ -233,13 +243,13 @@ class Model:
         inputs, outputs = ([forms[n].size for n in nodes] for nodes in (self._network.inputs, self._network.outputs))
         return len(outputs) <= len(inputs) and all(o == i for o, i in zip(outputs, inputs))
 
-    def _build(self, ahead):
+    def _build(self, ahead, anew=False):
         """Lowers the network for predictions so many steps ahead; weights and state go over, what is pending is dropped."""
-        if getattr(self, "_ahead", None) == ahead:
+        if getattr(self, "_ahead", None) == ahead and not anew:
             return
         if hasattr(self, "_ahead"):
             self._flush()
-        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead)
+        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead, self._observed)
         backend = self._opened.backend(plan)
         if hasattr(self, "_ahead"):
             for tensor in plan.placed(*PARAMETERS, STATE):
@@ -344,7 +354,10 @@ class Model:
             loss[:-self._ahead] = losses[self._ahead:]
         made = [np.concatenate([p.predictions[j] for p in parts]) for j in range(len(self._losses))]
         anomaly = np.concatenate([p.anomaly for p in parts])
-        return History(self._one(loss), self._unpack([self._shown(p, j) for j, p in enumerate(made)]), self._one(anomaly))
+        observed = [np.concatenate([p.observed[j] for p in parts]) for j in range(len(self._observed))]
+        observed = describe_observed(self._network, self._forms, observed) if observed else {}
+        observed = {layer: {name: self._one(array) for name, array in told.items()} for layer, told in observed.items()}
+        return History(self._one(loss), self._unpack([self._shown(p, j) for j, p in enumerate(made)]), self._one(anomaly), observed)
 
     def _shown(self, prediction, j):
         """(T, S, D) -> (T, *shape), with S behind T where there are several streams."""

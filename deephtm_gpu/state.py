@@ -10,6 +10,30 @@ from deephtm_gpu.ops.synapse import synapse_forward
 
 BLOCK = 4096  # rows of synapses looked through at once: all together, with a long context, would fill the memory
 
+# What a row can report of a layer: the name that users see -> the tensor on the tape.
+OBSERVED = {SpatialPooler: {"winners": "winners"}, TemporalMemory: {"cells": "cell", "predicted": "logit"}}
+
+
+def observable(network) -> list[tuple[str, str, str]]:
+    """(layer's name, what users call it, tensor's name) of all that `Model.observe` has reported, in order of flow."""
+    return [(name, shown, f"{name}.{tensor}") for node, name in network.names().items()
+            for shown, tensor in OBSERVED.get(type(node.layer), {}).items()]
+
+
+def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]]:
+    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells."""
+    nodes, told = {name: node for node, name in network.names().items()}, {}
+    for (name, shown, _), array in zip(observable(network), arrays):
+        form, (T, S, _) = forms[nodes[name]], array.shape
+        if shown == "winners":
+            array = array.astype(np.int64)
+        elif shown == "cells":
+            array = array.reshape(T, S, form.winners, form.cells)
+        else:  # the winners stand in front of the losers that the head was asked about too
+            array = 1 / (1 + np.exp(-array[:, :, : form.winners]))
+        told.setdefault(name, {})[shown] = array
+    return told
+
 
 def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.ndarray]]:
     """See `Model.state`. read(name, slot) gives a tensor of one model."""

@@ -1,4 +1,4 @@
-// Ops that only move numbers. Places: in work; numbers of places (copy_index, keep_index, index) in lists.
+// Ops that only move numbers. Places: in work; numbers of places (copy_index, keep_index, places, index) in lists.
 // Dispatch: one workgroup a stream.
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
@@ -11,6 +11,10 @@ fn copy_forward(x: u32, y: u32, D: u32) {
 
 fn copy_index(x: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { lists[y + i] = lists[x + i]; }
+}
+
+fn number_forward(places: u32, y: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[y + i] = f32(lists[places + i]); }
 }
 
 fn keep_update(x: u32, kept: u32, D: u32) { copy_forward(x, kept, D); }

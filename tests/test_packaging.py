@@ -14,6 +14,7 @@ import pytest
 
 import deephtm_gpu
 from deephtm_gpu.backends.gpu.compose import shader_folder
+from deephtm_gpu.cli.demo import DEMOS
 from deephtm_gpu.cli.main import COMMANDS
 from deephtm_gpu.ops.table import SHADERS
 
@@ -71,7 +72,8 @@ def test_wheel_holds_every_shader_and_module_and_nothing_else(built):
     modules = {p.as_posix() for p in files() if p.parts[0] == "deephtm_gpu"}
     shaders = {"deephtm_gpu/" + p.as_posix() for p in files() if p.parts[0] == "shaders"}
     assert {f"deephtm_gpu/shaders/{s}.wgsl" for s in SHADERS.values()} <= shaders
-    assert held == modules | shaders
+    demos = {f"deephtm_gpu/demos/{name}" for name in (*(f"{d}.py" for d in DEMOS), "data/nyc_taxi.csv", "data/NAB_LICENSE.txt")}
+    assert held == modules | shaders | demos
 
 
 def test_wheel_works_by_itself(built, tmp_path):

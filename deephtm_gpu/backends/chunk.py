@@ -1,6 +1,6 @@
 """What a backend takes and gives: a chunk of rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,23 +61,26 @@ def shares(going: np.ndarray) -> np.ndarray:
 @dataclass
 class Told:
     """What the rows gave. predictions: one (rows, S, D) per output; losses: one (rows, S) per output, of the predictions
-    that row's target belonged to, NaN where there were none; anomaly (rows, S), NaN without a memory."""
+    that row's target belonged to, NaN where there were none; anomaly (rows, S), NaN without a memory; observed: one (rows, S, D) per
+    tensor of `Plan.observed`."""
 
     predictions: list[np.ndarray]
     losses: list[np.ndarray]
     anomaly: np.ndarray
+    observed: list[np.ndarray] = field(default_factory=list)
 
     def silence(self, ended: np.ndarray):
         """Puts NaN where a stream had ended, ended (rows, S)."""
-        for array in [*self.predictions, *self.losses, self.anomaly]:
+        for array in [*self.predictions, *self.losses, self.anomaly, *self.observed]:
             array[ended] = np.nan
 
     def of_models(self, numbers: list[int]) -> "Told":
         """Of some of the models of one stream each."""
-        return Told([p[:, numbers] for p in self.predictions], [x[:, numbers] for x in self.losses], self.anomaly[:, numbers])
+        return Told(*([x[:, numbers] for x in arrays] for arrays in (self.predictions, self.losses)), self.anomaly[:, numbers],
+                    [x[:, numbers] for x in self.observed])
 
     def last(self) -> "Told":
-        """The last row alone."""
+        """The last row alone, without what was observed: a rollout goes on from it."""
         return Told([p[-1:] for p in self.predictions], [x[-1:] for x in self.losses], self.anomaly[-1:])
 
     @classmethod
@@ -85,4 +88,5 @@ class Told:
         S = plan.units
         return cls([np.zeros((rows, S, p.size), np.float32) for p in plan.predictions],
                    [np.full((rows, S), np.nan, np.float32) for _ in plan.losses],
-                   np.full((rows, S), np.nan, np.float32))
+                   np.full((rows, S), np.nan, np.float32),
+                   [np.zeros((rows, S, t.size), np.float32) for t in plan.observed])

@@ -42,8 +42,9 @@ class NumpyBackend:
         if plan.share:
             inputs.append((self._place[plan.share], rows.share))
         inputs = [(i, np.asarray(x, self.dtype)) for i, x in inputs]
-        predictions = [(told.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
+        made = [(told.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
         losses = [(told.losses[j], self._place[t]) for j, t in enumerate(plan.losses)]
+        made += [(told.observed[j], self._place[t]) for j, t in enumerate(plan.observed)]
         anomaly = plan.anomaly and self._place[plan.anomaly]
         clock, rate, k = (self._place[plan.tensors[name]] for name in ("t", "rate", "k"))
         waiting = rows.waiting(plan.ahead)
@@ -60,7 +61,7 @@ class NumpyBackend:
                 env[i] = back[i] = x[r]
             due = r >= waiting
             self._steps[rows.learn, due, rows.flush](env, *earlier)
-            for array, i in predictions:
+            for array, i in made:
                 array[r] = env[i]
             if due and rows.learn:
                 for array, i in losses:

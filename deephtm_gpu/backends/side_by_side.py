@@ -24,9 +24,9 @@ class SideBySide:
 
     def run(self, rows: Rows) -> Told:
         told = [b.run(rows.of_models(begin, begin + self._each)) for begin, b in zip(self._begins, self._backends)]
-        return Told([np.concatenate(p, axis=1) for p in zip(*(t.predictions for t in told))],
-                    [np.concatenate(x, axis=1) for x in zip(*(t.losses for t in told))],
-                    np.concatenate([t.anomaly for t in told], axis=1))
+        predictions, losses, observed = ([np.concatenate(x, axis=1) for x in zip(*(getattr(t, what) for t in told))]
+                                         for what in ("predictions", "losses", "observed"))
+        return Told(predictions, losses, np.concatenate([t.anomaly for t in told], axis=1), observed)
 
     def reset(self):
         for backend in self._backends:

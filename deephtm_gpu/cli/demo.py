@@ -1,28 +1,50 @@
-"""`deephtm demo`: an experiment from end to end, with a picture and the figures it reached beside the trivial ones."""
+"""`deephtm demo`: an experiment in a live window, or headless; with a picture, and the figures it reached beside the trivial ones.
 
+Every demo is a file of `demos/`, to be read as a tutorial: its `demo(steps=, seed=, device=, ...)` gives a show (see view/live), its
+`report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
+"""
+
+import argparse
+import importlib.util
+import inspect
 import json
 import math
+import sys
 import time
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 
 from deephtm_gpu.errors import UserError
 
 # The core and matplotlib are imported where a demo runs: its --help is to answer at once.
 
-CHECKPOINTS = (1000, 4000, 10000)  # steps, those of the forum post's pictures
+DEMOS = {
+    "sine": "the first experiment: learn a sine",
+    "jump": "a sine that jumps: an anomaly",
+    "letters": "A B C D and X B C Y: the same letters light different cells",
+    "taxi": "taxi passengers in New York, five half-hours ahead",
+}
 MOST_STEPS = 10_000_000  # a whole run is kept in memory
+CHUNK = 512  # steps between two looks at the progress bar
 
 
 def add_arguments(parser):
-    parser.add_argument("name", metavar="NAME", help=f"which demo: {', '.join(DEMOS)}")
-    parser.add_argument("--steps", type=int, default=10000, metavar="N", help="how many steps to learn (10000)")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, gpu, numpy, or part of a name (auto)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the weights at the start (0)")
-    parser.add_argument("--headless", action="store_true", help="open no window (there is none yet)")
+    there = "; ".join(f"{name} ({what})" for name, what in DEMOS.items())
+    parser.add_argument("name", metavar="NAME", help=f"which demo: {there}")
+    add_options(parser)
+    parser.add_argument("--period", type=float, metavar="P", help="sine: steps per period (50)")
+    parser.add_argument("--winners", type=int, metavar="K", help="sine: winning columns (5; 10 is better)")
+
+
+def add_options(parser):
+    parser.add_argument("--steps", type=int, metavar="N", help="how many steps to learn (sine: 10000)")
+    parser.add_argument("--device", metavar="D", help="auto, gpu, numpy, or part of a name (auto)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of the weights at the start (0)")
+    parser.add_argument("--headless", action="store_true", help="open no window")
+    parser.add_argument("--record", action="store_true", help="headless, and writes an animated NAME.webp too")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark", help="of the picture (dark)")
     parser.add_argument("--out", default="out", metavar="DIR", help="where NAME.png and NAME.json go (out)")
-    parser.add_argument("--period", type=float, default=50.0, metavar="P", help="sine: steps per period (50)")
-    parser.add_argument("--winners", type=int, default=5, metavar="K", help="sine: winning columns (5; 10 is better)")
 
 
 def run(args) -> int:
@@ -30,90 +52,120 @@ def run(args) -> int:
     if args.name not in DEMOS:
         there = ", ".join(map(repr, DEMOS))
         raise UserError(f"The demo {args.name!r} was asked for; there is {there}: choose from these.")
-    if not 1 <= args.steps <= MOST_STEPS:
-        raise UserError(f"--steps {args.steps} was asked for; give 1 to {MOST_STEPS:,} steps.")
-    return DEMOS[args.name](args)
+    return _play(args.name, _load(args.name), args)
 
 
-def sine_demo(args) -> int:
-    """The post's experiment: a sine, learned online by one stream."""
+def script(name, module) -> None:
+    """What `python demos/NAME.py` does, module being its globals(): reads the command line, runs, and ends the process."""
+    from deephtm_gpu.cli.main import guarded
+
+    parser = argparse.ArgumentParser(description=f"The demo {name}: {DEMOS[name]}.")
+    add_options(parser)
+    args = parser.parse_args()
+    sys.exit(guarded(lambda: _play(name, module, args)))
+
+
+def demo_folder() -> Path:
+    """`demos/`: inside the installed package, or beside the package in a checkout."""
+    packaged = Path(str(resources.files("deephtm_gpu") / "demos"))
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "demos"
+
+
+def _load(name) -> dict:
+    spec = importlib.util.spec_from_file_location(f"deephtm_demo_{name}", demo_folder() / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+def _play(name, module, args) -> int:
     import deephtm_gpu as dh
-    from deephtm_gpu.data.sine import memoryless_floor, persistence_rmse, sine
-    from deephtm_gpu.view.files import make_folder
-    from deephtm_gpu.view.prediction import prediction_figure
-    from deephtm_gpu.view.scores import LAST, errors, rmse_after
-    from deephtm_gpu.view.structure import structure_rows
+    from deephtm_gpu.view.files import make_folder, write_whole
+    from deephtm_gpu.view.live.offscreen import Offscreen, as_png
 
-    if args.period > LAST:
-        raise UserError(f"--period {args.period:g} was asked for; errors are averaged over {LAST} steps, which must hold a "
-                        f"whole period: give at most {LAST}.")
-    series = sine(args.steps, args.period)  # (T, 1)
-    floor, persistence = memoryless_floor(args.period), persistence_rmse(args.period)
-    model = dh.Model(_sine_network(args.winners), input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD(),
-                     seed=args.seed, device=args.device)
+    settings = _settings(name, module["demo"], args)
+    if not 1 <= settings["steps"] <= MOST_STEPS:
+        raise UserError(f"--steps {settings['steps']} was asked for; give 1 to {MOST_STEPS:,} steps.")
+    show = module["demo"](**settings)
     folder = make_folder(args.out)  # before the learning: a run is not to be lost for want of a folder
 
-    start = time.perf_counter()
-    history = model.fit(series, progress=True)
-    seconds = time.perf_counter() - start
-
-    checkpoints = [steps for steps in CHECKPOINTS if steps < args.steps] + [args.steps]
-    off = errors(series, history.prediction)
-    reached = [_number(rmse_after(off, steps)) for steps in checkpoints]
-    report = {
-        "demo": args.name,
-        "version": dh.__version__,
-        "settings": {setting: getattr(args, setting) for setting in ("steps", "period", "winners", "seed", "device")},
-        "network": [layer.repr for layer in model.layers()],
-        "device": asdict(model.device),
-        "checkpoints": [{"steps": steps, f"rmse_last_{LAST}": rmse} for steps, rmse in zip(checkpoints, reached)],
-        f"rmse_last_{LAST}": reached[-1],
-        "baselines": {"memoryless_floor": floor, "persistence": persistence},
-        "seconds": seconds,
-        "steps_per_second": args.steps / seconds,
+    ring, seconds, recorder = _watch(name, show, folder, args)
+    rate = f"{show.done / seconds:,.0f} steps/s" if seconds else ""
+    write_whole(folder / f"{name}.png", as_png(Offscreen(show.spec, ring, theme=args.theme).picture(f"step {show.done:,}   ·   {rate}")))
+    if recorder:
+        write_whole(folder / f"{name}.webp", recorder.webp())
+    told = {
+        "demo": name, "version": dh.__version__, "settings": settings,
+        "network": [layer.repr for layer in show.model.layers()], "device": asdict(show.model.device),
+        "steps": show.done, "baselines": {n.replace(" ", "_"): v for n, v in show.spec.lines.items()}, **module["report"](show), "seconds": seconds,
+        "steps_per_second": show.done / seconds if seconds else None,
     }
-    figure = prediction_figure(
-        series, history.prediction, history.anomaly, checkpoints, floor, persistence, structure_rows(model.layers(), (1,)),
-        title=f"DeepHTM learns a sine of period {args.period:g} online, one step at a time")
-    _write(folder, report, figure)
-
-    print(f"{'RMSE, last ' + str(LAST):>14} {'model':>9} {'memoryless floor':>17} {'persistence':>12}")
-    for steps, rmse in zip(checkpoints, reached):
-        model_rmse = "-" if rmse is None else f"{rmse:.4f}"
-        print(f"{f'after {steps:,}':>14} {model_rmse:>9} {floor:17.4f} {persistence:12.4f}")
-    if args.steps < LAST:
-        print(f"(Fewer than {LAST} steps: the trivial figures are means over whole periods and do not compare yet.)")
-    print(f"{args.steps / seconds:,.0f} steps/s on {model.device.name} ({model.device.backend}, {model.device.kind})")
-    if not args.headless:
-        print("The live window is not there yet; this run was headless.")
-    print(f"Picture: {folder / (args.name + '.png')}   figures: {folder / (args.name + '.json')}")
+    write_whole(folder / f"{name}.json", (json.dumps(_as_json(told), indent=2, allow_nan=False) + "\n").encode())
+    _print(told, folder / name, recorded=recorder is not None)
     return 0
 
 
-DEMOS = {"sine": sine_demo}
+def _settings(name, demo, args):
+    """What demo() takes: from the command line, or its own."""
+    settings = {}
+    for parameter in inspect.signature(demo).parameters.values():
+        given = getattr(args, parameter.name, None)
+        settings[parameter.name] = parameter.default if given is None else given
+    for option in ("period", "winners"):
+        if getattr(args, option, None) is not None and option not in settings:
+            raise UserError(f"--{option} was given; the demo {name!r} has no such setting: leave it out.")
+    return settings
 
 
-def _sine_network(winners):
-    import deephtm_gpu as dh
+def _watch(name, show, folder, args):
+    """Learns, in a window or without. Returns the ring of the last steps, the seconds that learning took, the Recorder or None."""
+    if not (args.headless or args.record):
+        from deephtm_gpu.view.live.window import LiveWindow, NoWindow
 
-    return dh.Sequential(
-        dh.Linear(256), dh.ReLU(),
-        dh.Linear(256), dh.ReLU(), dh.RunningNorm(),
-        dh.SpatialPooler(columns=256, winners=winners),
-        dh.TemporalMemory(cells_per_column=5, decay=0.8),
-        dh.Linear(256), dh.ReLU(),
-        dh.Linear(1),
-    )
-
-
-def _write(folder: Path, report, figure):
-    """folder/NAME.png and folder/NAME.json, each whole or not at all."""
-    from deephtm_gpu.view.files import save_figure, write_whole
-
-    save_figure(figure, folder / f"{report['demo']}.png")
-    write_whole(folder / f"{report['demo']}.json", (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+        try:
+            window = LiveWindow(show, name, folder, args.theme)
+        except NoWindow as why:
+            print(f"{why}; going on headless.", file=sys.stderr)
+        else:
+            window.run()
+            return window.ring, window.training.seconds, None
+    return _headless(show, args)
 
 
-def _number(value):
-    """A float as JSON knows it: null where there is none."""
-    return value if math.isfinite(value) else None
+def _headless(show, args):
+    from tqdm import tqdm
+
+    from deephtm_gpu.view.live.record import Recorder
+
+    ring, seconds = show.ring(), 0.0
+    recorder = Recorder(show, ring, args.theme) if args.record else None
+    with tqdm(total=show.total, unit="step") as bar:
+        while show.done < show.total:
+            steps = min(CHUNK, recorder.until_next()) if recorder else CHUNK
+            began = time.perf_counter()
+            bar.update(show.advance(steps, ring))
+            seconds += time.perf_counter() - began
+            if recorder:
+                recorder.look()
+    return ring, seconds, recorder
+
+
+def _print(told, path, recorded):
+    for label, value in told["shown"].items():
+        print(f"{label}: {value}")
+    trivial = ", ".join(f"{label.replace('_', ' ')} {value:{'.4f' if value < 10 else ',.0f'}}" for label, value in told["baselines"].items())
+    print(f"To compare: {trivial}.")
+    device, rate = told["device"], told["steps_per_second"]
+    print(f"{told['steps']:,} steps" + (f", {rate:,.0f} steps/s" if rate else "") + f" on {device['name']} ({device['backend']}, {device['kind']})")
+    print(f"Picture: {path}.png   figures: {path}.json" + (f"   animation: {path}.webp" if recorded else ""))
+
+
+def _as_json(value):
+    """Floats as JSON knows them: null where there is none. What is only to be printed is left out."""
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items() if key != "shown"}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -22,8 +22,13 @@ MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # the last two: 128 + the signa
 def main(argv=None) -> int:
     """argv: the arguments behind the program's name (None: the command line's). Returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    return guarded(lambda: _run(argv))
+
+
+def guarded(action) -> int:
+    """action() -> exit code. What can go wrong in it becomes one sentence and an exit code."""
     try:
-        code = _run(argv)
+        code = action()
         print(end="", flush=True)  # a closed pipe is to be noticed here
         return code
     except (UserError, TrainingError) as error:

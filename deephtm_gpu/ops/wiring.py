@@ -16,6 +16,11 @@ def copy_index(x):
     return x.copy()
 
 
+def number_forward(places):
+    """places (S, D), whole numbers below 2^24 -> y (S, D), the same as floats: what is reported of a row is floats"""
+    return places.astype(np.float32)
+
+
 def keep_update(x, kept, D):
     """Changes kept (S, D) to x (S, D): what `previous` will give in the next step."""
     kept[...] = x
@@ -68,6 +73,7 @@ WIRING = Op(
     passes=(
         Pass(copy_forward, reads=("x",), writes=("y",), consts=("D",), work=elements),
         Pass(copy_index, reads=("places",), writes=("y",), consts=("D",), work=elements),
+        Pass(number_forward, reads=("places",), writes=("y",), consts=("D",), work=elements),
         Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",), work=elements),
         Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",), work=elements),
         Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",), work=elements),

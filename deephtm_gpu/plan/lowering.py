@@ -50,11 +50,12 @@ class Update:
     lag: int
 
 
-def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int) -> tuple[Plan, dict[Node, Form]]:
+def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int, observed=()) -> tuple[Plan, dict[Node, Form]]:
     """The plan of one step, and the form of every node. losses: one per output. seeds: the model's, or one each of a population's.
-    ahead: how many steps ahead outputs predict the inputs; 0: targets are given. Raises UserError where shapes do not fit."""
+    ahead: how many steps ahead outputs predict the inputs; 0: targets are given. observed: names of tensors on the tape that every row
+    is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    lowering = _Lowering(network, losses, optimizer, streams, seeds, ahead)
+    lowering = _Lowering(network, losses, optimizer, streams, seeds, ahead, observed)
     return lowering.plan, lowering.forms
 
 
@@ -76,7 +77,7 @@ def forms_of(network: Network) -> dict[Node, Form]:
 
 
 class _Lowering:
-    def __init__(self, network, losses, optimizer, streams, seeds, ahead):
+    def __init__(self, network, losses, optimizer, streams, seeds, ahead, observed):
         self.network, self.losses = network, losses
         self.names = network.names()
         self.plan = Plan(streams, ahead, seeds)
@@ -95,6 +96,7 @@ class _Lowering:
 
         for node in network.nodes:
             self._lower_node(node)
+        self._lower_observed(observed)
         for node, ending in self.endings:
             ending(self.values[source_of(node)])
         gradients = self._lower_losses()
@@ -118,6 +120,15 @@ class _Lowering:
         value.grad = any(x.grad for x in inputs) or any(t.learned for t in own)
         self.values[node] = value
         self.backwards.append((node, lambda d: backward(d)))
+
+    def _lower_observed(self, names):
+        """A copy of each of these tensors in every row, so that who looks on needs no reading back of his own."""
+        for name in names:
+            tensor = self.plan.tensors[name]
+            told = self._io(f"observed {name}", tensor.size)
+            copy, read = ("number_forward", "places") if tensor.index else ("copy_forward", "x")
+            self.plan.forward.append(make_call(copy, {read: tensor, "y": told, "D": tensor.size}, name.rpartition(".")[0], None))
+            self.plan.observed.append(told)
 
     def _lower_losses(self) -> dict[Node, list[Tensor]]:
         """Predictions, losses, and the gradient into every output."""

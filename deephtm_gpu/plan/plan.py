@@ -55,7 +55,7 @@ class Plan:
     seeds: one for each of P independent models that run side by side, each with tensors of its own (see `dh.Population`); an
     ordinary model has one. streams: of each model.
     inputs, targets, predictions, losses: IO tensors, in the order of the network's inputs and outputs. anomaly: one IO
-    tensor, or None without a memory.
+    tensor, or None without a memory. observed: IO tensors that are reported because someone looks on (see `Model.observe`).
     """
 
     streams: int
@@ -70,6 +70,7 @@ class Plan:
     predictions: list[Tensor] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     anomaly: Tensor | None = None
+    observed: list[Tensor] = field(default_factory=list)
     share: Tensor | None = None  # IO, with several streams: what each counts for in a mean over them, 0 when it has ended
 
     @property

@@ -55,7 +55,7 @@ class Layout:
         streams = {a: max(4, plan.units * self.stride[a]) for a in ("work", "lists")}
 
         of_io = plan.placed(IO)
-        self.told = list(dict.fromkeys([*plan.predictions, *plan.losses] + ([plan.anomaly] if plan.anomaly else [])))
+        self.told = list(dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed]))
         given = [t for t in of_io if t not in self.told]
         row_bytes = 4 * plan.units * sum(t.size for t in of_io)
         self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))

@@ -196,7 +196,7 @@ class GpuBackend:
             return raw[at : at + len(rows) * S * D].reshape(len(rows), S, D)
 
         there = slice(begin, begin + len(rows))
-        for array, tensor in zip(told.predictions, self.plan.predictions):
+        for array, tensor in zip([*told.predictions, *told.observed], [*self.plan.predictions, *self.plan.observed]):
             array[there] = rows_of(tensor)
         if rows.learn:
             due = np.arange(len(rows)) + rows.pending >= self.plan.ahead

@@ -1,0 +1,78 @@
+"""The last steps, as rows of numbers: what the live picture is drawn from.
+
+The engine keeps the rows of its last chunk and the tape of the steps that still learn, the picture shows hundreds of steps. So the
+picture has a ring of its own on the device that draws: what `Model.fit` reports of a chunk anyway (read back once a chunk) goes
+there in one piece, a few kilobytes. It works alike for a model on NumPy and for one on another adapter.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NOTHING = np.float32(-1e30)  # in place of NaN, which shaders cannot tell
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What stands in a row: name -> (where it begins, how many numbers)."""
+
+    places: dict[str, tuple[int, int]]
+    stride: int
+
+    @classmethod
+    def of(cls, **widths):
+        places, at = {}, 0
+        for name, width in widths.items():
+            places[name] = (at, width)
+            at += width
+        return cls(places, at)
+
+    def at(self, name) -> int:
+        return self.places[name][0]
+
+    def pack(self, count, **arrays) -> np.ndarray:
+        """One array (count, ...) per field -> rows (count, stride)."""
+        rows = np.full((count, self.stride), NOTHING, np.float32)
+        for name, array in arrays.items():
+            begin, width = self.places[name]
+            rows[:, begin : begin + width] = np.asarray(array, np.float32).reshape(count, width)
+        return np.where(np.isfinite(rows), rows, NOTHING)
+
+
+class Ring:
+    """The last `length` rows; behind them `still`, float32 numbers of any shape that do not move on. count: rows that ever came."""
+
+    def __init__(self, fields: Fields, length: int, still: np.ndarray):
+        self.fields, self.length, self.count = fields, length, 0
+        self.rows = np.full((length, fields.stride), NOTHING, np.float32)  # (length, stride), row t at t % length
+        self.still = still.reshape(-1)  # the same memory
+
+    @property
+    def newest(self) -> int:
+        return (self.count - 1) % self.length
+
+    def push(self, rows: np.ndarray):
+        """rows (n, stride), the newest last."""
+        kept = rows[-self.length :]
+        at = (self.count + len(rows) - len(kept) + np.arange(len(kept))) % self.length
+        self.rows[at] = kept
+        self.count += len(rows)
+
+    def last(self, steps, name) -> np.ndarray:
+        """The field's last rows, the oldest first: (at most steps, width), NaN where there was nothing."""
+        n = min(steps, self.count, self.length)
+        begin, width = self.fields.places[name]
+        rows = self.rows[(self.count - n + np.arange(n)) % self.length, begin : begin + width]
+        return np.where(rows == NOTHING, np.nan, rows)
+
+    def since(self, count) -> list[tuple[int, np.ndarray]]:
+        """Where the rows that came after the first `count` lie: (row, rows) in one piece or two."""
+        new = min(self.count - count, self.length)
+        if new <= 0:
+            return []
+        first = (self.count - new) % self.length
+        end = first + new
+        pieces = [(first, self.rows[first : min(end, self.length)])]
+        if end > self.length:
+            pieces.append((0, self.rows[: end - self.length]))
+        return pieces

@@ -1,0 +1,180 @@
+"""The live picture in a window (glfw). The loop is ours: an error in it ends it, and is told."""
+
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deephtm_gpu.backends.gpu.adapters import list_adapters
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.view.files import write_whole
+from deephtm_gpu.view.live.look import DARK, LIGHT, THEMES
+from deephtm_gpu.view.live.offscreen import SIZE, as_png
+from deephtm_gpu.view.live.scene import SMALLEST, Scene
+from deephtm_gpu.view.live.training import Training
+
+FRAME, SLOWEST = 1 / 30, 1 / 2  # seconds from frame to frame
+DRAWING = 0.07  # of the time at most goes to drawing; a slow adapter draws fewer frames
+TOLD = 0.4  # seconds between two changes of the line at the top
+
+
+class NoWindow(UserError):
+    """There can be no window here; the message says why."""
+
+
+class LiveWindow:
+    """Shows a show while it learns. name: of the pictures that `s` saves in the folder. frames: drawn so far. Raises NoWindow."""
+
+    def __init__(self, show, name: str, folder: Path, theme="dark"):
+        self._glfw = _start_glfw()
+        self.name, self.folder, self._show = name, folder, show
+        self._theme, self._told, self.frames = THEMES[theme], 0.0, 0
+        self._drawing = 0.0  # seconds that a frame takes of the learning, a running mean
+        self._helper = self._presenting = None
+        self.ring = show.ring()
+        self.training = Training(show, self.ring)
+        self._open()
+
+    # What the keys do
+
+    def turn_theme(self):
+        self._theme = LIGHT if self._theme is DARK else DARK
+        self._lay_out()
+
+    def save(self):
+        path = self.folder / f"{self.name}-{self._show.done}.png"
+        image = self._painter.picture()
+        write_whole(path, as_png(image[:, :, :3]))
+        self._glfw.set_window_title(self._window, f"{self._show.spec.title}: saved {path}")
+        print(f"Saved {path}")
+
+    def close(self):
+        self._glfw.set_window_should_close(self._window, True)
+
+    # The loop
+
+    def run(self):
+        """Until the window is closed. Raises what ends the learning, if something does."""
+        glfw = self._glfw
+        try:
+            due = time.perf_counter()
+            while not glfw.window_should_close(self._window):
+                if self.training.waits:
+                    glfw.wait_events_timeout(max(1e-3, due - time.perf_counter()))
+                else:
+                    glfw.poll_events()
+                    self.training.turn(due - time.perf_counter())
+                    if self.training.slow:
+                        time.sleep(max(0.0, due - time.perf_counter()))
+                if (now := time.perf_counter()) >= due:
+                    self._frame()
+                    spent = time.perf_counter() - now
+                    self._drawing += 0.2 * (spent - self._drawing)
+                    due = now + min(max(FRAME, self._drawing / DRAWING), SLOWEST)
+        finally:
+            self._end()
+
+    def _frame(self):
+        self._presented()
+        size = self._glfw.get_framebuffer_size(self._window)
+        if 0 in size:  # minimised
+            return
+        if size != (self._scene.width, self._scene.height):
+            self._lay_out()
+        now = time.perf_counter()
+        if now - self._told > TOLD:
+            self._told = now
+            self._painter.tell(self.training.status)
+        try:
+            texture = self._context.get_current_texture()
+        except self._cancelled:  # in the midst of a resize
+            return
+        self._painter.draw(texture)
+        self._present()
+        self.frames += 1
+
+    def _present(self):
+        """Where a processor draws, presenting waits until it has: a helper waits, and learning goes on."""
+        if self._helper:
+            self._presenting = self._helper.submit(self._context.present)
+        else:
+            self._context.present()
+
+    def _presented(self):
+        """The helper has done: now the surface is ours again. Raises what went wrong there."""
+        if self._presenting:
+            self._presenting.result()
+            self._presenting = None
+
+    # Window and surface
+
+    def _open(self):
+        import wgpu
+        from rendercanvas.glfw import get_glfw_present_info  # only after glfw.init(), or it ends the process
+
+        from deephtm_gpu.view.live.paint import USAGE, Painter
+
+        glfw = self._glfw
+        glfw.window_hint(glfw.CLIENT_API, glfw.NO_API)
+        glfw.window_hint(glfw.SCALE_TO_MONITOR, True)
+        self._window = glfw.create_window(*SIZE, self._show.spec.title, None, None)
+        if not self._window:
+            raise NoWindow("No window could be opened on this display")
+        glfw.set_window_size_limits(self._window, *SMALLEST, glfw.DONT_CARE, glfw.DONT_CARE)
+        self._cancelled = wgpu._classes.DrawCancelled
+        try:
+            self._context = wgpu.gpu.get_canvas_context(get_glfw_present_info(self._window))
+            # list_adapters has found one, or this would end the process.
+            adapter = wgpu.gpu.request_adapter_sync(power_preference="high-performance", canvas=self._context)
+            device = adapter.request_device_sync()
+            # Without "-srgb": the colours are as they shall appear.
+            self._format = self._context.get_preferred_format(adapter).removesuffix("-srgb")
+            self._context.set_physical_size(*glfw.get_framebuffer_size(self._window))
+            self._context.configure(device=device, format=self._format, usage=USAGE)
+        except (RuntimeError, ValueError, wgpu.GPUError) as error:
+            self._end()
+            raise NoWindow(f"No adapter can draw into a window here ({error})") from None
+        if adapter.info["adapter_type"] == "CPU":
+            self._helper = ThreadPoolExecutor(1, "presenting")
+        self._painter = Painter(device, self.ring, self._format)
+        self._lay_out()
+        glfw.set_key_callback(self._window, self._key)
+
+    def _lay_out(self):
+        self._presented()
+        glfw = self._glfw
+        width, height = glfw.get_framebuffer_size(self._window)
+        # Where a window's size is in other units than pixels (macOS, Wayland), their ratio is the scale; elsewhere the system tells it.
+        scale = max(width / max(glfw.get_window_size(self._window)[0], 1), glfw.get_window_content_scale(self._window)[0])
+        self._context.set_physical_size(width, height)
+        self._scene = Scene(self._show.spec, width, height, scale, self._theme)
+        self._painter.show(self._scene)
+        self._told = 0.0
+
+    def _key(self, _window, key, _code, action, _modifiers):
+        from deephtm_gpu.view.live.keys import pressed
+
+        if action in (self._glfw.PRESS, self._glfw.REPEAT):
+            pressed(self, key, repeated=action == self._glfw.REPEAT)
+
+    def _end(self):
+        self._presented()
+        if self._helper:
+            self._helper.shutdown()
+        # The surface before the window, the window before glfw.
+        self._context = self._painter = None
+        self._glfw.destroy_window(self._window)
+        self._glfw.terminate()
+
+
+def _start_glfw():
+    """glfw, or NoWindow: without a display (a console, SSH), or without an adapter to draw with."""
+    if not list_adapters():
+        raise NoWindow("There is no GPU adapter here to draw a window with")
+    import glfw
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # glfw warns of what is told here
+        if not glfw.init():
+            raise NoWindow("There is no display here to open a window on")
+    return glfw
