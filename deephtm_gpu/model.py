@@ -20,6 +20,7 @@ from deephtm_gpu.plan.tensors import PARAMETERS, STATE
 from deephtm_gpu.saving.model import save_model
 from deephtm_gpu.series import as_series, check_distribution
 from deephtm_gpu.state import describe_observed, describe_state, observable
+from deephtm_gpu.summary import summary
 from deephtm_gpu.watch import Watch
 
 CLASSIFYING = ("cross_entropy", "bce")
@@ -102,6 +103,24 @@ class Model:
         with self._untouched():
             return self._run(xs, None, False).prediction
 
+    def trace(self, inputs) -> History:
+        """As `predict`, and all that a History holds, with the observed too (see `observe`). Leaves every bit of the model as it was."""
+        if self._observed:
+            return self._trace(inputs)
+        kept = self._plan, self._forms, self._backend, self._watch, self._pending
+        try:
+            self._observed = tuple(tensor for *_, tensor in observable(self._network))
+            self._look_alike()
+            return self._trace(inputs)
+        finally:
+            self._observed = ()
+            self._plan, self._forms, self._backend, self._watch, self._pending = kept
+
+    def _trace(self, inputs):
+        xs, _ = self._series(inputs, None)
+        with self._untouched():
+            return self._run(xs, None, False)
+
     def step(self, x, target=None) -> StepResult:
         """One step of a live stream: learns from what arrived, predicts. x: *shape or (S, *shape)."""
         lead = self._at_once(x)
@@ -150,6 +169,15 @@ class Model:
             form = self._forms[node]
             found.append(LayerInfo(name, type(node.layer).__name__, form.shape or (form.size,), count, repr(node.layer)))
         return found
+
+    def summary(self) -> str:
+        """The network as a table: layers, shapes, parameters, and what reads what. print(model.summary())"""
+        counts = {info.name: info.parameters for info in self.layers()}
+        return summary(self._network, self._forms, counts, f"{self.device.name} ({self.device.backend}, {self.device.kind})")
+
+    def __repr__(self):
+        learned = sum(info.parameters for info in self.layers())
+        return f"<{type(self).__name__} of {len(self.layers())} layers, {learned:,} parameters, on {self.device.name}, after {self._steps:,} steps>"
 
     @property
     def dispatches(self) -> int | None:
@@ -257,6 +285,14 @@ class Model:
         self._plan, self._forms, self._backend, self._ahead = plan, forms, backend, ahead
         self._pending = 0
         self._watch = Watch(backend, plan)
+
+    def _look_alike(self):
+        """Puts a backend that reports what is observed in the place of the present one, standing where that stands."""
+        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, self._ahead, self._observed)
+        backend = self._opened.backend(plan)
+        for tensor in plan.placed(*PARAMETERS, STATE):
+            backend.write(tensor.name, self._backend.read(tensor.name))
+        self._plan, self._forms, self._backend = plan, forms, backend
 
     def _flush(self):
         """Learns what the memories' rings still hold (see `Plan.calls`)."""

@@ -19,6 +19,17 @@ class Network:
                 raise UserError(f"Network's input {n} is listed twice; list each node of dh.Input once.")
         self.nodes = _in_order(self.inputs, self.outputs)
 
+    def summary(self) -> str:
+        """The network as a table: layers, shapes, and what reads what."""
+        from deephtm_gpu.plan.lowering import forms_of
+        from deephtm_gpu.summary import summary
+
+        return summary(self, forms_of(self), {})
+
+    def __repr__(self):
+        layers = ", ".join(repr(n.layer) for n in self.nodes if not isinstance(n.layer, (Input, Previous)))
+        return f"Network({len(self.inputs)} inputs, {len(self.outputs)} outputs: {layers})"
+
     def names(self) -> dict[Node, str]:
         """Each node's name: the number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ..."""
         names, layers, delays = {}, 0, 0
@@ -45,6 +56,9 @@ class Sequential:
             if not isinstance(layer, Layer):
                 raise UserError(f"Sequential was given {layer!r}; it takes layers, such as dh.Linear(256).")
         self.layers = list(layers)
+
+    def __repr__(self):
+        return "Sequential(\n" + "".join(f"    {layer!r},\n" for layer in self.layers) + ")"
 
     def network(self, input_shape) -> Network:
         """The same as a graph over an input of that shape."""

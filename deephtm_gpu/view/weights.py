@@ -1,0 +1,98 @@
+"""What was learned: what columns answer to, and whom a cell listens to."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.ops.pool import visible
+from deephtm_gpu.view.rasters import _pick
+from deephtm_gpu.view.style import BLUE, GREY, style
+
+MOST = 24  # columns in a picture
+
+
+def receptive_fields_figure(model, inputs, layer=None, columns=None):
+    """What made columns win: of single numbers how the inputs were spread at which each won (in grey: all inputs), of more the mean
+    input at which it won, as a picture where the input is one.
+
+    inputs: a series (T, *shape) that the model is shown, without learning and without a trace left. columns: their numbers
+    (those that won most often). Raises UserError.
+    """
+    history = model.trace(inputs)
+    pooler = _pick(history, layer, "winners", "a pooler's winners")
+    winners = history.observed[pooler]["winners"]  # (T, K)
+    shown = np.asarray(inputs, np.float32).reshape(len(winners), -1)  # (T, D)
+    number, times = np.unique(winners, return_counts=True)
+    if columns is None:
+        columns = np.sort(number[np.argsort(-times, kind="stable")][:MOST])
+    if missing := sorted(set(map(int, columns)) - set(number.tolist())):
+        raise UserError(f"The columns {missing} were asked for; they never won in this series: give others, or leave columns out.")
+    won = [(winners == c).any(axis=1) for c in columns]  # each (T,)
+    across = min(6, len(columns))
+    down = -(-len(columns) // across)
+    with style():
+        figure = Figure(figsize=(1.9 * across, 1.5 * down + 0.5), layout="constrained")
+        for n, (c, at) in enumerate(zip(columns, won)):
+            axes = figure.add_subplot(down, across, n + 1)
+            _field(axes, shown, at, np.shape(inputs)[1:])
+            axes.set_title(f"column {c}", fontsize=8.5)
+            axes.tick_params(labelsize=7)
+        figure.suptitle(f"What the columns of layer {pooler} answer to")
+    return figure
+
+
+def _field(axes, shown, at, shape):
+    if shown.shape[1] == 1:
+        edges = np.linspace(shown.min(), shown.max() + 1e-9, 33)
+        axes.hist(shown[:, 0], edges, density=True, color=GREY, alpha=0.25)
+        axes.hist(shown[at, 0], edges, density=True, color=BLUE, alpha=0.9)
+        axes.set_yticks([])
+    elif len(shape) == 2:
+        axes.imshow(shown[at].mean(axis=0).reshape(shape), cmap="viridis")
+        axes.set_axis_off()
+    else:
+        axes.plot(shown.mean(axis=0), color=GREY, linewidth=1, alpha=0.6)
+        axes.plot(shown[at].mean(axis=0), color=BLUE, linewidth=1.2)
+
+
+def distal_figure(model, cell, layer=None):
+    """The distal weights of a cell: to all cells (columns across, cells of a column upward), and to the columns below.
+
+    cell: (column, number in the column). layer: the memory's name (the first). Raises UserError.
+    """
+    memories = {info.name: info for info in model.layers() if info.kind == "TemporalMemory"}
+    if not memories:
+        raise UserError("The model has no TemporalMemory, so there are no distal weights to show.")
+    name = next(iter(memories)) if layer is None else str(layer)
+    if name not in memories:
+        raise UserError(f"Layer {layer!r} was asked for; the model's memories are {', '.join(map(repr, memories))}.")
+    C, M = memories[name].output_shape
+    column, number = cell
+    if not (0 <= column < C and 0 <= number < M):
+        raise UserError(f"Cell {tuple(cell)} was asked for; layer {name} has columns 0 to {C - 1} of cells 0 to {M - 1}.")
+    weights = _written_out(model, name, column * M + number, C, M)  # (P,)
+    with style():
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        upper, lower = figure.subplots(2, 1, height_ratios=(M, 1), sharex=True)
+        most = np.abs(weights).max() or 1.0
+        kind = dict(aspect="auto", cmap="RdBu", vmin=-most, vmax=most, interpolation="nearest", origin="lower")
+        picture = upper.imshow(weights[: C * M].reshape(C, M).T, **kind)
+        lower.imshow(weights[None, C * M : C * M + C], **kind)
+        upper.set(title=f"Whom cell {number} of column {column} of layer {name} listens to", ylabel="cell", yticks=range(M))
+        lower.set(xlabel="column", yticks=[0], yticklabels=["column"])
+        figure.colorbar(picture, ax=[upper, lower], label="weight", pad=0.01)
+    return figure
+
+
+def _written_out(model, name, row, C, M):
+    """The row's weights by place (P,); NaN where it sees none."""
+    own = model.state_dict()
+    weights = own[f"{name}.distal_weight"][row]
+    if f"{name}.distal_pool" not in own:
+        return weights
+    P = max(C * M + C, len(weights))
+    places = np.arange(P)
+    _, seen, synapse = visible(np.array([row]), places, own[f"{name}.distal_pool"], len(weights), P)
+    full = np.full(P, np.nan, np.float32)
+    full[places[seen]] = weights[synapse - row * len(weights)]
+    return full
