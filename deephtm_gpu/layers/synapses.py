@@ -45,7 +45,7 @@ def check_pool(layer, F, N, C, P):
     if F > P:
         beside = f" and {P - N - C:,} of further contexts" if P > N + C else ""
         raise UserError(
-            f"{layer!r} was asked for; there are {P:,} places for a cell to see, of {N:,} cells, {C:,} columns{beside}: give "
+            f"{layer!r} was asked for; there are {P:,} places for a cell to see, of {N:,} cells and {C:,} columns{beside}: give "
             f"synapses <= {P}, or leave it out, and every cell sees all of them."
         )
     if P * F >= MOST:
