@@ -6,9 +6,9 @@
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
 // Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
 // work; weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some of the
-// L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and always
-// the same order.
-// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
+// L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics on floats, and
+// always the same order.
+// Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 4 bytes a lane and 4,356 bytes.
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
@@ -16,9 +16,14 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
+const ROWS: u32 = clamp(1024u / STREAMS, 1u, 32u);  // so many rows of a matrix are looked for at once,
+const AT_ONCE: u32 = 1024u / ROWS;                  // in the lists of so many streams,
+const WORDS: u32 = (AT_ONCE + 31u) / 32u;           // a bit each
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
-var<workgroup> found: array<u32, WG>;
+var<workgroup> found: array<u32, 1024>;  // where the row stands in the stream's list, if its bit in `marks` is set
+var<workgroup> marks: array<atomic<u32>, 64>;
+var<workgroup> hits: u32;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
 fn span_sum(value: f32, span: u32) -> f32 {
@@ -104,12 +109,23 @@ fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32,
   params[at] = p.shrink * params[at] - p.rate * step;
 }
 
-// Where row n stands in stream s's list with left != 0; L where it does not.
-fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
-  for (var l = 0u; l < L; l++) {
-    if (lists[rows + s * LISTS + l] == n && !(work[left + s * STREAM + l] == 0.0)) { return l; }
+// Notes in which lists of streams first, first + 1, ... (AT_ONCE of them) rows begin to end stand with coef left != 0, and where.
+// One pass over the lists serves all these rows.
+fn mark(rows: u32, left: u32, coef: u32, L: u32, begin: u32, end: u32, first: u32) {
+  for (var i = lane; i < ROWS * WORDS; i += WG) { atomicStore(&marks[i], 0u); }
+  workgroupBarrier();
+  for (var i = lane; i < min(AT_ONCE, STREAMS - first) * L; i += WG) {
+    let t = i / L;
+    let s = first + t;
+    let n = lists[rows + s * LISTS + i % L];
+    if (n >= begin && n < end) {
+      if (!(work[coef + s * STREAM] * work[left + s * STREAM + i % L] == 0.0)) {
+        found[(n - begin) * AT_ONCE + t] = i % L;
+        atomicOr(&marks[(n - begin) * WORDS + t / 32u], 1u << (t % 32u));  // no other lane has this bit: the order does not matter
+      }
+    }
   }
-  return L;
+  workgroupBarrier();
 }
 
 // A stream's gradient of row n, into the matrix (plain: the step itself) or into `total`.
@@ -170,38 +186,58 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
     return;
   }
   let plain = beta1 == 0.0 && beta2 == 0.0 && decay == 0.0;
-  for (var n = part; n < N; n += parts) {
-    if (counted) { k = params[count + n]; }
-    let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+  let share = (N + parts - 1u) / parts;
+  let last = min(N, (part + 1u) * share);
+  for (var begin = part * share; begin < last; begin += ROWS) {
+    let end = min(last, begin + ROWS);
     var sum = 0.0;
-    var touched = false;
+    var touched = 0u;  // a bit for each row
     for (var turn = 0u; turn < select(2u, 1u, plain); turn++) {
-      for (var first = 0u; first < STREAMS; first += WG) {
-        found[lane] = L;  // where this row stands in the list of stream first + lane
-        if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
-        workgroupBarrier();
-        for (var other = 0u; other < min(WG, STREAMS - first); other++) {
-          let l = found[other];
-          if (l < L) {
-            let s = first + other;
-            let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
+      for (var first = 0u; first < STREAMS; first += AT_ONCE) {
+        if (turn == 0u || AT_ONCE < STREAMS) { mark(rows, left, coef, L, begin, end, first); }
+        for (var n = begin; n < end; n++) {
+          let r = n - begin;
+          if (lane == 0u) {
+            hits = 0u;
+            for (var word = 0u; word < WORDS; word++) { hits += countOneBits(atomicLoad(&marks[r * WORDS + word])); }
+          }
+          let streams = workgroupUniformLoad(&hits);
+          if (first == 0u && turn == 0u) { sum = 0.0; }
+          if (streams > 0u && counted) { k = params[count + n]; }
+          let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+          var word = 0u;
+          var bits = atomicLoad(&marks[r * WORDS]);
+          for (var hit = 0u; hit < streams; hit++) {
+            while (bits == 0u) {
+              word++;
+              bits = atomicLoad(&marks[r * WORDS + word]);
+            }
+            let t = 32u * word + firstTrailingBit(bits);
+            bits &= bits - 1u;
+            let s = first + t;
             if (turn == 0u) {
+              let factor = work[coef + s * STREAM] * work[left + s * STREAM + found[r * AT_ONCE + t]];
               add_stream(n, index + s * LISTS, value + s * STREAM, factor, weight, total, P, p.rate, plain);
               sum += factor;
-              touched = touched || !(factor == 0.0);
+              touched |= 1u << r;
             } else {
               step_stream(n, index + s * LISTS, weight, moment, power, total, P, p, beta1, beta2);
             }
+            storageBarrier();
+            workgroupBarrier();
           }
-          storageBarrier();
-          workgroupBarrier();
+          if (lane == 0u && turn == 0u && first + AT_ONCE >= STREAMS && extractBits(touched, r, 1u) != 0u) {
+            let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
+            descend(bias + n, bias_moment + n, bias_power + n, sum, slow, beta1, beta2);
+          }
         }
+        workgroupBarrier();  // every lane has read the marks, and the counts, before they change
       }
     }
-    if (touched && lane == 0u) {
-      let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
-      descend(bias + n, bias_moment + n, bias_power + n, sum, slow, beta1, beta2);
-      if (counted) { params[count + n] = k + 1.0; }
+    if (counted) {
+      for (var n = begin + lane; n < end; n += WG) {
+        if (extractBits(touched, n - begin, 1u) != 0u) { params[count + n] += 1.0; }
+      }
     }
   }
 }

@@ -1,14 +1,14 @@
 // Updates: theta -= rate scale gradient, the gradient being sum_s coef[s] left[s] x right[s], never written out.
 //   outer    weight (O, I), every entry               part: rows
 //   vector   bias (D), every entry                    part: entries
-//   rows     weight (N, I), the rows in a list of L   part: with one stream some of the list, with several some of N
+//   rows     weight (N, I), the rows in a list of L   part: with one stream some of the list, with several some of N, ROWS at a time
 //   entries  bias (N), the entries in a list of L     part: likewise
 // Or by another rule of ops/rule.py, which remembers moment, power and, of rows that are only touched now and then, a count.
 // Places: left, right, coef in work; rows in lists; weight, moment, power in weights (vec4, rows of ceil(I/4)); bias,
 // bias_moment, bias_power, count in params.
-// Dispatch: any number of parts. With several streams a row's owner adds the streams up in order: no atomics. With MANY a lane of
-// `outer` makes the gradient of a tile, 4 rows x 4 columns, in registers.
-// Workgroup memory: 20 bytes a lane.
+// Dispatch: any number of parts. With several streams a row's owner adds the streams up in order: no atomics on floats. With MANY
+// a lane of `outer` makes the gradient of a tile, 4 rows x 4 columns, in registers.
+// Workgroup memory: 16 bytes a lane and 4,352 bytes.
 @group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
@@ -18,8 +18,12 @@ const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
 const MANY: u32 = 4u;
+const ROWS: u32 = clamp(1024u / STREAMS, 1u, 32u);  // so many rows of a matrix are looked for at once,
+const AT_ONCE: u32 = 1024u / ROWS;                  // in the lists of so many streams,
+const WORDS: u32 = (AT_ONCE + 31u) / 32u;           // a bit each
 var<private> lane: u32;
-var<workgroup> found: array<u32, WG>;
+var<workgroup> found: array<u32, 1024>;  // where the row stands in the stream's list, if its bit in `marks` is set
+var<workgroup> marks: array<atomic<u32>, 64>;
 var<workgroup> scratch4: array<vec4<f32>, WG>;
 
 // How fast a row moves when `k` updates came before; see ops/rule.py.
@@ -175,12 +179,23 @@ fn vector_update(left: u32, coef: u32, rate: f32, k: f32, bias: u32, moment: u32
   }
 }
 
-// Where row n stands in stream s's list with left != 0; L where it does not.
-fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
-  for (var l = 0u; l < L; l++) {
-    if (lists[rows + s * LISTS + l] == n && !(work[left + s * STREAM + l] == 0.0)) { return l; }
+// Notes in which lists of streams first, first + 1, ... (AT_ONCE of them) rows begin to end stand with coef left != 0, and where.
+// One pass over the lists serves all these rows.
+fn mark(rows: u32, left: u32, coef: u32, L: u32, begin: u32, end: u32, first: u32) {
+  for (var i = lane; i < ROWS * WORDS; i += WG) { atomicStore(&marks[i], 0u); }
+  workgroupBarrier();
+  for (var i = lane; i < min(AT_ONCE, STREAMS - first) * L; i += WG) {
+    let t = i / L;
+    let s = first + t;
+    let n = lists[rows + s * LISTS + i % L];
+    if (n >= begin && n < end) {
+      if (!(work[coef + s * STREAM] * work[left + s * STREAM + i % L] == 0.0)) {
+        found[(n - begin) * AT_ONCE + t] = i % L;
+        atomicOr(&marks[(n - begin) * WORDS + t / 32u], 1u << (t % 32u));  // no other lane has this bit: the order does not matter
+      }
+    }
   }
-  return L;
+  workgroupBarrier();
 }
 
 fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: u32, moment: u32, power: u32, count: u32,
@@ -211,67 +226,99 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: u
     }
     return;
   }
-  for (var n = part; n < N; n += parts) {
-    if (counted) { k = params[count + n]; }
-    let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-    var touched = false;
+  let share = (N + parts - 1u) / parts;
+  let last = min(N, (part + 1u) * share);
+  for (var begin = part * share; begin < last; begin += ROWS) {
+    let end = min(last, begin + ROWS);
+    var touched = 0u;  // a bit for each row
     for (var block = 0u; block < Q; block += WG) {
       let q = block + lane;
       var gradient = vec4<f32>();
-      for (var first = 0u; first < STREAMS; first += WG) {
-        found[lane] = L;  // where this row stands in the list of stream first + lane
-        if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
-        workgroupBarrier();
-        for (var other = 0u; other < min(WG, STREAMS - first); other++) {
-          let base = (first + other) * STREAM;
-          if (found[other] < L) {
-            let factor = work[coef + base] * work[left + base + found[other]];
-            touched = touched || !(factor == 0.0);
-            if (q < Q) { gradient += factor * work4(right + base + 4u * q); }
+      for (var first = 0u; first < STREAMS; first += AT_ONCE) {
+        if (block == 0u || AT_ONCE < STREAMS) { mark(rows, left, coef, L, begin, end, first); }
+        for (var n = begin; n < end; n++) {
+          let r = n - begin;
+          if (first == 0u) { gradient = vec4<f32>(); }
+          for (var word = 0u; word < WORDS; word++) {
+            for (var bits = atomicLoad(&marks[r * WORDS + word]); bits != 0u; bits &= bits - 1u) {
+              let t = 32u * word + firstTrailingBit(bits);
+              let base = (first + t) * STREAM;
+              let factor = work[coef + base] * work[left + base + found[r * AT_ONCE + t]];
+              touched |= 1u << r;
+              if (q < Q) { gradient += factor * work4(right + base + 4u * q); }
+            }
+          }
+          if (first + AT_ONCE >= STREAMS && extractBits(touched, r, 1u) != 0u && q < Q) {
+            if (counted) { k = params[count + n]; }
+            let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+            let at = n * Q + q;
+            descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2);
           }
         }
-        workgroupBarrier();
+        workgroupBarrier();  // every lane has read the marks, and the counts, before they change
       }
-      let at = n * Q + q;
-      if (touched && q < Q) { descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2); }
     }
-    if (counted && touched && lane == 0u) { params[count + n] = k + 1.0; }
+    if (counted) {
+      for (var n = begin + lane; n < end; n += WG) {
+        if (extractBits(touched, n - begin, 1u) != 0u) { params[count + n] += 1.0; }
+      }
+    }
   }
+}
+
+fn step_entry(n: u32, gradient: f32, counted: bool, rate: f32, bias: u32, moment: u32, power: u32, count: u32,
+              scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32) {
+  var k = 0.0;
+  if (counted) {
+    k = params[count + n];
+    params[count + n] = k + 1.0;
+  }
+  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+  descend(bias + n, moment + n, power + n, gradient, p, beta1, beta2);
 }
 
 fn entries_update(rows: u32, left: u32, coef: u32, rate: f32, bias: u32, moment: u32, power: u32, count: u32,
                   scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
                   L: u32, N: u32, part: u32, parts: u32) {
   let counted = log2 != 0.0 || slope != 0.0;
-  let many = STREAMS > 1u;  // then a lane looks for the streams that have its entry
-  let items = select(L, N, many);
-  let share = (items + parts - 1u) / parts;
-  for (var i = part * share + lane; i < min(items, (part + 1u) * share); i += WG) {
+  if (STREAMS == 1u) {
+    let share = (L + parts - 1u) / parts;
+    for (var l = part * share + lane; l < min(L, (part + 1u) * share); l += WG) {
+      let gradient = work[coef] * work[left + l];
+      if (!(gradient == 0.0)) {
+        step_entry(lists[rows + l], gradient, counted, rate, bias, moment, power, count, scale, beta1, beta2, log1, log2, epsilon,
+                   decay, slope, least);
+      }
+    }
+    return;
+  }
+  let share = (N + parts - 1u) / parts;
+  let last = min(N, (part + 1u) * share);
+  for (var begin = part * share; begin < last; begin += ROWS) {
+    let end = min(last, begin + ROWS);
     var gradient = 0.0;
     var touched = false;
-    var n = i;
-    if (many) {
-      for (var s = 0u; s < STREAMS; s++) {
-        let l = find(rows, left, s, L, n);
-        if (l < L) {
-          let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
-          touched = touched || !(factor == 0.0);
-          gradient += factor;
+    for (var first = 0u; first < STREAMS; first += AT_ONCE) {
+      mark(rows, left, coef, L, begin, end, first);
+      for (var n = begin + lane; n < end; n += WG) {
+        if (first == 0u) {
+          gradient = 0.0;
+          touched = false;
+        }
+        for (var word = 0u; word < WORDS; word++) {
+          for (var bits = atomicLoad(&marks[(n - begin) * WORDS + word]); bits != 0u; bits &= bits - 1u) {
+            let t = 32u * word + firstTrailingBit(bits);
+            let base = (first + t) * STREAM;
+            gradient += work[coef + base] * work[left + base + found[(n - begin) * AT_ONCE + t]];
+            touched = true;
+          }
+        }
+        if (first + AT_ONCE >= STREAMS && touched) {
+          step_entry(n, gradient, counted, rate, bias, moment, power, count, scale, beta1, beta2, log1, log2, epsilon, decay, slope,
+                     least);
         }
       }
-    } else {
-      gradient = work[coef] * work[left + i];
-      touched = !(gradient == 0.0);
-      n = lists[rows + i];
-    }
-    if (touched) {
-      var k = 0.0;
-      if (counted) {
-        k = params[count + n];
-        params[count + n] = k + 1.0;
-      }
-      let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-      descend(bias + n, moment + n, power + n, gradient, p, beta1, beta2);
+      workgroupBarrier();  // every lane has read the marks before they change
     }
   }
 }

@@ -89,6 +89,17 @@ def turns(items, lanes):
     return -(-items // lanes)
 
 
+def rows_at_once(S):
+    """ROWS of the shaders: so many rows of a matrix are looked for in the lists of several streams at once."""
+    return min(max(1024 // S, 1), 32)
+
+
+def mark_loops(lanes, S, L):
+    """Loop iterations of one such look, and how many of them all streams need."""
+    streams = min(1024 // rows_at_once(S), S)
+    return turns(64, lanes) + turns(streams * L, lanes), turns(S, streams)
+
+
 def lanes_for(n, lanes):
     """How many lanes the shaders set side by side for n items: a power of two, at most `lanes`."""
     return min(lanes, 1 << (n - 1).bit_length()) if n > 0 else 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from deephtm_gpu.ops.rule import RULE, descend_at, plain
 from deephtm_gpu.ops.sparse_linear import by_rows, pick
-from deephtm_gpu.ops.spec import Op, Pass, turns
+from deephtm_gpu.ops.spec import Op, Pass, mark_loops, rows_at_once, turns
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
 
@@ -92,6 +92,15 @@ def _example(rng, S, N, P, L, A, rule="sgd"):
     }
 
 
+def _update_loops(lanes, parts, S, A, L, N, **_):
+    if S == 1:
+        return turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts)
+    share, rows, (look, looks) = turns(N, parts), rows_at_once(S), mark_loops(lanes, S, L)
+    words = turns(S, 32) + looks
+    adding = rows * (1 + looks + 2 * words) + S * min(rows, share, L) * (1 + turns(A, lanes))
+    return turns(share, rows) * (1 + 2 * (looks * (1 + look) + adding) + turns(rows, lanes))
+
+
 SYNAPSE = Op(
     name="synapse",
     shader="synapse",
@@ -105,13 +114,11 @@ SYNAPSE = Op(
         Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
              consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", work=lambda L, A, **_: L * A,
-             loops=lambda lanes, parts, S, A, L, N, **_: (
-                 turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
-                 else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),
+             loops=_update_loops),
     ),
     example=_example,
     sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A, "rule": rule} for S, N, P, L, A, rule in [
         (1, 1, 1, 1, 1, "sgd"), (1, 7, 11, 1, 0, "sgd"), (1, 640, 768, 25, 255, "sgd"), (1, 257, 300, 256, 131, "momentum"),
         (3, 60, 257, 13, 256, "sgd"), (70, 11, 37, 5, 19, "momentum"), (65, 96, 104, 36, 40, "adam"), (1, 131, 257, 67, 256, "adamw"),
-        (1, 64, 67, 5, 13, "rmsprop"), (3, 37, 41, 11, 17, "slowing")]),
+        (1, 64, 67, 5, 13, "rmsprop"), (3, 37, 41, 11, 17, "slowing"), (33, 67, 41, 7, 13, "sgd"), (1100, 3, 1031, 2, 2, "adam")]),
 )

@@ -13,7 +13,7 @@ import numpy as np
 from deephtm_gpu.ops.linear import tile_loops
 from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at, plain
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import MANY, Op, Pass, lanes_for, turns
+from deephtm_gpu.ops.spec import MANY, Op, Pass, lanes_for, mark_loops, rows_at_once, turns
 
 
 def outer_update(left, right, coef, rate, k, weight, moment, power, scale, **rule):
@@ -109,6 +109,22 @@ def _outer_loops(lanes, parts, S, O, I, **_):
     return turns(Q, wide) * (1 + turns(share, lanes // wide) * S)
 
 
+def _rows_loops(lanes, parts, S, L, N, I, **_):
+    quads = turns(turns(I, 4), lanes)
+    if S == 1:
+        return turns(L, parts) * (1 + quads) + turns(L, lanes * parts)
+    share, rows, (look, looks) = turns(N, parts), rows_at_once(S), mark_loops(lanes, S, L)
+    adding = rows * (1 + turns(S, 32) + looks) + S * min(rows, share, L)
+    return turns(share, rows) * (1 + look * (1 if looks == 1 else quads * looks) + quads * (looks + adding) + turns(rows, lanes))
+
+
+def _entries_loops(lanes, parts, S, L, N, **_):
+    if S == 1:
+        return turns(turns(L, parts), lanes)
+    rows, (look, looks) = rows_at_once(S), mark_loops(lanes, S, L)
+    return turns(turns(N, parts), rows) * (1 + looks * (1 + look) + turns(rows, lanes) * (looks + turns(S, 32) + looks + S))
+
+
 def _example(rng, S, O, I, rule="sgd"):
     memory = memory_example(rng, (O, I), O)
     del memory["count"]
@@ -150,16 +166,14 @@ ROWS_UPDATE = Op(
     passes=(
         Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
              consts=("scale", *RULE, "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I,
-             loops=lambda lanes, parts, S, L, N, I, **_: (
-                 turns(L, parts) * (1 + turns(turns(I, 4), lanes)) + turns(L, lanes * parts) if S == 1
-                 else -(-N // parts) * (1 + I // (4 * lanes)) * (S + (1 + S // lanes) * L))),
+             loops=_rows_loops),
         Pass(entries_update, reads=("rows", "left", "coef", "rate"),
              changes=("bias", "bias_moment", "bias_power", "bias_count"), consts=("scale", *RULE, "L", "N"), shared=True, rows="N",
-             work=lambda L, **_: L, loops=lambda lanes, parts, S, L, N, **_: (1 + (N * S if S > 1 else 1) * L // (parts * lanes))),
+             work=lambda L, **_: L, loops=_entries_loops),
     ),
     sizes=tuple({"S": S, "N": N, "I": I, "L": L, "rule": rule} for S, N, I, L, rule in [
         (1, 1, 1, 1, "sgd"), (1, 256, 256, 6, "sgd"), (1, 1280, 255, 25, "momentum"), (4, 40, 257, 13, "momentum"),
         (70, 11, 5, 3, "sgd"), (1, 131, 67, 17, "adam"), (3, 60, 257, 13, "adamw"), (1, 257, 5, 255, "rmsprop"),
-        (2, 37, 3, 5, "slowing")]),
+        (2, 37, 3, 5, "slowing"), (33, 67, 9, 13, "adam"), (1100, 7, 37, 3, "slowing"), (1024, 5, 33, 2, "sgd")]),
     tolerance=1e-10,
 )

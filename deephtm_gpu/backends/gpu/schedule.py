@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from deephtm_gpu.backends.gpu.memory import TEXTURES
-from deephtm_gpu.ops.spec import MANY
+from deephtm_gpu.ops.spec import MANY, rows_at_once
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
@@ -271,6 +271,8 @@ def _most_parts(call: Call, streams: int) -> int:
 
 
 def _work(call: Call, streams: int) -> int:
-    """Multiply-adds of all streams. Where a row looks for itself in the streams' lists, the looking too."""
-    looking = call.consts["N"] * call.consts["L"] * streams if streams > 1 and {"N", "L"} <= call.consts.keys() else 0
+    """Multiply-adds of all streams. Where rows are looked for in the streams' lists, the looking too."""
+    looking = 0
+    if streams > 1 and {"N", "L"} <= call.consts.keys():
+        looking = -(-call.consts["N"] // rows_at_once(streams)) * call.consts["L"] * streams
     return call.work * streams + looking
