@@ -60,7 +60,8 @@ class Painter:
         self._put(self._scene.paint_status(text), self._scene.status.left, self._scene.status.top)
 
     def draw(self, texture):
-        """Uploads the rows that came since the last time, and draws them all into the texture. Waits for nothing."""
+        """Uploads the rows that came since the last time, and records the drawing of them all into the texture. To be given to
+        `submit`."""
         self._upload()
         encoder = self._device.create_command_encoder()
         # The page by a copy: where a processor draws, a shader over all pixels would cost as much as the data.
@@ -68,14 +69,18 @@ class Painter:
         run = encoder.begin_render_pass(color_attachments=[{"view": texture.create_view(), "load_op": "load", "store_op": "store"}])
         run.execute_bundles([self._bundle])
         run.end()
-        self._device.queue.submit([encoder.finish()])
+        return encoder.finish()
+
+    def submit(self, drawing):
+        """Where a processor draws, this may take as long as the drawing."""
+        self._device.queue.submit([drawing])
 
     def picture(self) -> np.ndarray:
         """The same, drawn into a texture of its own and read back: (height, width, 4) uint8, RGBA."""
         usage = USAGE | wgpu.TextureUsage.COPY_SRC
         width, height = self._scene.width, self._scene.height
         texture = self._device.create_texture(size=(width, height), format=self._format, usage=usage)
-        self.draw(texture)
+        self.submit(self.draw(texture))
         raw = self._device.queue.read_texture({"texture": texture}, {"bytes_per_row": 4 * width, "rows_per_image": height}, (width, height, 1))
         image = np.frombuffer(raw, np.uint8).reshape(height, width, 4)
         return self._ordered(image)

@@ -89,16 +89,17 @@ class LiveWindow:
             texture = self._context.get_current_texture()
         except self._cancelled:  # in the midst of a resize
             return
-        self._painter.draw(texture)
-        self._present()
+        drawing = self._painter.draw(texture)
+        if self._helper:
+            self._presenting = self._helper.submit(self._present, drawing)
+        else:
+            self._present(drawing)
         self.frames += 1
 
-    def _present(self):
-        """Where a processor draws, presenting waits until it has: a helper waits, and learning goes on."""
-        if self._helper:
-            self._presenting = self._helper.submit(self._context.present)
-        else:
-            self._context.present()
+    def _present(self, drawing):
+        """Where a processor draws, this waits until it has: there a helper waits, and learning goes on."""
+        self._painter.submit(drawing)
+        self._context.present()
 
     def _presented(self):
         """The helper has done: now the surface is ours again. Raises what went wrong there."""
@@ -138,6 +139,7 @@ class LiveWindow:
             self._helper = ThreadPoolExecutor(1, "presenting")
         self._painter = Painter(device, self.ring, self._format)
         self._lay_out()
+        self._painter.picture()  # shaders are compiled, and what else comes once: no frame shall be measured by it
         glfw.set_key_callback(self._window, self._key)
 
     def _lay_out(self):
