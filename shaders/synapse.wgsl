@@ -53,7 +53,12 @@ fn synapse_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, de
     var sum = 0.0;
     if (l < L) {
       let row = weight + lists[rows + l] * P;
-      for (var a = lane % span; a < A; a += span) { sum += params[row + lists[index + 1u + a]] * work[value + a]; }
+      var a = lane % span;
+      for (; a + span < A; a += 2u * span) {  // two at a time: loops are dear
+        sum += params[row + lists[index + 1u + a]] * work[value + a];
+        sum += params[row + lists[index + 1u + a + span]] * work[value + a + span];
+      }
+      if (a < A) { sum += params[row + lists[index + 1u + a]] * work[value + a]; }
     }
     sum = span_sum(sum, span);
     if (l < L && lane % span == 0u) { work[depolarisation + l] = sum + params[bias + lists[rows + l]]; }
@@ -151,6 +156,10 @@ fn step_stream(n: u32, index: u32, weight: u32, moment: u32, power: u32, total: 
   }
 }
 
+fn step_synapse(entry: u32, gradient: f32, weight: u32, moment: u32, power: u32, p: Pace, beta1: f32, beta2: f32) {
+  if (!(gradient == 0.0)) { descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2); }
+}
+
 fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32,
                   weight: u32, bias: u32, moment: u32, power: u32, count: u32, bias_moment: u32, bias_power: u32, total: u32,
                   scale: f32, bias_scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32,
@@ -165,10 +174,11 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
         let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-        for (var a = lane; a < A; a += WG) {
-          let entry = n * P + lists[index + 1u + a];
-          let gradient = factor * work[value + a];
-          if (!(gradient == 0.0)) { descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2); }
+        for (var a = lane; a < A; a += 2u * WG) {  // two at a time: loops are dear
+          step_synapse(n * P + lists[index + 1u + a], factor * work[value + a], weight, moment, power, p, beta1, beta2);
+          if (a + WG < A) {
+            step_synapse(n * P + lists[index + 1u + a + WG], factor * work[value + a + WG], weight, moment, power, p, beta1, beta2);
+          }
         }
         if (lane == 0u) {
           let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);

@@ -94,7 +94,7 @@ def _example(rng, S, N, P, L, A, rule="sgd"):
 
 def _update_loops(lanes, parts, S, A, L, N, **_):
     if S == 1:
-        return turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts)
+        return turns(L, parts) * (1 + turns(A, 2 * lanes)) + turns(L, lanes * parts)
     share, rows, (look, looks) = turns(N, parts), rows_at_once(S), mark_loops(lanes, S, L)
     words = turns(S, 32) + looks
     adding = rows * (1 + looks + 2 * words) + S * min(rows, share, L) * (1 + turns(A, lanes))
@@ -108,7 +108,7 @@ SYNAPSE = Op(
     params=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(synapse_forward, reads=("rows", "index", "value", "weight", "bias"), writes=("depolarisation",),
-             consts=("L", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
+             consts=("L", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, turns(A, 2))),
         Pass(synapse_backward, reads=("ddepolarisation", "rows", "index", "weight"), writes=("dvalue",), consts=("L", "P"),
              work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),

@@ -106,7 +106,8 @@ def _outer_loops(lanes, parts, S, O, I, **_):
     if S >= MANY:
         return tile_loops(lanes, turns(share, 4) * Q, S)
     wide = lanes_for(Q, lanes)
-    return turns(Q, wide) * (1 + turns(share, lanes // wide) * S)
+    apart = lanes // wide
+    return turns(Q, wide) * (4 + turns(share, 4 * apart) + turns(share, apart) * (S - 1))
 
 
 def _rows_loops(lanes, parts, S, L, N, I, **_):
