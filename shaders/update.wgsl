@@ -153,30 +153,18 @@ fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: u32
     return;
   }
   let wide = lanes_for(Q);  // lanes side by side along a row, the lanes left over take other rows
-  let apart = WG / wide;
   for (var q = lane % wide; q < Q; q += wide) {
     let right4 = work[coef] * work4(right + 4u * q);
-    var o = part * share + lane / wide;
-    for (; o + 3u * apart < last; o += 4u * apart) {  // four rows at a time: loops are dear
-      outer_row(left, right, coef, right4, weight, moment, power, p, beta1, beta2, o, q, Q);
-      outer_row(left, right, coef, right4, weight, moment, power, p, beta1, beta2, o + apart, q, Q);
-      outer_row(left, right, coef, right4, weight, moment, power, p, beta1, beta2, o + 2u * apart, q, Q);
-      outer_row(left, right, coef, right4, weight, moment, power, p, beta1, beta2, o + 3u * apart, q, Q);
+    for (var o = part * share + lane / wide; o < last; o += WG / wide) {
+      var gradient = work[left + o] * right4;
+      for (var s = 1u; s < STREAMS; s++) {
+        let base = s * STREAM;
+        gradient += work[coef + base] * work[left + base + o] * work4(right + base + 4u * q);
+      }
+      let at = o * Q + q;
+      descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2);
     }
-    for (; o < last; o += apart) { outer_row(left, right, coef, right4, weight, moment, power, p, beta1, beta2, o, q, Q); }
   }
-}
-
-// Steps a quad of row o; right4: of stream 0, times its coef.
-fn outer_row(left: u32, right: u32, coef: u32, right4: vec4<f32>, weight: u32, moment: u32, power: u32, p: Pace, beta1: f32,
-             beta2: f32, o: u32, q: u32, Q: u32) {
-  var gradient = work[left + o] * right4;
-  for (var s = 1u; s < STREAMS; s++) {
-    let base = s * STREAM;
-    gradient += work[coef + base] * work[left + base + o] * work4(right + base + 4u * q);
-  }
-  let at = o * Q + q;
-  descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2);
 }
 
 fn vector_update(left: u32, coef: u32, rate: f32, k: f32, bias: u32, moment: u32, power: u32,

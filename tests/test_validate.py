@@ -33,7 +33,6 @@ BREAKS = [
     ("gate", "weighted / select(total, 1.0, total == 0.0)", "weighted"),
     ("synapse", "if (a < A) { sum +=", "if (a + 1u < A) { sum +="),
     ("synapse", "work[value + a + span]", "work[value + a]"),
-    ("update", "o + 3u * apart, q", "o + 2u * apart, q"),
     ("synapse", "rate * bias_scale", "rate * scale"),
     ("context", "work[dense + place] = old + added;", "work[dense + place] = added;"),
     ("context", "kept += rank.y;", "kept += 0u;"),

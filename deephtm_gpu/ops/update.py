@@ -106,8 +106,7 @@ def _outer_loops(lanes, parts, S, O, I, **_):
     if S >= MANY:
         return tile_loops(lanes, turns(share, 4) * Q, S)
     wide = lanes_for(Q, lanes)
-    apart = lanes // wide
-    return turns(Q, wide) * (4 + turns(share, 4 * apart) + turns(share, apart) * (S - 1))
+    return turns(Q, wide) * (1 + turns(share, lanes // wide) * S)
 
 
 def _rows_loops(lanes, parts, S, L, N, I, **_):
