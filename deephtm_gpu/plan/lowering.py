@@ -127,7 +127,7 @@ class _Lowering:
             tensor = self.plan.tensors[name]
             told = self._io(f"observed {name}", tensor.size)
             copy, read = ("number_forward", "places") if tensor.index else ("copy_forward", "x")
-            self.plan.forward.append(make_call(copy, {read: tensor, "y": told, "D": tensor.size}, name.rpartition(".")[0], None))
+            self.plan.forward.append(make_call(copy, {read: tensor, "y": told, "D": tensor.size}, name.rpartition(".")[0], None, learning=False))
             self.plan.observed.append(told)
 
     def _lower_losses(self) -> dict[Node, list[Tensor]]:

@@ -1,0 +1,68 @@
+"""Any network as a graph: boxes from left to right as the numbers flow, context dashed, what comes from the step before dotted."""
+
+import textwrap
+
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from deephtm_gpu.layers.base import Previous
+from deephtm_gpu.layers.network import source_of
+from deephtm_gpu.view.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, style
+
+WIDTH, HEIGHT = 0.74, 0.62  # of a box; boxes stand at whole numbers
+COLOURS = {"SpatialPooler": ORANGE, "TemporalMemory": GREEN, "Input": GREY, "Previous": PURPLE}  # all others blue
+
+
+def network_figure(model):
+    """model: a Model or Population. A matplotlib Figure with every layer's name, kind, output shape and parameters."""
+    network, forms = model._network, model._forms
+    names, parameters = network.names(), {info.name: info.parameters for info in model.layers()}
+    places = _places(network)
+    across, down = (1 + max(p[axis] for p in places.values()) for axis in (0, 1))
+    with style():
+        figure = Figure(figsize=(max(4, 1.55 * across), max(1.8, 1.25 * down)), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.45, -0.75))
+        axes.set_axis_off()
+        for node in network.nodes:
+            _draw_box(axes, places[node], node, names[node], forms[node], parameters.get(names[node], 0), node in network.outputs)
+        for node in network.nodes:
+            for before in node.inputs:
+                _draw_arrow(axes, places[before], places[node], INK, "-")
+            for before in node.contexts:
+                _draw_arrow(axes, places[before], places[node], GREEN, "--")
+            if isinstance(node.layer, Previous):
+                _draw_arrow(axes, places[source_of(node)], places[node], PURPLE, ":")
+        axes.set_title("dashed: context; dotted: one step ago", fontsize=8, color=GREY, loc="right")
+    return figure
+
+
+def _places(network):
+    """Node -> (x, y): x is one more than the most of what it reads; what `previous` gives stands at the left."""
+    depth, taken, places = {}, {}, {}
+    for node in network.nodes:
+        depth[node] = 1 + max((depth[b] for b in node.inputs + node.contexts), default=-1)
+        places[node] = (depth[node], taken.get(depth[node], 0))
+        taken[depth[node]] = places[node][1] + 1
+    return places
+
+
+def _draw_box(axes, place, node, name, form, parameters, is_output):
+    (x, y), kind = place, type(node.layer).__name__
+    colour = COLOURS.get(kind, BLUE)
+    axes.add_patch(FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.06",
+                                  facecolor=colour + "1A", edgecolor=colour, linewidth=2.2 if is_output else 1.2, zorder=2))
+    shape = " × ".join(map(str, form.shape or (form.size,)))
+    below = f"{parameters:,} weights" if parameters else "output" if is_output else ""
+    for dy, text, size, ink in ((-0.19, textwrap.shorten(f"{name}: {kind}" if not name.startswith(("input", "previous")) else name, 22), 7.5, INK),
+                                (0.01, shape, 9, INK), (0.20, below, 7, GREY)):
+        axes.text(x, y + dy, text, ha="center", va="center", size=size, color=ink, zorder=3)
+
+
+def _draw_arrow(axes, start, end, colour, line):
+    (a, b), (c, d) = start, end
+    back = c <= a
+    begin, finish = ((a, b - HEIGHT / 2), (c, d - HEIGHT / 2)) if back or c > a + 1 and b == d else ((a + WIDTH / 2, b), (c - WIDTH / 2, d))
+    bend = f"arc3,rad={-0.25 if not back else 0.25}" if begin[1] != b else "arc3,rad=0"
+    axes.add_patch(FancyArrowPatch(begin, finish, arrowstyle="-|>", mutation_scale=9, color=colour, linewidth=1.1, linestyle=line,
+                                   connectionstyle=bend, shrinkA=1, shrinkB=1, zorder=1))
