@@ -20,9 +20,10 @@ def network_figure(model):
     places = _places(network)
     across, down = (1 + max(p[axis] for p in places.values()) for axis in (0, 1))
     with style():
-        figure = Figure(figsize=(max(4, 1.55 * across), max(1.8, 1.25 * down)), layout="constrained")
+        figure = Figure(figsize=(max(4, 1.55 * across), max(1.8, 1.25 * down + 0.4 * across)), layout="constrained")
         axes = figure.add_subplot()
-        axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.45, -0.75))
+        room = 0.16 * across  # for what goes round the boxes
+        axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5 + room, -0.5 - room))
         axes.set_axis_off()
         for node in network.nodes:
             _draw_box(axes, places[node], node, names[node], forms[node], parameters.get(names[node], 0), node in network.outputs)
@@ -51,7 +52,7 @@ def _draw_box(axes, place, node, name, form, parameters, is_output):
     (x, y), kind = place, type(node.layer).__name__
     colour = COLOURS.get(kind, BLUE)
     axes.add_patch(FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.06",
-                                  facecolor=colour + "1A", edgecolor=colour, linewidth=2.2 if is_output else 1.2, zorder=2))
+                                  facecolor=_pale(colour), edgecolor=colour, linewidth=2.2 if is_output else 1.2, zorder=2))
     shape = " × ".join(map(str, form.shape or (form.size,)))
     below = f"{parameters:,} weights" if parameters else "output" if is_output else ""
     for dy, text, size, ink in ((-0.19, textwrap.shorten(f"{name}: {kind}" if not name.startswith(("input", "previous")) else name, 22), 7.5, INK),
@@ -61,8 +62,17 @@ def _draw_box(axes, place, node, name, form, parameters, is_output):
 
 def _draw_arrow(axes, start, end, colour, line):
     (a, b), (c, d) = start, end
-    back = c <= a
-    begin, finish = ((a, b - HEIGHT / 2), (c, d - HEIGHT / 2)) if back or c > a + 1 and b == d else ((a + WIDTH / 2, b), (c - WIDTH / 2, d))
-    bend = f"arc3,rad={-0.25 if not back else 0.25}" if begin[1] != b else "arc3,rad=0"
+    if c <= a:  # back, below the boxes
+        begin, finish, bend = (a, b + HEIGHT / 2), (c, d + HEIGHT / 2), "arc3,rad=-0.3"
+    elif c > a + 1 and b == d:  # past others, above them
+        begin, finish, bend = (a, b - HEIGHT / 2), (c, d - HEIGHT / 2), "arc3,rad=-0.3"
+    else:
+        begin, finish, bend = (a + WIDTH / 2, b), (c - WIDTH / 2, d), "arc3,rad=0"
     axes.add_patch(FancyArrowPatch(begin, finish, arrowstyle="-|>", mutation_scale=9, color=colour, linewidth=1.1, linestyle=line,
                                    connectionstyle=bend, shrinkA=1, shrinkB=1, zorder=1))
+
+
+def _pale(colour):
+    """Nearly white, and not to be seen through: arrows pass behind."""
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{255 - (255 - part) // 10:02X}" for part in parts)
