@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from deephtm_gpu.view.live.plain import PlainPainter
 from deephtm_gpu.view.live.ring import NOTHING, Fields, Ring
 from deephtm_gpu.view.live.scene import Scene
 from deephtm_gpu.view.live.spec import Spec
+from deephtm_gpu.view.live.training import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 C, K, M, STEPS = 64, 3, 4, 100
@@ -211,6 +213,60 @@ def test_a_show_of_symbols_tells_the_queries():
 def test_what_cannot_be_shown_is_told(net, streams, words):
     with pytest.raises(UserError, match=words):
         view.SeriesShow(dh.Model(net, (1,), streams=streams, device="numpy"), sine(9), "t")
+
+
+# Learning between frames
+
+
+class Steps:
+    """A show of steps of a millisecond."""
+
+    total, done = 10_000, 0
+
+    def advance(self, steps, ring):
+        time.sleep(0.001 * steps)
+        self.done += steps
+        return steps
+
+
+def test_paused_it_learns_a_step_per_key():
+    training = Training(Steps(), None)
+    training.turn(0.01)
+    training.one_step()  # no effect: it is not paused
+    training.pause()
+    at = training.show.done
+    assert at > 0 and training.waits and "paused" in training.status
+    training.turn(0.01)
+    assert training.show.done == at
+    training.one_step()
+    training.one_step()
+    assert not training.waits
+    training.turn(0.01)
+    assert training.show.done == at + 2 and training.waits
+
+
+def test_a_turn_takes_about_as_long_as_it_may():
+    training = Training(Steps(), None)
+    for _ in range(5):
+        training.turn(0.02)
+    began, at = time.perf_counter(), training.show.done
+    training.turn(0.02)
+    assert training.show.done - at >= 5 and time.perf_counter() - began < 0.2
+
+
+def test_slowed_down_it_keeps_its_speed():
+    training = Training(Steps(), None)
+    for _ in range(20):
+        training.faster(-1)
+    for _ in range(3):
+        training.faster(1)  # 1, 3, 10, 30
+    assert "30 steps/s" in training.status
+    training.turn(0)
+    began, at = time.perf_counter(), training.show.done
+    while time.perf_counter() - began < 1:
+        time.sleep(0.02)
+        training.turn(0)
+    assert 15 <= training.show.done - at <= 31
 
 
 # `deephtm demo`, on every kind of machine

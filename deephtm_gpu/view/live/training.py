@@ -4,7 +4,7 @@ import time
 
 SPEEDS = (1, 3, 10, 30, 100, 300, 1000, None)  # steps per second; None: as fast as it goes
 _SHARE = 0.2  # of the newest measurement in the running mean of the time of a step
-_MOST = 4096  # steps of a turn
+_TURN, _MOST = 1 / 25, 4096  # seconds and steps of a turn at most: keys want to be heard
 
 
 class Training:
@@ -15,7 +15,7 @@ class Training:
         self.paused, self.seconds = False, 0.0
         self._speed, self._wanted = len(SPEEDS) - 1, 0
         self._each = None  # seconds of a step, a running mean
-        self._owed = 0.0  # steps, where it is slowed down
+        self._owed, self._turned = 0.0, time.perf_counter()  # where it is slowed down: steps, since the last turn
 
     # What the keys do
 
@@ -66,15 +66,22 @@ class Training:
         if self.waits:
             self._wanted = 0
             return
-        steps = 1 if self._each is None else max(1, min(_MOST, int(seconds / self._each)))
+        now, before = time.perf_counter(), self._turned
+        self._turned = now
         if self.paused:
-            steps, self._wanted = min(steps, self._wanted), 0
-        elif SPEEDS[self._speed] is not None:
-            self._owed = min(self._owed + SPEEDS[self._speed] * seconds, steps)
-            steps = int(self._owed)
-            self._owed -= steps
+            steps, self._wanted = self._wanted, 0
+        elif self.slow:
+            self._owed += SPEEDS[self._speed] * min(now - before, 0.1)
+            steps = min(int(self._owed), self._fitting(_TURN))
+            self._owed = (self._owed - steps) % 1  # what is too much to be caught up with is let go
+        else:
+            steps = self._fitting(min(seconds, _TURN))
         if steps:
             self._learn(steps)
+
+    def _fitting(self, seconds) -> int:
+        """How many steps take so long; one at least."""
+        return 1 if self._each is None else max(1, min(_MOST, round(seconds / self._each)))
 
     def _learn(self, steps):
         began = time.perf_counter()

@@ -10,12 +10,11 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.view.files import write_whole
 from deephtm_gpu.view.live.look import DARK, LIGHT, THEMES
 from deephtm_gpu.view.live.offscreen import SIZE, as_png
+from deephtm_gpu.view.live.pace import Pace
 from deephtm_gpu.view.live.scene import SMALLEST, Scene
 from deephtm_gpu.view.live.training import Training
 
-FRAME, SLOWEST = 1 / 30, 1 / 2  # seconds from frame to frame
-DRAWING = 0.07  # of the time at most goes to drawing; a slow adapter draws fewer frames
-TOLD = 0.4  # seconds between two changes of the line at the top
+TOLD, APART = 0.4, 4  # seconds and frames at least between two changes of the line at the top
 
 
 class NoWindow(UserError):
@@ -29,8 +28,8 @@ class LiveWindow:
         self._glfw = _start_glfw()
         self.name, self.folder, self._show = name, folder, show
         self._theme, self._told, self.frames = THEMES[theme], 0.0, 0
-        self._drawing = 0.0  # seconds that a frame takes of the learning, a running mean
         self._helper = self._presenting = None
+        self._pace = Pace(numpy=show.model.device.backend == "numpy")
         self.ring = show.ring()
         self.training = Training(show, self.ring)
         self._open()
@@ -55,22 +54,17 @@ class LiveWindow:
 
     def run(self):
         """Until the window is closed. Raises what ends the learning, if something does."""
-        glfw = self._glfw
+        glfw, pace = self._glfw, self._pace
         try:
-            due = time.perf_counter()
             while not glfw.window_should_close(self._window):
-                if self.training.waits:
-                    glfw.wait_events_timeout(max(1e-3, due - time.perf_counter()))
+                if self.training.waits or self.training.slow:
+                    glfw.wait_events_timeout(max(1e-3, pace.left))
                 else:
                     glfw.poll_events()
-                    self.training.turn(due - time.perf_counter())
-                    if self.training.slow:
-                        time.sleep(max(0.0, due - time.perf_counter()))
-                if (now := time.perf_counter()) >= due:
-                    self._frame()
-                    spent = time.perf_counter() - now
-                    self._drawing += 0.2 * (spent - self._drawing)
-                    due = now + min(max(FRAME, self._drawing / DRAWING), SLOWEST)
+                if not self.training.waits:
+                    pace.learn(self.training.turn)
+                if pace.left < 1e-3:
+                    pace.draw(self._frame)
         finally:
             self._end()
 
@@ -82,7 +76,7 @@ class LiveWindow:
         if size != (self._scene.width, self._scene.height):
             self._lay_out()
         now = time.perf_counter()
-        if now - self._told > TOLD:
+        if now - self._told > TOLD and self.frames % APART == 0:
             self._told = now
             self._painter.tell(self.training.status)
         try:
@@ -139,7 +133,6 @@ class LiveWindow:
             self._helper = ThreadPoolExecutor(1, "presenting")
         self._painter = Painter(device, self.ring, self._format)
         self._lay_out()
-        self._painter.picture()  # shaders are compiled, and what else comes once: no frame shall be measured by it
         glfw.set_key_callback(self._window, self._key)
 
     def _lay_out(self):
@@ -151,7 +144,12 @@ class LiveWindow:
         self._context.set_physical_size(width, height)
         self._scene = Scene(self._show.spec, width, height, scale, self._theme)
         self._painter.show(self._scene)
-        self._told = 0.0
+        self._painter.tell(self.training.status)
+        self._painter.picture()  # what comes once, such as compiling, is over: no frame shall be measured by it
+        if self._helper:
+            before = time.process_time()
+            self._painter.picture()
+            self._pace.elsewhere = time.process_time() - before
 
     def _key(self, _window, key, _code, action, _modifiers):
         from deephtm_gpu.view.live.keys import pressed
