@@ -85,6 +85,7 @@ def quick(monkeypatch):
 def test_bench_prints_a_table_and_writes_json(quick, tmp_path, capsys):
     assert main(["bench", "--device", "numpy", "--rows", "window", "--json", str(tmp_path / "speed.json")]) == 0
     told = json.loads((tmp_path / "speed.json").read_text())["speed"]
+    assert told.pop()["bytes"] > 1 << 20
     assert [t["case"] for t in told] == ["window 1", "window 8", "window 16"]
     assert all(t["median"] > 0 and len(t["steps_per_second"]) == 2 and t["bytes_per_step"] > 0 for t in told)
     printed = capsys.readouterr().out

@@ -33,6 +33,21 @@ def run(devices: list[str], only: str | None, say, seconds=SECONDS):
                 yield from _row(name, [(device, c) for c in everything[device][name]], say, seconds)
 
 
+    if (peak := _peak()) is not None:
+        say(f"\nThe most memory that this process has taken: {peak / 2**20:,.0f} MiB")
+        yield {"row": "peak memory", "bytes": peak}
+
+
+def _peak() -> int | None:
+    """Bytes; None where nobody knows (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
 def _method(devices, seconds):
     lines = [f"Whole online steps (forward, backward, update), the upload of the series and the reading back included. The cases of a table take turns; "
              f"{ROUNDS} runs of about {seconds:g} s each after a warm-up, here\ntheir median, least and most. With several streams or models: the steps of all of "
