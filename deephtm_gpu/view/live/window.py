@@ -42,6 +42,7 @@ class LiveWindow:
 
     def save(self):
         path = self.folder / f"{self.name}-{self._show.done}.png"
+        self._presented()
         image = self._painter.picture()
         write_whole(path, as_png(image[:, :, :3]))
         self._glfw.set_window_title(self._window, f"{self._show.spec.title}: saved {path}")
@@ -116,7 +117,7 @@ class LiveWindow:
         if not self._window:
             raise NoWindow("No window could be opened on this display")
         glfw.set_window_size_limits(self._window, *SMALLEST, glfw.DONT_CARE, glfw.DONT_CARE)
-        self._cancelled = wgpu._classes.DrawCancelled
+        self._cancelled = wgpu.DrawCancelled
         try:
             self._context = wgpu.gpu.get_canvas_context(get_glfw_present_info(self._window))
             # list_adapters has found one, or this would end the process.
@@ -126,13 +127,14 @@ class LiveWindow:
             self._format = self._context.get_preferred_format(adapter).removesuffix("-srgb")
             self._context.set_physical_size(*glfw.get_framebuffer_size(self._window))
             self._context.configure(device=device, format=self._format, usage=USAGE)
+            self._painter = Painter(device, self.ring, self._format)
+            if adapter.info["adapter_type"] == "CPU":
+                self._helper = ThreadPoolExecutor(1, "presenting")
+            self._lay_out()
         except (RuntimeError, ValueError, wgpu.GPUError) as error:
             self._end()
-            raise NoWindow(f"No adapter can draw into a window here ({error})") from None
-        if adapter.info["adapter_type"] == "CPU":
-            self._helper = ThreadPoolExecutor(1, "presenting")
-        self._painter = Painter(device, self.ring, self._format)
-        self._lay_out()
+            why = str(error).strip().splitlines()[0]
+            raise NoWindow(f"No adapter can draw into a window here ({why})") from None
         glfw.set_key_callback(self._window, self._key)
 
     def _lay_out(self):
