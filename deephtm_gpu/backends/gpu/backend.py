@@ -235,16 +235,17 @@ class GpuBackend:
     def _program(self, learn: bool, due: bool, flush: bool = False) -> Program:
         kind = (learn, due, flush)
         if kind not in self._programs:
-            self._programs[kind] = self._record(self.plan.calls(*kind))
+            few = flush or (learn and not due)  # rows there are of this kind: not worth compiling a whole step in one piece
+            self._programs[kind] = self._record(self.plan.calls(*kind), few)
         return self._programs[kind]
 
-    def _record(self, calls: list[Call]) -> Program:
+    def _record(self, calls: list[Call], few: bool) -> Program:
         cut = rotation(calls, self.plan, self._tuning)
         head, tail = calls[:cut], calls[cut:]
         parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
         head, body, tail = (schedule(part, self.plan, self._tuning) for part in parts)
         whole = lasting(calls, self.plan, self._tuning)
-        if whole and self._lasting is not False and (self._lasting or prefers_lasting(whole, body, self.plan, self._tuning)):
+        if whole and self._lasting is not False and not (few and self._lasting is None) and (self._lasting or prefers_lasting(whole, body, self.plan, self._tuning)):
             if lanes := whole.lanes(self._tuning, self.plan.streams):
                 each = whole.iterations(lanes, self.plan.streams) + 1
                 fit = self._tuning.loops // each if self._tuning.loops else MOST_STEPS
