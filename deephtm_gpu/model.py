@@ -16,7 +16,7 @@ from deephtm_gpu.layers.network import Network, Sequential
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.plan.lowering import LOSSES, forms_of, lower
-from deephtm_gpu.plan.tensors import PARAMETERS, STATE
+from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.model import save_model
 from deephtm_gpu.series import as_series, check_distribution
 from deephtm_gpu.state import describe_observed, describe_state, observable
@@ -290,8 +290,9 @@ class Model:
         """Puts a backend that reports what is observed in the place of the present one, standing where that stands."""
         plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, self._ahead, self._observed)
         backend = self._opened.backend(plan)
-        for tensor in plan.placed(*PARAMETERS, STATE):
-            backend.write(tensor.name, self._backend.read(tensor.name))
+        for tensor in plan.placed(*PARAMETERS, STATE, TAPE):
+            for slot in range(plan.slots if tensor.place == TAPE else 1):
+                backend.write(tensor.name, self._backend.read(tensor.name, slot), slot)
         self._plan, self._forms, self._backend = plan, forms, backend
 
     def _flush(self):

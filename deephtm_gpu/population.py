@@ -28,8 +28,11 @@ class Population(Model):
     def __len__(self):
         return self.models
 
-    def fit(self, inputs, targets=None, ahead=1, progress=False, callback=None):
-        """As `Model.fit`: inputs (P, steps, *shape), for single numbers (P, steps) too; a History with arrays (P, steps, ...)."""
+    def fit(self, inputs, targets=None, ahead=1, progress=False, callback=None, mask=None):
+        """As `Model.fit`: inputs (P, steps, *shape), for single numbers (P, steps) too; a History with arrays (P, steps, ...). All
+        models step together: there is no mask."""
+        if mask is not None:
+            raise UserError("Population.fit was given a mask, and its models step together; take out those whose series end: population.model(p).")
         return super().fit(inputs, targets, ahead, progress, callback)
 
     def model(self, number: int) -> Model:
@@ -42,6 +45,8 @@ class Population(Model):
 
     def some(self, numbers) -> "Population":
         """A population of some of the models, as they stand: copies, in this order."""
+        if not isinstance(numbers, (list, tuple, range, np.ndarray)):
+            raise UserError(f"Population.some was given {numbers!r}; give a list of the models' numbers.")
         kept = [self._number(n) for n in numbers]
         if not kept:
             raise UserError("Population.some was given no model; give one number or more.")
@@ -99,14 +104,17 @@ class Population(Model):
         return array[:, -1]
 
     def _at_once(self, x):
-        if len(self._network.inputs) > 1:
-            return [np.asarray(v)[:, None] for v in x]
-        return self._checked_row(x)[:, None]
+        return self._row_of_each(x, len(self._network.inputs))
 
     def _target_at_once(self, target):
-        if len(self._network.outputs) > 1:
-            return [np.asarray(v)[:, None] for v in target]
-        return self._checked_row(target)[:, None]
+        return self._row_of_each(target, len(self._network.outputs))
+
+    def _row_of_each(self, x, series):
+        if series == 1:
+            return self._checked_row(x)[:, None]
+        if not isinstance(x, (list, tuple)) or len(x) != series:
+            raise UserError(f"step was given {type(x).__name__!r}; it takes a list of {series} arrays, one for each input or output.")
+        return [self._checked_row(v)[:, None] for v in x]
 
     def _checked_row(self, x):
         row = np.asarray(x)

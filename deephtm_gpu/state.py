@@ -26,7 +26,7 @@ def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]
     for (name, shown, _), array in zip(observable(network), arrays):
         form, (T, S, _) = forms[nodes[name]], array.shape
         if shown == "winners":
-            array = array.astype(np.int64)
+            array = np.where(np.isnan(array), -1, array).astype(np.int64)  # -1: the stream had ended
         elif shown == "cells":
             array = array.reshape(T, S, form.winners, form.cells)
         else:  # the winners stand in front of the losers that the head was asked about too

@@ -20,7 +20,7 @@ const STREAM: u32 = 0u;
 const LISTS: u32 = 0u;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
-var<workgroup> found: array<u32, WG>;
+var<workgroup> standing: array<u32, WG>;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
 fn span_sum(value: f32, span: u32) -> f32 {
@@ -38,9 +38,7 @@ fn span_sum(value: f32, span: u32) -> f32 {
 
 // The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
 fn lanes_for(n: u32) -> u32 {
-  var lanes = 1u;
-  while (lanes < n && lanes < WG) { lanes *= 2u; }
-  return lanes;
+  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
 }
 
 // A 32-bit mix (the finaliser lowbias32 of C. Wellons, 2018: public domain), the same as in the reference.
@@ -256,11 +254,11 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
     var touched = false;
     for (var turn = 0u; turn < select(2u, 1u, plain); turn++) {
       for (var first = 0u; first < STREAMS; first += WG) {
-        found[lane] = L;  // where this row stands in the list of stream first + lane
-        if (first + lane < STREAMS) { found[lane] = find(rows, left, first + lane, L, n); }
+        standing[lane] = L;  // where this row stands in the list of stream first + lane
+        if (first + lane < STREAMS) { standing[lane] = find(rows, left, first + lane, L, n); }
         workgroupBarrier();
         for (var other = 0u; other < min(WG, STREAMS - first); other++) {
-          let l = found[other];
+          let l = standing[other];
           if (l < L) {
             let s = first + other;
             let theirs = index + s * LISTS;

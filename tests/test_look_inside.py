@@ -56,6 +56,15 @@ def test_trace_is_predict_with_everything_and_leaves_no_trace(model):
     assert all(np.array_equal(before[n], after[n]) for n in before) and model.fit(series(3)).observed == {}
 
 
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_trace_is_predict_where_the_surprise_of_a_symbol_counts(ahead):
+    net = dh.Sequential(dh.Linear(9), dh.SpatialPooler(17, 3), dh.TemporalMemory(2, window=3), dh.Linear(4))
+    model, symbols = dh.Model(net, (4,), loss="cross_entropy", optimizer=dh.SGD(0.05), device="numpy"), np.eye(4, dtype=np.float32)
+    noise = np.random.default_rng(0).integers(4, size=60)
+    model.fit(symbols[noise[:40]], ahead=ahead)
+    assert np.array_equal(model.trace(symbols[noise[40:]]).prediction, model.predict(symbols[noise[40:]]))
+
+
 def test_trace_while_observing():
     model = dh.Model(chain(), input_shape=(1,), device="numpy")
     model.observe()
@@ -110,9 +119,16 @@ def test_distal_weights_of_a_cell(synapses):
     (lambda m: raster_figure(m.trace(series(3)), layer=9), ["Layer 9", "'3'"]),
     (lambda m: distal_figure(m, (99, 0)), ["(99, 0)", "columns 0 to 23"]),
     (lambda m: distal_figure(m, (0, 0), layer="3"), ["'3'", "'4'"]),
+    (lambda m: raster_figure(_streams()), ["several streams"]),
+    (lambda m: distal_figure(dh.Population(chain(), 2, (1,), device="numpy"), (0, 0)), ["population", "model(p)"]),
     (lambda m: receptive_fields_figure(m, series(9), columns=[0, 99]), ["99", "never won"]),
 ])
 def test_mistakes_are_told(model, do, told):
     with pytest.raises(dh.UserError) as error:
         do(model)
     assert all(t in str(error.value) for t in told), str(error.value)
+
+
+def _streams():
+    model = dh.Model(chain(), input_shape=(1,), streams=2, device="numpy")
+    return model.trace(np.zeros((5, 2, 1), np.float32))

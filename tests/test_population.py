@@ -164,6 +164,10 @@ def test_a_step_costs_less_than_a_dispatch(adapter):
     (lambda: _small().fit(np.full((2, 9), np.nan)), ["nan", "step 0"]),
     (lambda: _small().step(1.0), ["one row for each of the 2"]),
     (lambda: _small().model(2), ["Model 2", "there are 2"]),
+    (lambda: _small().some(3), ["3", "list"]),
+    (lambda: _small().fit(np.zeros((2, 9)), mask=np.ones((9, 2))), ["mask", "step together"]),
+    (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step(0.0), ["2 arrays"]),
+    (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step([0.0, 1.0]), ["one row for each"]),
 ])
 def test_mistakes_are_told(make, told):
     with pytest.raises(dh.UserError) as error:

@@ -67,7 +67,8 @@ def test_it_goes_on_from_what_was_saved(waves, folders, capsys):
     (lambda f, w: [*w, "--out", f / "out", "--resume", "x"], ["--resume x", "by itself"]),
     (lambda f, w: [*w, w[0], "--out", f / "out"], ["'wave0'", "different names"]),
     (lambda f, w: [*w, f / "none.csv", "--out", f / "out"], ["none.csv", "no such file"]),
-    (lambda f, w: [*w, "--out", w[0].rsplit("/", 1)[0]], ["is the file that is read"]),
+    (lambda f, w: [*w, "--out", f / "out", "--save", f / "out", *_named_as_models(f)], ["'named'", "would be written over"]),
+    (lambda f, w: [*w, "--out", w[0].rsplit("/", 1)[0]], ["would be written over the file"]),
 ])
 def test_mistakes_are_told_and_leave_nothing(waves, folders, make, told, capsys):
     assert main(["run", *map(str, make(folders, paths(waves))), "--column", "load", "--device", "numpy"]) == 2
@@ -76,12 +77,17 @@ def test_mistakes_are_told_and_leave_nothing(waves, folders, make, told, capsys)
     assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
 
 
+def _named_as_models(folder):
+    (folder / "named.model").write_text("when,load\nx,1\n")
+    return [folder / "named.model"]
+
+
 def test_a_bad_row_in_one_file_leaves_no_output(waves, folders, capsys):
     bad = folders / "bad.csv"
     bad.write_text("when,load\n" + "x,1\n" * 600 + "x,many\n")
-    assert main(["run", *paths(waves), str(bad), "--column", "load", "--device", "numpy", "--out", str(folders / "out")]) == 2
+    assert main(["run", *paths(waves), str(bad), "--column", "load", "--device", "numpy", "--out", str(folders / "out"), "--save", str(folders / "save")]) == 2
     assert "bad.csv: line 602 has 'many'" in capsys.readouterr().err
-    assert not list((folders / "out").iterdir())
+    assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
 
 
 def test_learning_out_of_bounds_names_file_and_row(waves, folders, capsys, monkeypatch):

@@ -39,6 +39,9 @@ def guarded(action) -> int:
         # The reader (`| head`) has enough. What is still buffered must not fail at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
+    except MemoryError as error:
+        return _say(f"This takes more memory than there is ({str(error).rstrip('.') or 'none is left'}); make the network smaller, give its memory "
+                    "synapses=, or name fewer files at a time.", MISTAKE)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", MISTAKE)

@@ -1,7 +1,8 @@
 """`deephtm run` of many CSV files at once: a model each, learned side by side."""
 
 import csv
-from contextlib import ExitStack
+import os
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 
@@ -27,8 +28,9 @@ def run_many(args) -> int:
         streams = [held.enter_context(CsvStream(path, args.column, args.timestamp)) for path in args.files]
         writers = [csv.writer(held.enter_context(output(Path(args.out) / name, path)), lineterminator="\n")
                    for name, path in zip(names, args.files)]
+        models = held.enter_context(_models(args.save))
         crowd = Crowd(len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device)
-        files = _Files(args, crowd, names, streams, writers)
+        files = _Files(models, crowd, names, streams, writers)
         try:
             files.learn()
         except KeyboardInterrupt:
@@ -40,8 +42,8 @@ def run_many(args) -> int:
 class _Files:
     """The files that still go on, by number."""
 
-    def __init__(self, args, crowd, names, streams, writers):
-        self._args, self._crowd, self._names, self._streams, self._writers = args, crowd, names, streams, writers
+    def __init__(self, models, crowd, names, streams, writers):
+        self._models, self._crowd, self._names, self._streams, self._writers = models, crowd, names, streams, writers
         self._going = {n: chain.from_iterable(s.chunks()) for n, s in enumerate(streams)}
         for writer in writers:
             writer.writerow(HEADER)
@@ -84,8 +86,8 @@ class _Files:
                 self._keep(n, self._crowd.take_out(n))
 
     def _keep(self, n, learner):
-        if self._args.save is not None:
-            learner.save(Path(self._args.save) / (Path(self._names[n]).stem + SUFFIX))
+        if self._models is not None:
+            learner.save(self._models.part_of(Path(self._names[n]).stem + SUFFIX))
         device = learner.model.device
         learner.model = None  # a thousand of them would fill the memory
         print(f"{learner.comparison.rows:,} rows of {self._streams[n].name} learned on {device.name}: {learner.comparison.line()}", flush=True)
@@ -98,6 +100,43 @@ class _Files:
         row = self._crowd.learners[n].comparison.rows + error.step + 1
         return TrainingError(f"Learning went out of bounds at row {row:,} of {self._streams[n].name}: {error.layer} gave NaN or infinity; "
                              "leave this file out, or give a smaller --ahead or another --seed.", row, error.layer)
+
+
+class _Models:
+    """Saved models, under other names until all have gone well."""
+
+    def __init__(self, folder):
+        self._folder, self._parts = folder, {}
+
+    def part_of(self, name) -> Path:
+        self._parts[name] = self._folder / f".{name}.{os.getpid()}.part"
+        return self._parts[name]
+
+    def finish(self):
+        for name, part in self._parts.items():
+            os.replace(part, self._folder / name)
+
+    def drop(self):
+        for part in self._parts.values():
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _models(folder):
+    """None without --save. They appear when all went well, or at Ctrl-C."""
+    if folder is None:
+        yield None
+        return
+    models = _Models(Path(folder))
+    try:
+        yield models
+    except KeyboardInterrupt:
+        models.finish()
+        raise
+    except BaseException:
+        models.drop()
+        raise
+    models.finish()
 
 
 def _names(args) -> list[str]:
@@ -119,7 +158,19 @@ def _names(args) -> list[str]:
         stems[stem] = path
         if args.save is not None:
             check_target(Path(args.save) / (stem + SUFFIX))
+    _check_apart(args, names, stems)
     return names
+
+
+def _check_apart(args, names, stems):
+    """Nothing that is written may be what is read, or be written twice."""
+    taken = {Path(path).resolve(): f"the file {path}" for path in args.files}
+    written = [(Path(args.out) / name, "the rows of") for name in names]
+    written += [(Path(args.save) / (stem + SUFFIX), "the model of") for stem in stems] if args.save is not None else []
+    for path, what in written:
+        if (there := taken.get(path.resolve())) is not None:
+            raise UserError(f"{what.capitalize()} {path.stem!r} would be written over {there}; name another folder.")
+        taken[path.resolve()] = f"{what} {path.stem!r}"
 
 
 def _allow(files):

@@ -61,7 +61,7 @@ class TemporalMemory(Layer):
         if self.synapses:
             check_pool(self, self.synapses, N, C, P)
         distal = Synapses(low, "distal", N, P, self.synapses, std=CELL_STD, std_places=N, learned=True)
-        most, most_slow = min(N, L * _steps_remembered(self.decay, K)), min(C, K * _surprises_remembered(K))
+        most, most_slow = min(N, _most_cells(self.decay, K, L)), min(C, _most_columns(K))
         fast, fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
         slow, slow_list = low.state("slow", (C,)), low.state("slow_list", (most_slow,), index=True, ragged=True)
         A = most + most_slow + sum(x.length for x in contexts)
@@ -155,16 +155,17 @@ class TemporalMemory(Layer):
         return anomaly
 
 
-def _steps_remembered(decay, K) -> int:
-    """The most steps whose cells are in the fast context at once: a column's activity is at most sqrt(K), for the mean of their
-    squares is 1; so a cell's trace is at most sqrt(K) / (1 - decay), and it is dropped below SMALLEST."""
+def _most_cells(decay, K, L) -> int:
+    """A bound on the cells in the fast context. The mean of the squares of K columns' activity is at most 1, so their sum is at most
+    K, and cells share out their column's: all traces together are at most K / (1 - decay). Those that stay are SMALLEST or more,
+    and L come new. Or, each by itself: a trace is at most sqrt(K) / (1 - decay), and falls below SMALLEST in so many steps."""
     if decay == 0:
-        return 1
-    return 2 + floor(log(sqrt(K) / (1 - decay) / SMALLEST) / -log(decay))  # one more than that: rounding
+        return L
+    together = L + floor(decay * K / (1 - decay) / SMALLEST) + 2  # 2 more: rounding
+    steps = 2 + floor(log(sqrt(K) / (1 - decay) / SMALLEST) / -log(decay))
+    return min(together, L * steps)
 
 
-def _surprises_remembered(K) -> int:
-    """As `_steps_remembered`, of the slow context: a surprise p adds at most sqrt(K) p and takes FORGET p of what was there, so a
-    trace is at most sqrt(K) / FORGET; p is above SMALLEST / sqrt(K) where anything is added, and the others are scaled down by then."""
-    keep = 1 - FORGET * SMALLEST / sqrt(K)
-    return 2 + floor(log(sqrt(K) / FORGET / SMALLEST) / -log(keep))
+def _most_columns(K) -> int:
+    """As `_most_cells`, of the slow context: a surprise p adds at most K p to the sum of all traces and takes FORGET p of it."""
+    return K + floor(K / FORGET / SMALLEST) + 2

@@ -72,6 +72,6 @@ LOSERS_OP = Op(
 HEAD = Op(
     name="head", shader="head",
     passes=(Pass(head_forward, reads=("logit", "rows", "activity"), writes=("anomaly", "delta"), consts=("K", "R"),
-                 loops=lambda lanes, K, R, **_: -(-(K + R) // lanes) * (K + 1)),),
+                 loops=lambda lanes, K, R, **_: -(-(K + R) // lanes) * (K + 1) + 32),),
     example=_head_example, sizes=_SIZES,
 )

@@ -20,7 +20,7 @@ def _forward_loops(lanes, parts, S, I, O, **_):
     if S >= MANY:
         return tile_loops(lanes, turns(S, 4) * turns(share, 4), Q)
     at_once = lanes_for(turns(share, 4), lanes)
-    return turns(share, 4 * at_once) * S * (turns(Q, lanes // at_once) + 12)
+    return turns(share, 4 * at_once) * S * (turns(Q, lanes // at_once) + 16)
 
 
 def _backward_loops(lanes, parts, S, I, O, **_):

@@ -96,7 +96,7 @@ def _update_loops(lanes, parts, S, A, L, N, **_):
     if S == 1:
         return turns(L, parts) * (1 + turns(A, 2 * lanes)) + turns(L, lanes * parts)
     share, rows, (look, looks) = turns(N, parts), rows_at_once(S), mark_loops(lanes, S, L)
-    words = turns(S, 32) + looks
+    words = looks * turns(1024 // rows, 32)
     adding = rows * (1 + looks + 2 * words) + S * min(rows, share, L) * (1 + turns(A, lanes))
     return turns(share, rows) * (1 + 2 * (looks * (1 + look) + adding) + turns(rows, lanes))
 

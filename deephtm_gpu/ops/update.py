@@ -114,7 +114,7 @@ def _rows_loops(lanes, parts, S, L, N, I, **_):
     if S == 1:
         return turns(L, parts) * (1 + quads) + turns(L, lanes * parts)
     share, rows, (look, looks) = turns(N, parts), rows_at_once(S), mark_loops(lanes, S, L)
-    adding = rows * (1 + turns(S, 32) + looks) + S * min(rows, share, L)
+    adding = rows * (1 + looks * (1 + turns(1024 // rows, 32))) + S * min(rows, share, L)
     return turns(share, rows) * (1 + look * (1 if looks == 1 else quads * looks) + quads * (looks + adding) + turns(rows, lanes))
 
 
@@ -122,7 +122,7 @@ def _entries_loops(lanes, parts, S, L, N, **_):
     if S == 1:
         return turns(turns(L, parts), lanes)
     rows, (look, looks) = rows_at_once(S), mark_loops(lanes, S, L)
-    return turns(turns(N, parts), rows) * (1 + looks * (1 + look) + turns(rows, lanes) * (looks + turns(S, 32) + looks + S))
+    return turns(turns(N, parts), rows) * (1 + looks * (1 + look) + turns(rows, lanes) * (looks * (2 + turns(1024 // rows, 32)) + S))
 
 
 def _example(rng, S, O, I, rule="sgd"):

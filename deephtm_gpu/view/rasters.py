@@ -52,13 +52,13 @@ def _pick(history, layer, what, called):
     there = [name for name, found in history.observed.items() if what in found]
     if not there:
         raise UserError(f"The history holds no {called}; call model.observe() before fit, or give model.trace(inputs).")
-    if layer is None:
-        return there[0]
-    if str(layer) not in there:
+    name = there[0] if layer is None else str(layer)
+    if name not in there:
         raise UserError(f"Layer {layer!r} was asked for; the history holds {called} of {', '.join(map(repr, there))}.")
-    if history.observed[str(layer)][what].ndim > (2 if what == "winners" else 3):
-        raise UserError("The history is of several streams or models; look at one at a time.")
-    return str(layer)
+    if history.observed[name][what].ndim > (2 if what == "winners" else 3):
+        raise UserError("The history is of several streams or models, and the figure of one; take a model out of a population with "
+                        "population.model(p), or make a dh.History of one stream.")
+    return name
 
 
 def _surprise(history, shape, last) -> np.ndarray:

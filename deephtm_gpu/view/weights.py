@@ -18,6 +18,7 @@ def receptive_fields_figure(model, inputs, layer=None, columns=None):
     inputs: a series (T, *shape) that the model is shown, without learning and without a trace left. columns: their numbers
     (those that won most often). Raises UserError.
     """
+    _check_alone(model)
     history = model.trace(inputs)
     pooler = _pick(history, layer, "winners", "a pooler's winners")
     winners = history.observed[pooler]["winners"]  # (T, K)
@@ -60,6 +61,7 @@ def distal_figure(model, cell, layer=None):
 
     cell: (column, number in the column). layer: the memory's name (the first). Raises UserError.
     """
+    _check_alone(model)
     memories = {info.name: info for info in model.layers() if info.kind == "TemporalMemory"}
     if not memories:
         raise UserError("The model has no TemporalMemory, so there are no distal weights to show.")
@@ -70,7 +72,7 @@ def distal_figure(model, cell, layer=None):
     column, number = cell
     if not (0 <= column < C and 0 <= number < M):
         raise UserError(f"Cell {tuple(cell)} was asked for; layer {name} has columns 0 to {C - 1} of cells 0 to {M - 1}.")
-    weights = _written_out(model, name, column * M + number, C, M)  # (P,)
+    weights = _written_out(model, name, column * M + number)  # (P,)
     with style():
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=(M, 1), sharex=True)
@@ -84,13 +86,18 @@ def distal_figure(model, cell, layer=None):
     return figure
 
 
-def _written_out(model, name, row, C, M):
+def _check_alone(model):
+    if model.is_population:
+        raise UserError("The figure shows one model, and was given a population; take one out with population.model(p).")
+
+
+def _written_out(model, name, row):
     """The row's weights by place (P,); NaN where it sees none."""
     own = model.state_dict()
     weights = own[f"{name}.distal_weight"][row]
     if f"{name}.distal_pool" not in own:
         return weights
-    P = max(C * M + C, len(weights))
+    P = next(call.consts["P"] for call in model._plan.forward if call.layer == name and call.name == "pool_forward")
     places = np.arange(P)
     _, seen, synapse = visible(np.array([row]), places, own[f"{name}.distal_pool"], len(weights), P)
     full = np.full(P, np.nan, np.float32)

@@ -245,7 +245,7 @@ class GpuBackend:
         parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
         head, body, tail = (schedule(part, self.plan, self._tuning) for part in parts)
         whole = lasting(calls, self.plan, self._tuning)
-        if whole and self._lasting is not False and not (few and self._lasting is None) and (self._lasting or prefers_lasting(whole, body, self.plan, self._tuning)):
+        if whole and self._lasting is not False and not (few and self._lasting is None) and (self._lasting or prefers_lasting(whole, body, self._tuning)):
             if lanes := whole.lanes(self._tuning, self.plan.streams):
                 each = whole.iterations(lanes, self.plan.streams) + 1
                 fit = self._tuning.loops // each if self._tuning.loops else MOST_STEPS

@@ -20,7 +20,7 @@ MOST_LANES = 256  # that every adapter can do
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is measured, per kind of adapter. lanes: invocations of a workgroup. wide: multiply-adds of a stream from which an
+    """What hangs on the kind of adapter; measured on llvmpipe, and for hardware not yet. lanes: invocations of a workgroup. wide: multiply-adds of a stream from which an
     op gets workgroups of its own. grain: multiply-adds that make a workgroup worth its while. loops: how many iterations an
     invocation may go through in a dispatch; None: no limit. textures: whether these are faster to load from than buffers.
 
@@ -146,19 +146,16 @@ def lasting(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
     return dispatch
 
 
-def prefers_lasting(lasting: Dispatch, several: list[Dispatch], plan: Plan, tuning: Tuning) -> bool:
-    """Whether a step should take no longer in one workgroup per model than in several dispatches. Counted, not timed: timing would
-    choose now one and now the other, and a run would not repeat itself to the bit."""
-    at_once = tuning.workgroups
-
+def prefers_lasting(lasting: Dispatch, several: list[Dispatch], tuning: Tuning) -> bool:
+    """Whether a step of one model should take no longer in one workgroup than in several dispatches. Counted, not timed: timing would
+    choose now one and now the other, and a run would not repeat itself to the bit. And for one model, however many there are: each
+    is to give what it gives alone."""
     def cost(members):
         return sum(m.call.work + STEP_OF_AN_OP for m in members)
 
-    rounds = -(-plan.models // at_once)
-    one = rounds * cost(lasting.members())
-    many = sum(tuning.dispatch + (rounds * cost(d.members()) if d.solo else max(
-        plan.models * cost(d.members()) / at_once, *(cost(g.members) / g.parts for g in d.groups))) for d in several)
-    return one <= many
+    many = sum(tuning.dispatch + (cost(d.members()) if d.solo else max(
+        cost(d.members()) / tuning.workgroups, *(cost(g.members) / g.parts for g in d.groups))) for d in several)
+    return cost(lasting.members()) <= many
 
 
 def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:

@@ -11,6 +11,7 @@ _ARENA = re.compile(r"@group\(0\) @binding\((\d+)\) var<storage, read_write> (\w
 _TEXELS = {"f32": ("r32float", ".x", "vec4<f32>(v, 0.0, 0.0, 0.0)"), "u32": ("r32uint", ".x", "vec4<u32>(v, 0u, 0u, 0u)"),
            "vec4<f32>": ("rgba32float", "", "v")}
 _ASSIGNED = re.compile(r"\s*([-+*/]?)=(?!=)")
+_UNKNOWN = re.compile(r"\s*(?:\+\+|--|[%&|^]=|<<=|>>=)")
 
 
 def on_textures(code: str, width: int) -> str:
@@ -45,6 +46,8 @@ def _translate(code: str, use: re.Pattern) -> str:
                 value = f"load_{name}({index}) {assigned.group(1)} ({value})"
             done.append(f"store_{name}({index}, {value})")
             at = end
+        elif _UNKNOWN.match(code, at):
+            raise ValueError(f"{name}[{index}] is changed in a way that has no translation: {code[at:at + 12]!r}; write = or +=, -=, *=, /=")
         else:
             done.append(f"load_{name}({index})")
     return "".join([*done, code[at:]])

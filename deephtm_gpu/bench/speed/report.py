@@ -77,7 +77,14 @@ def _row(name, chosen, say, seconds):
     # All at once where they are compared with each other; else one by one, for their memory.
     groups = [fitting] if name not in TRIED else [[pair] for pair in fitting]
     for group in groups:
-        for (device, case), (_, opened, timed) in zip(group, interleave([c for _, c in group], seconds=seconds)):
+        try:
+            timings = interleave([c for _, c in group], seconds=seconds)
+        except DeviceError as error:
+            for device, case in group:
+                say(f"{_called(device, case):44s}left out: {error}")
+                yield {"row": name, "case": case.name, "device": device, "left_out": str(error)}
+            continue
+        for (device, case), (_, opened, timed) in zip(group, timings):
             told = {"row": name, "case": case.name, "device": device, "steps_per_second": timed.runs, "median": timed.median,
                     "steps_of_a_run": timed.steps, "side_by_side": opened.width, "first_step_seconds": timed.first, **_cost(opened, device, timed.median)}
             say(_line(_called(device, case), told))
@@ -153,6 +160,8 @@ def _kernels(devices, say):
             del opened
         say(f"\nkernels: {device}, the post's network with {cases.SPARSE} synapses a cell, microseconds of each op inside a kernel (KB by the plan)\n"
             f"{'':34s}" + "".join(f"{f'{c:,} columns':>22s}" for c in told))
+        if not told:
+            continue
         first = next(iter(told.values()))
         for op in sorted(first, key=lambda op: -max(t[op].microseconds for t in told.values())):
             say(f"{op:34s}" + "".join(f"{t[op].microseconds:12.1f} ({t[op].bytes / 1e3:7,.0f})" for t in told.values()))
