@@ -67,7 +67,7 @@ def test_it_goes_on_from_what_was_saved(waves, folders, capsys):
     (lambda f, w: [*w, "--out", f / "out", "--resume", "x"], ["--resume x", "by itself"]),
     (lambda f, w: [*w, w[0], "--out", f / "out"], ["'wave0'", "different names"]),
     (lambda f, w: [*w, f / "none.csv", "--out", f / "out"], ["none.csv", "no such file"]),
-    (lambda f, w: [*w, "--out", f / "out", "--save", f / "out", *_named_as_models(f)], ["'named'", "would be written over"]),
+    (lambda f, w: [*w, *_named_as_models(f), "--out", f / "out", "--save", f / "out"], ["'named'", "would be written over"]),
     (lambda f, w: [*w, "--out", w[0].rsplit("/", 1)[0]], ["would be written over the file"]),
 ])
 def test_mistakes_are_told_and_leave_nothing(waves, folders, make, told, capsys):
