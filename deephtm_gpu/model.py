@@ -64,6 +64,7 @@ class Model:
         self.device = self._opened.info
         self._steps = 0  # steps run since the model was made
         self._updates = 0  # updates made, which optimisers and their schedules count
+        self._given = False  # whether weights were put in
         self._pending = 0  # steps on the tape whose target has not come
         self._observed: tuple[str, ...] = ()  # tensors that every row reports
         self._last: Told | None = None  # what the last row gave
@@ -225,6 +226,7 @@ class Model:
             if array.shape != wanted:
                 raise UserError(f"load_state_dict was given {name!r} of shape {array.shape}; the model's is {wanted}.")
             arrays[name] = _turned(array) if tensor.transposed else array
+        self._given = True
         for name, array in arrays.items():
             self._backend.write(name, array)
         self._watch.forget()
@@ -247,6 +249,7 @@ class Model:
         """Takes up where another stood, as `_standing` told. write(backend): puts that one's tensors in."""
         counts = standing["counts"]
         self._build(counts["ahead"])
+        self._given = True
         write(self._backend)
         self._pending, self._steps, self._updates = counts["pending"], counts["steps"], counts["updates"]
         self._last, self._going = standing["last"], standing["going"]
@@ -275,11 +278,14 @@ class Model:
         """Lowers the network for predictions so many steps ahead; weights and state go over, what is pending is dropped."""
         if getattr(self, "_ahead", None) == ahead and not anew:
             return
-        if hasattr(self, "_ahead"):
+        moves = self._steps or self._given  # else it is as it was made, and is simply made anew
+        if moves:
             self._flush()
+        elif hasattr(self, "_ahead"):
+            del self._backend, self._watch  # before there is another: a population fills much memory
         plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead, self._observed)
         backend = self._opened.backend(plan)
-        if hasattr(self, "_ahead"):
+        if moves:
             for tensor in plan.placed(*PARAMETERS, STATE):
                 backend.write(tensor.name, self._backend.read(tensor.name))
         self._plan, self._forms, self._backend, self._ahead = plan, forms, backend, ahead

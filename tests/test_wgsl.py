@@ -119,6 +119,7 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "pools, streams": (pools, ["mse"], dh.Adam(0.01, clip_norm=1.0), 3, 1),
     "contexts": (contexts, ["cross_entropy", "mse"], dh.SGD(0.01), 1, 1),
     "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
+    "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }
 TUNINGS = {"software": SOFTWARE, "hardware": HARDWARE, "most": Tuning(lanes=INVOCATIONS, wide=256, grain=64)}
@@ -136,7 +137,7 @@ def kernels(adapter, name, lanes) -> tuple[str, ...]:
 
     found = []
     make, losses, optimizer, streams, ahead = NETWORKS[name]
-    plan, _ = lower(make(), losses, optimizer, streams, 0, ahead)
+    plan, _ = lower(make(), losses, optimizer, streams, range(3) if name == "population" else 0, ahead)
     for lasting in (False, True):
         backend = Collector(plan, adapter, TUNINGS[lanes], lasting=lasting)
         for learn in (True, False):

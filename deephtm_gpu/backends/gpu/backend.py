@@ -290,11 +290,14 @@ class GpuBackend:
         return kind_of_memory(self._tuning)(self._device, self._layout.sizes)
 
     def _first(self, tensor):
+        """What it holds at first, unit by unit: a population's all at once would fill the computer's memory."""
         if tensor.ragged:
-            return [[]] * self._layout.units(tensor)
+            yield from [[]] * self._layout.units(tensor)
+            return
         shape = tensor.shape if tensor.place in (MATRIX, PARAM) else (self.plan.streams, *tensor.shape)
-        firsts = [np.broadcast_to(np.asarray(tensor.first(seed)), shape) for seed in self.plan.seeds]
-        return firsts if tensor.place in (MATRIX, PARAM) else [stream for first in firsts for stream in first]
+        for seed in self.plan.seeds:
+            first = np.broadcast_to(np.asarray(tensor.first(seed)), shape)
+            yield from [first] if tensor.place in (MATRIX, PARAM) else first
 
     def reset(self):
         """Puts the temporal state back to its start."""
