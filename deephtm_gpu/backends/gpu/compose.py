@@ -113,8 +113,9 @@ def _solo(dispatch, layout):
 
 def _many_steps(dispatch, layout):
     yield from _bases(layout, "group", "group")
-    yield "for (var n = 0u; n < turn.count; n++) {"
-    yield "  let now = steps[turn.first + n];"
+    # Row n says its own number. (Told by `turn` alone, Mesa's lavapipe would compile the kernel anew for each number of steps.)
+    yield "for (var n = turn.first; steps[n].row < turn.first + turn.count; n++) {"
+    yield "  let now = steps[n];"
     yield from ("  " + line for line in _calls(dispatch.groups[0].members, layout, ""))
     yield "  storageBarrier();"
     yield "  workgroupBarrier();"
