@@ -132,7 +132,7 @@ POOL = Op(
              consts=("L", "F", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(pool_update, reads=("rows", "left", "index", "value", "coef", "rate", "pool"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
-             consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"), shared=True, rows="N", work=lambda L, A, **_: L * A,
+             consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"), shared=True, rows="N", looks_alone=True, work=lambda L, A, **_: L * A,
              loops=lambda lanes, parts, S, A, L, N, **_: (
                  turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
                  else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),

@@ -39,6 +39,7 @@ class Pass:
     shared: bool = False  # sums over the streams: cannot run inside the workgroup of one stream
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
     tile: int = 1  # of `rows` that a lane takes at once where there are MANY streams
+    looks_alone: bool = False  # each row is looked for by itself in several streams' lists, not `rows_at_once`
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to choose the
     # number of workgroups

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import wgpu
@@ -62,9 +62,9 @@ def _group_layout(device, memory, step_bytes: int):
     return device.create_bind_group_layout(entries=[*memory.layout(BINDINGS), *uniforms])
 
 
-@cache
+@lru_cache(maxsize=64)
 def _pipeline(device, group_layout, code: str):
-    """Many models of one network have the same kernels: they are compiled once."""
+    """Many models of one network have the same kernels: they are compiled once. The latest are kept."""
     layout = device.create_pipeline_layout(bind_group_layouts=[group_layout])
     module = device.create_shader_module(code=code)
     return device.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})

@@ -271,5 +271,6 @@ def _work(call: Call, streams: int) -> int:
     """Multiply-adds of all streams. Where rows are looked for in the streams' lists, the looking too."""
     looking = 0
     if streams > 1 and {"N", "L"} <= call.consts.keys():
-        looking = -(-call.consts["N"] // rows_at_once(streams)) * call.consts["L"] * streams
+        looks = call.consts["N"] if call.op.looks_alone else -(-call.consts["N"] // rows_at_once(streams))
+        looking = looks * call.consts["L"] * streams
     return call.work * streams + looking
