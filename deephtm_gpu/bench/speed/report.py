@@ -52,7 +52,7 @@ def _method(devices, seconds):
     lines = [f"Whole online steps (forward, backward, update), the upload of the series and the reading back included. The cases of a table take turns; "
              f"{ROUNDS} runs of about {seconds:g} s each after a warm-up, here\ntheir median, least and most. With several streams or models: the steps of all of "
              "them together. KB, kMAC: bytes and thousand multiply-adds of a step by\nthe plan; share: of the time that a step takes, what it would take at the "
-             "adapter's own copying and multiplying speed. first: from nothing to the first step's result,\ncompiling included. PyTorch and tinygrad take part where "
+             "adapter's own copying and multiplying speed (above 100 %: it reads faster than it copies). first: from nothing to the first step's result,\ncompiling included. PyTorch and tinygrad take part where "
              "they are installed. A control is the same case once more."]
     for device in devices:
         adapter, _ = choose_device(device)
