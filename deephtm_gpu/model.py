@@ -100,24 +100,23 @@ class Model:
     def predict(self, inputs):
         """The predictions of the same pass without learning, from the present temporal state: (steps, *shape), or a list of
         them. Leaves every bit of the model as it was."""
-        xs, _ = self._series(inputs, None)
-        with self._untouched():
-            return self._run(xs, None, False).prediction
+        return self._look(inputs).prediction
 
     def trace(self, inputs) -> History:
         """As `predict`, and all that a History holds, with the observed too (see `observe`). Leaves every bit of the model as it was."""
         if self._observed:
-            return self._trace(inputs)
-        kept = self._plan, self._forms, self._backend, self._watch, self._pending
+            return self._look(inputs)
+        kept = self._plan, self._forms, self._backend
         try:
             self._observed = tuple(tensor for *_, tensor in observable(self._network))
-            self._look_alike()
-            return self._trace(inputs)
+            self._plan, self._forms, self._backend = self._lowered(self._ahead)
+            self._copy(kept[2], self._backend, *PARAMETERS, STATE, TAPE)
+            return self._look(inputs)
         finally:
             self._observed = ()
-            self._plan, self._forms, self._backend, self._watch, self._pending = kept
+            self._plan, self._forms, self._backend = kept
 
-    def _trace(self, inputs):
+    def _look(self, inputs) -> History:
         xs, _ = self._series(inputs, None)
         with self._untouched():
             return self._run(xs, None, False)
@@ -283,23 +282,24 @@ class Model:
             self._flush()
         elif hasattr(self, "_ahead"):
             del self._backend, self._watch  # before there is another: a population fills much memory
-        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead, self._observed)
-        backend = self._opened.backend(plan)
+        plan, forms, backend = self._lowered(ahead)
         if moves:
-            for tensor in plan.placed(*PARAMETERS, STATE):
-                backend.write(tensor.name, self._backend.read(tensor.name))
+            self._copy(self._backend, backend, *PARAMETERS, STATE)
         self._plan, self._forms, self._backend, self._ahead = plan, forms, backend, ahead
         self._pending = 0
         self._watch = Watch(backend, plan)
 
-    def _look_alike(self):
-        """Puts a backend that reports what is observed in the place of the present one, standing where that stands."""
-        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, self._ahead, self._observed)
-        backend = self._opened.backend(plan)
-        for tensor in plan.placed(*PARAMETERS, STATE, TAPE):
-            for slot in range(plan.slots if tensor.place == TAPE else 1):
-                backend.write(tensor.name, self._backend.read(tensor.name, slot), slot)
-        self._plan, self._forms, self._backend = plan, forms, backend
+    def _lowered(self, ahead):
+        """The plan, the forms of the nodes, and a backend as it is at first."""
+        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead, self._observed)
+        return plan, forms, self._opened.backend(plan)
+
+    @staticmethod
+    def _copy(source, target, *places):
+        """What stands in these places goes over from one backend to another."""
+        for tensor in target.plan.placed(*places):
+            for slot in range(target.plan.slots_of(tensor)):
+                target.write(tensor.name, source.read(tensor.name, slot), slot)
 
     def _flush(self):
         """Learns what the memories' rings still hold (see `Plan.calls`)."""

@@ -143,7 +143,7 @@ class Population(Model):
 
         def write(backend):
             for tensor in self._plan.placed(*PARAMETERS, STATE, TAPE):
-                for slot in range(self._plan.slots if tensor.place == TAPE else 1):
+                for slot in range(self._plan.slots_of(tensor)):
                     for q, p in enumerate(numbers):
                         backend.write(tensor.name, self._backend.read(tensor.name, slot, model=p), slot, model=q)
 

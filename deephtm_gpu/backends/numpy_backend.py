@@ -103,7 +103,7 @@ class NumpyBackend:
         if tensor.ragged:
             return [np.zeros(0, kind) for _ in range(S)]
         start = tensor.first(self.plan.seeds[0])
-        if tensor.place in (MATRIX, PARAM):
+        if tensor.parameter:
             shown = np.broadcast_to(np.asarray(start, kind), tensor.shape)
             return np.array(shown, kind)
         start = np.asarray(start, kind)

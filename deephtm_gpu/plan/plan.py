@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from deephtm_gpu.ops.spec import Pass
 from deephtm_gpu.ops.table import PASSES
-from deephtm_gpu.plan.tensors import IO, Tensor
+from deephtm_gpu.plan.tensors import IO, TAPE, Tensor
 
 Argument = Tensor | float  # a number may stand where a pass reads one, and 0 where it has nothing to change
 
@@ -97,6 +97,9 @@ class Plan:
         """Steps on the tape: those that wait for their target, and as many behind them as the longest window of a temporal
         memory gives credit to. Two at least, so that a step can begin while the one before it is still being learned from."""
         return max(2, self.ahead + self.window)
+
+    def slots_of(self, tensor: Tensor) -> int:
+        return self.slots if tensor.place == TAPE else 1
 
     def slot(self, call: Call, step: int) -> int:
         """Where on the tape a call works in a step."""

@@ -21,11 +21,11 @@ def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
     arrays, partners = {}, _partners(plan)
     for tensor in _kept(plan):
         if not tensor.ragged:
-            values = [backend.read(tensor.name, slot) for slot in range(_slots(plan, tensor))]
+            values = [backend.read(tensor.name, slot) for slot in range(plan.slots_of(tensor))]
             arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.place == TAPE else values[0])
             continue
         partner = partners.get(tensor)
-        lists = [part for slot in range(_slots(plan, tensor)) for part in _lists(backend, tensor, partner, slot)]
+        lists = [part for slot in range(plan.slots_of(tensor)) for part in _lists(backend, tensor, partner, slot)]
         arrays[tensor.name] = _bare(tensor, np.concatenate(lists))
         arrays[LENGTHS + tensor.name] = np.array([len(part) for part in lists], np.int64).reshape(_lead(plan, tensor))
     if name := _not_finite(plan, arrays):
@@ -71,9 +71,6 @@ def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):
 def _kept(plan) -> list[Tensor]:
     return plan.placed(*PARAMETERS, STATE, TAPE)
 
-
-def _slots(plan, tensor) -> int:
-    return plan.slots if tensor.place == TAPE else 1
 
 
 def _lead(plan, tensor) -> tuple[int, ...]:

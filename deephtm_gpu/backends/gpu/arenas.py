@@ -87,7 +87,7 @@ class Layout:
 
     def units(self, tensor: Tensor) -> int:
         """How many of it there are."""
-        return self.plan.models if tensor.place in (MATRIX, PARAM) else self.plan.units
+        return self.plan.models if tensor.parameter else self.plan.units
 
     def length(self, tensor: Tensor) -> int:
         """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices included."""

@@ -11,7 +11,7 @@ from deephtm_gpu.backends.chunk import Rows, Told
 from deephtm_gpu.backends.gpu.adapters import AdapterInfo
 from deephtm_gpu.backends.gpu.arenas import Layout
 from deephtm_gpu.backends.gpu.clock import TIMESTAMPS, Clock
-from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEP_BYTES, STEPS, TURN, compose
+from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEPS, TURN, compose
 from deephtm_gpu.backends.gpu.memory import TEXTURES, BufferMemory, TextureMemory
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Tuning, lasting, prefers_lasting, rotation, schedule, tuning_of
 from deephtm_gpu.backends.side_by_side import SideBySide
@@ -99,7 +99,7 @@ class GpuBackend:
         self._memory = self._new_memory()
         self._align = max(_TURN_BYTES, self._device.limits["min-uniform-buffer-offset-alignment"])
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
-        self._steps = self._device.create_buffer(size=STEP_BYTES * (self._layout.rows + 1), usage=usage)
+        self._steps = self._device.create_buffer(size=_STEP.itemsize * (self._layout.rows + 1), usage=usage)
         self._turns = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
         self._group_layout, self._group = self._bind()
         self._programs: dict[tuple[bool, ...], Program] = {}
@@ -294,10 +294,10 @@ class GpuBackend:
         if tensor.ragged:
             yield from [[]] * self._layout.units(tensor)
             return
-        shape = tensor.shape if tensor.place in (MATRIX, PARAM) else (self.plan.streams, *tensor.shape)
+        shape = tensor.shape if tensor.parameter else (self.plan.streams, *tensor.shape)
         for seed in self.plan.seeds:
             first = np.broadcast_to(np.asarray(tensor.first(seed)), shape)
-            yield from [first] if tensor.place in (MATRIX, PARAM) else first
+            yield from [first] if tensor.parameter else first
 
     def reset(self):
         """Puts the temporal state back to its start."""
@@ -308,7 +308,7 @@ class GpuBackend:
         """A copy of a tensor: (S, *shape), parameters (*shape), rows of a chunk as of the first row; a ragged one as a list
         of S arrays. Of several models: (P, *shape), or of one of them alone."""
         tensor, layout = self.plan.tensors[name], self._layout
-        parameter, arena = tensor.place in (MATRIX, PARAM), layout.places[tensor].arena
+        parameter, arena = tensor.parameter, layout.places[tensor].arena
         units = range(layout.units(tensor))
         if model is not None:
             each = len(units) // self.plan.models
@@ -323,7 +323,7 @@ class GpuBackend:
     def write(self, name: str, value, slot: int = 0, model: int | None = None):
         """Overwrites a tensor, shaped as `read` gives it."""
         tensor = self.plan.tensors[name]
-        alone = tensor.place in (MATRIX, PARAM) and (model is not None or self.plan.models == 1)
+        alone = tensor.parameter and (model is not None or self.plan.models == 1)
         self._write(tensor, [value] if alone else value, slot, model or 0)
 
     def _write(self, tensor, parts, slot=0, model=0):

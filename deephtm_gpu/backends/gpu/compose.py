@@ -9,12 +9,11 @@ from pathlib import Path
 from deephtm_gpu.backends.gpu.arenas import Layout
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Member
 from deephtm_gpu.ops.table import SHADERS
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, STEP, TAPE, Tensor
+from deephtm_gpu.plan.tensors import IO, STEP, TAPE, Tensor
 
 ACROSS = 32768  # workgroups along x; more go on along y
 BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come behind them
 STEPS, TURN = len(BINDINGS), len(BINDINGS) + 1
-STEP_BYTES = 32
 
 _NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
 
@@ -159,7 +158,7 @@ def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
     if tensor.place == STEP:
         return f"{step}.{tensor.name}"
     place = layout.places[tensor]
-    if tensor.place in (MATRIX, PARAM):
+    if tensor.parameter:
         base = {"weights": "weight_base", "params": "param_base"}[place.arena]
         return f"{base} + {place.offset}u" if layout.plan.models > 1 else f"{place.offset}u"
     if tensor.place == IO:

@@ -6,7 +6,7 @@ import numpy as np
 
 from deephtm_gpu.backends.gpu.schedule import Dispatch, Group, Member
 from deephtm_gpu.plan.plan import Call
-from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
+from deephtm_gpu.plan.tensors import STATE
 
 TURNS, RUNS = 20, 5  # dispatches timed at once, and how often
 
@@ -34,7 +34,7 @@ def bytes_of(call: Call) -> int:
     listed = call.entries + call.consts.get("L", 0) + call.consts.get("K", 0)
 
     def touched(tensor):
-        if tensor.place in (MATRIX, PARAM):
+        if tensor.parameter:
             return min(tensor.size, max(call.work, 1))
         return min(tensor.size, listed) if call.entries and tensor.place == STATE and not tensor.ragged else tensor.size
 

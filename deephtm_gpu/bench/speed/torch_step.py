@@ -1,6 +1,6 @@
 """The post's step in PyTorch, for comparison: autograd, and only the rows of winners and cells in the graph, as in our reference.
 
-All shapes are fixed and nothing waits for the device, so a step can be captured as a CUDA graph.
+All shapes are fixed and nothing waits for the device, so a step can be captured as a CUDA graph (`capture`, which no card has run yet).
 """
 
 import numpy as np
