@@ -1,5 +1,6 @@
 """`deephtm bench`: measures row after row and tells them as lines of text and as data."""
 
+import os
 import platform
 import sys
 
@@ -134,8 +135,6 @@ def _memory(device) -> int | None:
     adapter, _ = choose_device(device)
     if adapter is not None and adapter.kind == "hardware":
         return None
-    import os
-
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
@@ -178,5 +177,4 @@ def _tinygrad(say):
         return
     value, bound = rate
     say(f"{'tinygrad, WebGPU':44s}{'fewer than ' if bound else ''}{value:.3g} steps/s")
-    sys.stdout.flush()
     yield {"row": "tinygrad", "median": value, "bound": bound}
