@@ -45,4 +45,5 @@ class Pace:
         self._costs.append(time.perf_counter() - began)
         scarce = min(1.0, max(0.0, 2 * (_FREE - self._core)))
         cost = self._core * median(self._costs) + scarce * _SERVER * self.elsewhere
-        self.due = began + min(max(FRAME, cost / DRAWING), SLOWEST)
+        apart = min(max(FRAME, cost / DRAWING), SLOWEST)
+        self.due = max(self.due + apart, began + 0.5 * apart)  # a frame that came late does not make the next one late
