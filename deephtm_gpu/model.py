@@ -15,7 +15,9 @@ from deephtm_gpu.layers.base import Input, check_count
 from deephtm_gpu.layers.network import Network, Sequential
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
-from deephtm_gpu.plan.lowering import LOSSES, forms_of, lower
+from deephtm_gpu.loss import loss_names
+from deephtm_gpu.loss import loss_weights as check_weights
+from deephtm_gpu.plan.lowering import forms_of, lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.model import save_model
 from deephtm_gpu.series import as_series, check_distribution
@@ -43,22 +45,24 @@ class Model:
 
     net: a Sequential (then input_shape is needed) or a Network. loss: "mse" (half the squared error, summed over outputs)
     or "cross_entropy" (the network's output goes through softmax; targets one-hot or class numbers) or "bce" (each output
-    through a sigmoid by itself; targets 0 to 1); one for all outputs or a list. streams: S parallel sequences that share the weights. device: "auto", "gpu", "numpy" or part of an adapter's
+    through a sigmoid by itself; targets 0 to 1); one for all outputs or a list. loss_weights: how much each output's loss counts, a list;
+    0: the output is only told. streams: S parallel sequences that share the weights. device: "auto", "gpu", "numpy" or part of an adapter's
     name. Raises UserError where something does not fit, DeviceError where there is no such device.
     """
 
     is_population = False
 
-    def __init__(self, net, input_shape=None, loss="mse", optimizer=None, streams=1, seed=0, device="auto"):
+    def __init__(self, net, input_shape=None, loss="mse", optimizer=None, streams=1, seed=0, device="auto", loss_weights=None):
         self.streams = check_count("streams", streams)
         self.seed = check_count("seed", seed, least=0)
-        self._begin(net, input_shape, loss, optimizer, (self.seed,), device)
+        self._begin(net, input_shape, loss, optimizer, (self.seed,), device, loss_weights)
 
-    def _begin(self, net, input_shape, loss, optimizer, seeds, device):
+    def _begin(self, net, input_shape, loss, optimizer, seeds, device, weights):
         """seeds: of each model of a population; an ordinary one has one."""
         self._seeds, self._units = seeds, len(seeds) * self.streams
         self._network = _network(net, input_shape)
-        self._losses = _losses(loss, len(self._network.outputs))
+        self._losses = loss_names(loss, len(self._network.outputs))
+        self._loss_weights = check_weights(weights, len(self._network.outputs))
         self._optimizer = self._check_optimizer(optimizer)
         self._opened = open_device(device)
         self.device = self._opened.info
@@ -291,7 +295,7 @@ class Model:
 
     def _lowered(self, ahead):
         """The plan, the forms of the nodes, and a backend as it is at first."""
-        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead, self._observed)
+        plan, forms = lower(self._network, self._losses, self._optimizer, self.streams, self._seeds, ahead, self._observed, self._loss_weights)
         return plan, forms, self._opened.backend(plan)
 
     @staticmethod
@@ -388,19 +392,25 @@ class Model:
 
     def _history(self, parts: list[Told]) -> History:
         """A row's loss was told when its target came, `ahead` rows later: put it back beside its prediction."""
-        losses = sum(np.concatenate([p.losses[j] for p in parts]) for j in range(len(self._losses)))  # (T, S)
-        self._told_loss = self._one(losses)
-        loss = np.full_like(losses, np.nan)
-        if self._ahead == 0:
-            loss = losses
-        elif len(losses) > self._ahead:
-            loss[:-self._ahead] = losses[self._ahead:]
+        losses = [np.concatenate([p.losses[j] for p in parts]) for j in range(len(self._losses))]  # (T, S) each
+        total = sum(weight * loss if weight != 1 else loss for weight, loss in zip(self._loss_weights, losses) if weight)
+        self._told_loss = self._one(total)
+        losses = [self._one(self._beside_predictions(loss)) for loss in losses]
         made = [np.concatenate([p.predictions[j] for p in parts]) for j in range(len(self._losses))]
         anomaly = np.concatenate([p.anomaly for p in parts])
         observed = [np.concatenate([p.observed[j] for p in parts]) for j in range(len(self._observed))]
         observed = describe_observed(self._network, self._forms, observed) if observed else {}
         observed = {layer: {name: self._one(array) for name, array in told.items()} for layer, told in observed.items()}
-        return History(self._one(loss), self._unpack([self._shown(p, j) for j, p in enumerate(made)]), self._one(anomaly), observed)
+        loss = self._one(self._beside_predictions(total))
+        return History(loss, self._unpack([self._shown(p, j) for j, p in enumerate(made)]), self._one(anomaly), observed, losses)
+
+    def _beside_predictions(self, told):
+        """told (T, S): of each row, the loss of the prediction whose target it brought."""
+        if self._ahead == 0:
+            return told
+        loss = np.full_like(told, np.nan)
+        loss[:-self._ahead] = told[self._ahead:]
+        return loss
 
     def _shown(self, prediction, j):
         """(T, S, D) -> (T, *shape), with S behind T where there are several streams."""
@@ -445,16 +455,6 @@ def _network(net, input_shape) -> Network:
     if input_shape is None:
         raise UserError("A Model of a Sequential needs its input_shape, such as input_shape=(1,).")
     return net.network(input_shape)
-
-
-def _losses(loss, outputs) -> list[str]:
-    losses = list(loss) if isinstance(loss, (list, tuple)) else [loss] * outputs
-    if len(losses) != outputs:
-        raise UserError(f"Model was given {len(losses)} losses for {outputs} outputs; give one for all, or one each.")
-    for name in losses:
-        if name not in LOSSES:
-            raise UserError(f"Model's loss = {name!r} was asked for; there are {', '.join(map(repr, LOSSES))}.")
-    return losses
 
 
 def _turned(array):

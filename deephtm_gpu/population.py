@@ -19,9 +19,9 @@ class Population(Model):
     Raises as `Model` does.
     """
 
-    def __init__(self, net, models, input_shape=None, loss="mse", optimizer=None, seed=0, device="auto"):
+    def __init__(self, net, models, input_shape=None, loss="mse", optimizer=None, seed=0, device="auto", loss_weights=None):
         self.models, self.streams, self.seed = check_count("models", models), 1, seed
-        self._begin(net, input_shape, loss, optimizer, _seeds(seed, self.models), device)
+        self._begin(net, input_shape, loss, optimizer, _seeds(seed, self.models), device, loss_weights)
 
     is_population = True
 
@@ -39,7 +39,8 @@ class Population(Model):
         """One of the models, by itself, as it stands: a copy that goes on as it would have here. number: from 0, or from the
         end, -1 the last."""
         p = self._number(number)
-        one = Model(self._network, loss=self._losses, optimizer=self._optimizer.alone(p), seed=self._seeds[p], device=self._opened)
+        one = Model(self._network, loss=self._losses, optimizer=self._optimizer.alone(p), seed=self._seeds[p], device=self._opened,
+                    loss_weights=self._loss_weights)
         self._hand_over(one, [p])
         return one
 
@@ -51,7 +52,8 @@ class Population(Model):
         if not kept:
             raise UserError("Population.some was given no model; give one number or more.")
         optimizer = self._optimizer.of(kept) if self._optimizer.models else self._optimizer
-        few = Population(self._network, len(kept), loss=self._losses, optimizer=optimizer, seed=[self._seeds[p] for p in kept], device=self._opened)
+        few = Population(self._network, len(kept), loss=self._losses, optimizer=optimizer, seed=[self._seeds[p] for p in kept], device=self._opened,
+                         loss_weights=self._loss_weights)
         self._hand_over(few, kept)
         return few
 

@@ -39,8 +39,8 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
     """See `Model.state`. read(name, slot) gives a tensor of one model."""
     slot = max(0, steps - 1) % plan.slots
     one = (lambda a: a[0]) if plan.streams == 1 else (lambda a: a)
-    state = {}
-    for node, name in network.names().items():
+    state, names, owners = {}, network.names(), network.owners()
+    for node, name in names.items():
         if isinstance(node.layer, SpatialPooler):
             winners, activity = (read(f"{name}.{t}", slot) for t in ("winners", "activity"))
             state[name] = {"winners": one(winners), "activity": one(_written_out(winners, activity, forms[node].size))}
@@ -48,7 +48,7 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape
             P = C * M + C + sum(forms[n].size for n in node.contexts)
-            depolarisation, likely = _expected(read, name, C, M, P, node.layer.synapses)
+            depolarisation, likely = _expected(read, name, names[owners[node]], C, M, P, node.layer.synapses)
             state[name] = {
                 "cells": one(_written_out(cells, cell, C * M).reshape(-1, C, M)),
                 "predictive": one(depolarisation.reshape(-1, C, M)),
@@ -63,14 +63,14 @@ def _written_out(index, value, size):
     return dense
 
 
-def _expected(read, name, C, M, P, F):
+def _expected(read, name, owner, C, M, P, F):
     """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context."""
     fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in ("fast", "fast_list", "slow", "slow_list"))
     index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=C * M)
 
     def look(kind):
-        weight, bias = (read(f"{name}.{kind}_{t}") for t in ("weight", "bias"))
-        pool = read(f"{name}.{kind}_pool") if F else None
+        weight, bias = (read(f"{owner}.{kind}_{t}") for t in ("weight", "bias"))
+        pool = read(f"{owner}.{kind}_pool") if F else None
 
         def at(begin):
             rows = np.arange(begin, min(begin + BLOCK, len(bias)))

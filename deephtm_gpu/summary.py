@@ -6,15 +6,16 @@ from deephtm_gpu.layers.base import Input, Previous
 def summary(network, forms, parameters, device=None) -> str:
     """Lines of text: a layer each with its output's shape, its parameters and what it reads. parameters: layer's name -> how many
     it learns."""
-    names = network.names()
+    names, owners = network.names(), network.owners()
     rows = [("layer", "output", "parameters", "reads")]
     for node, name in names.items():
         shape = " × ".join(map(str, forms[node].shape or (forms[node].size,)))
         if forms[node].sparse and not forms[node].shape:
             shape = f"{forms[node].length} of {forms[node].size}"
         count = parameters.get(name, 0)
+        weights = f"{count:,}" if count else "-" if owners[node] is node else f"those of {names[owners[node]]}"
         rows.append((f"{name}  {node.layer!r}" if not isinstance(node.layer, (Input, Previous)) else f"{name}  {type(node.layer).__name__}",
-                     shape, f"{count:,}" if count else "-", _reads(node, names)))
+                     shape, weights, _reads(node, names)))
     widths = [max(len(row[j]) for row in rows) for j in range(4)]
     line = "─" * (sum(widths) + 6)
     table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]

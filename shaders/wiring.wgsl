@@ -25,6 +25,10 @@ fn add_forward(a: u32, b: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[y + i] = work[a + i] + work[b + i]; }
 }
 
+fn scale_forward(x: u32, y: u32, by: f32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[y + i] = by * work[x + i]; }
+}
+
 fn concat_forward(a: u32, b: u32, y: u32, D: u32, I: u32) {
   copy_forward(a, y, D);
   copy_forward(b, y + D, I);

@@ -397,7 +397,16 @@ def pairs_last():
     return dh.Network(x, [columns, cells, dh.Add()([columns, columns])]), ["mse", "mse", "mse"], [encoder, pooler]
 
 
-NETWORKS = {"mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
+def shared():
+    """An encoder, a pooler and a memory for two senses, and a head twice in a row."""
+    x, z = dh.Input((3,)), dh.Input((3,))
+    encoder, pooler, memory, head = dh.Linear(6), dh.SpatialPooler(11, 3), dh.TemporalMemory(2), dh.Linear(5)
+    left, right = (memory(pooler(dh.ReLU()(encoder(sense)))) for sense in (x, z))
+    y = dh.Linear(5)(left) + dh.Linear(5)(right)
+    return dh.Network([x, z], head(dh.ReLU()(head(y)))), ["mse"], [encoder, pooler]
+
+
+NETWORKS = {"shared": shared, "mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
             "graph": graph, "pairs last": pairs_last, "synapses": partial(chain, "mse", synapses=29),
             "graph, synapses": partial(graph, synapses=31)}
 

@@ -38,7 +38,8 @@ class Node:
 
 
 class Layer:
-    """A step of the flow. Call it on a node to get the next node.
+    """A step of the flow. Call it on a node to get the next node; called on several nodes it stands at several places with the
+    same weights (and at each with a temporal state of its own), and every place's gradient steps along.
 
     A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
     its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; 0 freezes.
@@ -48,13 +49,13 @@ class Layer:
     sizes_itself = False  # whether its form is known without its inputs'
 
     def __call__(self, node):
-        if getattr(self, "node", None) is not None:
-            raise UserError(
-                f"{self!r} was called a second time; a layer holds one set of weights and stands at one place of the flow: "
-                "make a second layer for the second place."
-            )
-        self.node = Node(self, [check_node(node, self)])
-        return self.node
+        return self.place([check_node(node, self)])
+
+    def place(self, inputs, contexts=()) -> Node:
+        """A new place in the flow."""
+        node = Node(self, inputs, contexts)
+        self.nodes = [*getattr(self, "nodes", ()), node]
+        return node
 
     def form(self, inputs: list[Form]) -> Form:
         raise NotImplementedError
@@ -65,7 +66,7 @@ class Layer:
         raise NotImplementedError
 
     def __repr__(self):
-        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k not in ("node",) and v is not None)
+        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "nodes" and v is not None)
         return f"{type(self).__name__}({shown})"
 
 
@@ -106,8 +107,7 @@ class Input(Layer):
         layer = object.__new__(cls)
         shape = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
         layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
-        layer.node = Node(layer, [])
-        return layer.node
+        return layer.place([])
 
     def form(self, inputs):
         return Form(prod(self.shape), shape=self.shape)
@@ -123,7 +123,7 @@ class Previous(Layer):
 
     def __init__(self, source):
         self.source = source
-        self.node = Node(self, [])
+        self.place([])
 
     def form(self, inputs):
         return inputs[0]
@@ -159,4 +159,4 @@ def previous(node):
     """
     if not isinstance(node, (Node, Layer)):
         raise UserError(f"dh.previous was given {type(node).__name__!r}; it takes a node (what a layer returns) or a layer.")
-    return Previous(node).node
+    return Previous(node).nodes[0]

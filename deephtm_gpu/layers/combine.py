@@ -1,15 +1,14 @@
 """Layers with several inputs: Add and Concat."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, Node, check_node
+from deephtm_gpu.layers.base import Form, Layer, check_node
 
 
 class _Combine(Layer):
     def __call__(self, nodes):
         if not isinstance(nodes, (list, tuple)) or len(nodes) < 2:
             raise UserError(f"{type(self).__name__} was called on {nodes!r}; it takes a list of two nodes or more.")
-        self.node = Node(self, [check_node(n, self) for n in nodes])
-        return self.node
+        return self.place([check_node(n, self) for n in nodes])
 
 
 class Add(_Combine):

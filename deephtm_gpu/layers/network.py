@@ -30,6 +30,11 @@ class Network:
         layers = ", ".join(repr(n.layer) for n in self.nodes if not isinstance(n.layer, (Input, Previous)))
         return f"Network({len(self.inputs)} inputs, {len(self.outputs)} outputs: {layers})"
 
+    def owners(self) -> dict[Node, Node]:
+        """Each node's first of the same layer: under its name stand the weights that they share."""
+        first: dict = {}
+        return {node: first.setdefault(node.layer, node) for node in self.nodes}
+
     def names(self) -> dict[Node, str]:
         """Each node's name: the number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ..."""
         names, layers, delays = {}, 0, 0
@@ -50,9 +55,7 @@ class Sequential:
         layers = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         if not layers:
             raise UserError("A Sequential of no layers was asked for; list at least one, as in dh.Sequential(dh.Linear(1)).")
-        for n, layer in enumerate(layers):
-            if any(layer is other for other in layers[:n]):
-                raise UserError(f"{layer!r} stands in the Sequential a second time; a layer holds one set of weights: make a second layer.")
+        for layer in layers:
             if not isinstance(layer, Layer):
                 raise UserError(f"Sequential was given {layer!r}; it takes layers, such as dh.Linear(256).")
         self.layers = list(layers)
@@ -64,7 +67,8 @@ class Sequential:
         """The same as a graph over an input of that shape."""
         x = node = Input(input_shape)
         for layer in self.layers:
-            layer.node = None  # a Sequential may be made a model of more than once, each with weights of its own
+            layer.nodes = []  # a Sequential may be made a model of more than once, each with weights of its own
+        for layer in self.layers:
             node = layer(node)
         return Network(x, node)
 
@@ -87,8 +91,9 @@ def _in_order(inputs, outputs) -> list[Node]:
         if node in order:
             return
         if node in open_nodes:
+            circle = " -> ".join(repr(n.layer) for n in reversed([*open_nodes[open_nodes.index(node):], node]))
             raise UserError(
-                f"The flow runs in a circle through {node.layer!r}; a value cannot be its own cause within a step: put "
+                f"The flow runs in a circle: {circle}; a value cannot be its own cause within a step: put "
                 "dh.previous(...) where the circle closes."
             )
         if isinstance(node.layer, Input):
@@ -117,7 +122,12 @@ def source_of(node) -> Node | None:
     source = node.layer.source
     if isinstance(source, Node):
         return source
-    found = getattr(source, "node", None)
-    if found is None:
+    places = getattr(source, "nodes", ())
+    if not places:
         raise UserError(f"dh.previous({source!r}) looks back at a layer that stands nowhere in the flow; call the layer on a node.")
-    return found
+    if len(places) > 1:
+        raise UserError(
+            f"dh.previous({source!r}) looks back at a layer that stands at {len(places)} places of the flow; give it the node "
+            "that the call of that place returned."
+        )
+    return places[0]

@@ -37,10 +37,8 @@ class TemporalMemory(Layer):
         self.decay, self.gate = float(decay), gate
 
     def __call__(self, node, context=()):
-        super().__call__(node)
         nodes = [context] if isinstance(context, Node) else list(context)
-        self.node.contexts = [check_node(c, self) for c in nodes]
-        return self.node
+        return self.place([check_node(node, self)], [check_node(c, self) for c in nodes])
 
     def form(self, inputs):
         columns, M = inputs[0], self.cells_per_column

@@ -36,6 +36,11 @@ def add_forward(a, b):
     return a + b
 
 
+def scale_forward(x, by):
+    """x (S, D), by a number -> y (S, D)"""
+    return x * by
+
+
 def concat_forward(a, b):
     """a (S, D), b (S, I) -> y (S, D+I)"""
     return np.concatenate([a, b], axis=1)
@@ -60,7 +65,7 @@ def dense_backward(dy, index):
 
 def _example(rng, S, D, I):
     return {"x": rng.normal(size=(S, D)), "places": pick(rng, S, D, D), "a": rng.normal(size=(S, D)), "b": rng.normal(size=(S, D)), "c": rng.normal(size=(S, I)),
-            "dy": rng.normal(size=(S, D + I)), "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
+            "dy": rng.normal(size=(S, D + I)), "by": 0.3, "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
             "D": D, "I": I}
 
 
@@ -77,6 +82,7 @@ WIRING = Op(
         Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",), work=elements),
         Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",), work=elements),
         Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",), work=elements),
+        Pass(scale_forward, reads=("x",), writes=("y",), consts=("by", "D"), work=elements),
         Pass(concat_forward, reads=("a", "c"), writes=("y",), consts=("D", "I"), work=elements),
         Pass(concat_backward, reads=("dy",), writes=("da", "db"), consts=("D", "I"), work=elements),
     ),

@@ -71,7 +71,7 @@ class Optimizer:
         return add_coef(lowering, "coef", start=1.0)  # 1 for every stream: the gradients add up
 
     def _lower_clip(self, lowering, whole) -> Tensor:
-        gradients = [(*square, 1.0, u.layer, u.lag) for u in lowering.updates for square in u.squares]
+        gradients = squares_of(lowering, lambda update: 1.0)
         coef = add_coef(lowering, "clipped", start=1.0)
         lower_squares(lowering, gradients, "clip_forward", whole=whole, coef=coef, longest=self.clip_norm)
         return coef
@@ -125,6 +125,12 @@ def check_share(what: str, value) -> float:
     return float(value)
 
 
+def squares_of(lowering, scale) -> list[tuple]:
+    """The terms of the squared norm of all gradients, for `lower_squares`. Where n places share a parameter, the square of their sum
+    is at most n times the sum of their squares; that much is counted."""
+    return [(*square, scale(u) * u.places, u.layer, u.lag) for u in lowering.updates for square in u.squares]
+
+
 def lower_squares(lowering, terms, name, coef, **arguments):
     """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the streams'
     step sizes, `coef`, of them."""
@@ -152,4 +158,5 @@ def _memory(lowering, name, tensors, rule):
     if not asked[kind]:
         return 0
     shape, place = ((parameter.shape[0],), PARAM) if kind == "count" else (parameter.shape, parameter.place)
-    return lowering.plan.add(Tensor(f"{parameter.name}.{kind}", shape, place, moment=True))
+    memory = f"{parameter.name}.{kind}"
+    return lowering.plan.tensors.get(memory) or lowering.plan.add(Tensor(memory, shape, place, moment=True))  # shared as the parameter is

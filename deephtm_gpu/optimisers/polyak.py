@@ -1,6 +1,6 @@
 """The stochastic Polyak step."""
 
-from deephtm_gpu.optimisers.base import Optimizer, add_coef, check_rates, lower_squares
+from deephtm_gpu.optimisers.base import Optimizer, add_coef, check_rates, lower_squares, squares_of
 
 
 class PolyakSGD(Optimizer):
@@ -18,8 +18,9 @@ class PolyakSGD(Optimizer):
         return self.lr
 
     def _lower_coef(self, lowering):
-        errors = [("vector_square", dict(left=dy), dict(D=dy.size), 1.0, "loss", 0) for dy in lowering.errors]
-        gradients = [(*square, u.scale, u.layer, u.lag) for u in lowering.updates for square in u.squares]
+        # dy is the error times the weight of its loss, in which the squared error counts once.
+        errors = [("vector_square", dict(left=dy), dict(D=dy.size), 1 / weight, "loss", 0) for dy, weight in lowering.errors]
+        gradients = squares_of(lowering, lambda update: update.scale)
         coef = add_coef(lowering, "coef", start=1.0)
         lower_squares(lowering, errors + gradients, "polyak_forward", coef, share=lowering.share_of_streams, outputs=len(errors),
                       waiting=max(1, lowering.plan.ahead))

@@ -48,14 +48,16 @@ class Update:
     squares: list
     layer: str
     lag: int
+    places: int  # of the flow that share the parameter
 
 
-def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int, observed=()) -> tuple[Plan, dict[Node, Form]]:
-    """The plan of one step, and the form of every node. losses: one per output. seeds: the model's, or one each of a population's.
+def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int, observed=(),
+          weights=None) -> tuple[Plan, dict[Node, Form]]:
+    """The plan of one step, and the form of every node. losses, weights: one per output. seeds: the model's, or one each of a population's.
     ahead: how many steps ahead outputs predict the inputs; 0: targets are given. observed: names of tensors on the tape that every row
     is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    lowering = _Lowering(network, losses, optimizer, streams, seeds, ahead, observed)
+    lowering = _Lowering(network, losses, weights or [1.0] * len(losses), optimizer, streams, seeds, ahead, observed)
     return lowering.plan, lowering.forms
 
 
@@ -68,7 +70,12 @@ def forms_of(network: Network) -> dict[Node, Form]:
             if node in asked:
                 raise UserError(f"The size of {node.layer!r} depends on itself through dh.previous; put a dh.Linear(units) in the circle.")
             before = [] if node.layer.sizes_itself else [source_of(node)] if source_of(node) else node.inputs
-            forms[node] = node.layer.form([form(b, (*asked, node)) for b in before])
+            read = [form(b, (*asked, node)) for b in before]
+            try:
+                forms[node] = node.layer.form(read)
+            except UserError as error:
+                told = ", ".join(f"{b.layer!r} ({f.size})" for b, f in zip(before, read))
+                raise UserError(f"{error} In this network it reads {told}.") from None
         return forms[node]
 
     for node in network.nodes:
@@ -77,9 +84,9 @@ def forms_of(network: Network) -> dict[Node, Form]:
 
 
 class _Lowering:
-    def __init__(self, network, losses, optimizer, streams, seeds, ahead, observed):
-        self.network, self.losses = network, losses
-        self.names = network.names()
+    def __init__(self, network, losses, weights, optimizer, streams, seeds, ahead, observed):
+        self.network, self.losses, self.weights = network, losses, weights
+        self.names, self.owners = network.names(), network.owners()
         self.plan = Plan(streams, ahead, seeds)
         self.forms = forms_of(network)
         self.values: dict[Node, Value] = {}
@@ -114,10 +121,8 @@ class _Lowering:
     def _lower_node(self, node):
         scope = Scope(self, node)
         inputs = [self.values[n] for n in node.inputs + node.contexts]
-        first_update = len(self.plan.tensors)
         value, backward = node.layer.lower(scope, inputs)
-        own = list(self.plan.tensors.values())[first_update:]
-        value.grad = any(x.grad for x in inputs) or any(t.learned for t in own)
+        value.grad = any(x.grad for x in inputs) or scope.learns
         self.values[node] = value
         self.backwards.append((node, lambda d: backward(d)))
 
@@ -134,7 +139,7 @@ class _Lowering:
         """Predictions, losses, and the gradient into every output."""
         gradients: dict[Node, list[Tensor]] = {}
         self.errors = []
-        for j, (node, loss) in enumerate(zip(self.network.outputs, self.losses)):
+        for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
             D = y.size
@@ -166,8 +171,14 @@ class _Lowering:
                     scope.learn("surprise_forward", learning=False, probability=probability, target=target,
                                 surprise=self.surprise, D=D)
                 scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
+            if weight == 0:  # it is only told
+                continue
+            if weight != 1:
+                weighted = scope.scratch("dweighted", (D,))
+                scope.learn("scale_forward", x=dy, y=weighted, by=float(weight), D=D)
+                dy = weighted
             dy = self._without_the_ended(scope, dy)
-            self.errors.append(dy)
+            self.errors.append((dy, weight))
             gradients.setdefault(node, []).append(to_pairs(dy))
         return gradients
 
@@ -213,6 +224,8 @@ class Scope:
     def __init__(self, lowering: _Lowering, node: Node, name: str | None = None):
         self._lowering, self._node, self._written = lowering, node, -1
         self.name = name or lowering.names[node]
+        self._owner = lowering.names[lowering.owners[node]]  # under this name stand the parameters
+        self.learns = False  # whether the layer has parameters that are learned
         self.form = lowering.forms[node]
         self.is_output = node in lowering.network.outputs
         self.classifies = lowering.surprise is not None
@@ -221,8 +234,10 @@ class Scope:
     # Tensors
 
     def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False) -> Tensor:
-        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere."""
-        full = f"{self.name}.{name}"
+        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere. Layers that stand at several
+        places have it once."""
+        full = f"{self._owner}.{name}"
+        self.learns |= learned
 
         def draw(seed):
             values = np.full(shape, start, np.float32)
@@ -232,7 +247,7 @@ class Scope:
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
 
-        return self._add(full, shape, place, start=draw, transposed=transposed, learned=learned)
+        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned)
 
     def state(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, STATE, **kind)
@@ -242,8 +257,8 @@ class Scope:
 
     def number(self, name, below) -> Tensor:
         """A parameter that is one whole number, drawn once and for ever; with the weights, for these mean nothing without it."""
-        full = f"{self.name}.{name}"
-        return self._add(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
+        full = f"{self._owner}.{name}"
+        return self._shared(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
 
     def noise_seed(self) -> Tensor:
         """Where the layer's random draws begin."""
@@ -294,6 +309,18 @@ class Scope:
             return d
 
         return Value(y, x.size, grad=x.grad), to_pairs
+
+    def _shared(self, name, shape, place, **more):
+        there = self._lowering.plan.tensors.get(name)
+        if there is None:
+            return self._add(name, shape, place, **more)
+        if (there.shape, there.place, there.transposed) != (tuple(shape), place, more.get("transposed", False)):
+            raise UserError(
+                f"{self._node.layer!r} shares its weights between places of the flow that do not fit together: {there.name!r} is "
+                f"{there.shape} at the first, and would be {tuple(shape)} at another; make a second layer, or bring what it reads to one size "
+                "and kind."
+            )
+        return there
 
     def _add(self, name, shape, place, **more):
         return self._lowering.plan.add(Tensor(name, tuple(shape), place, **more))
@@ -348,7 +375,8 @@ class Scope:
         if scale is None:
             scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
         if scale:
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag))
+            places = sum(owner is self._lowering.owners[self._node] for owner in self._lowering.owners.values())
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, places))
 
 
 def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:

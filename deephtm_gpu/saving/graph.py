@@ -7,13 +7,14 @@ from deephtm_gpu.saving.objects import describe, make
 
 def describe_network(network: Network) -> dict:
     """Raises UserError where a layer cannot be described."""
-    number = {node: n for n, node in enumerate(network.nodes)}
+    number, owners = {node: n for n, node in enumerate(network.nodes)}, network.owners()
 
     def told(node):
         if isinstance(node.layer, Previous):
             return {"previous": number[source_of(node)]}
         before = {"inputs": [number[n] for n in node.inputs], "contexts": [number[n] for n in node.contexts]}
-        return describe(node.layer) | before
+        shares = {} if owners[node] is node else {"shares": number[owners[node]]}
+        return describe(node.layer) | before | shares
 
     return {"nodes": [told(n) for n in network.nodes], "inputs": [number[n] for n in network.inputs],
             "outputs": [number[n] for n in network.outputs]}
@@ -22,7 +23,9 @@ def describe_network(network: Network) -> dict:
 def make_network(described: dict) -> Network:
     """The same network of fresh layers; its nodes have the same order, and so the same names. Raises all kinds of errors where
     the description is none."""
-    nodes = [_node(told) for told in described["nodes"]]
+    nodes: list[Node] = []
+    for told in described["nodes"]:
+        nodes.append(nodes[told["shares"]].layer.place([]) if "shares" in told else _node(told))
     for node, told in zip(nodes, described["nodes"]):
         if "previous" in told:
             node.layer.source = nodes[told["previous"]]
@@ -37,10 +40,7 @@ def make_network(described: dict) -> Network:
 
 def _node(told) -> Node:
     if "previous" in told:
-        return Previous(None).node
+        return Previous(None).nodes[0]
     made = make(told, Layer)
-    if isinstance(made, Node):  # that is what dh.Input(shape) gives
-        return made
-    # As a layer's own call does, whatever arguments that takes: which nodes it reads is all there is to a place in the flow.
-    made.node = Node(made, [])
-    return made.node
+    # dh.Input(shape) gives a node. Which nodes it reads is all there is to a place in the flow.
+    return made if isinstance(made, Node) else made.place([])

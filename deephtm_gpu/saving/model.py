@@ -4,6 +4,7 @@ import numpy as np
 
 from deephtm_gpu.backends.chunk import Told
 from deephtm_gpu.errors import DeviceError, UserError
+from deephtm_gpu.loss import loss_weights
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.plan.lowering import LOSSES, lower
 from deephtm_gpu.saving.container import read_container, write_container
@@ -22,7 +23,7 @@ def save_model(model, path, beside: dict | None = None):
     standing = model._standing()
     plain, more = split(beside, BESIDE)
     description = {
-        "network": describe_network(model._network), "losses": model._losses, "optimizer": describe(model._optimizer),
+        "network": describe_network(model._network), "losses": model._losses, "loss_weights": model._loss_weights, "optimizer": describe(model._optimizer),
         "streams": model.streams, "seeds": list(model._seeds), "population": model.is_population, "counts": standing["counts"], "beside": plain,
     }
     arrays = read_tensors(model._plan, model._backend)
@@ -53,7 +54,8 @@ def load_beside(path, device="auto"):
         losses, streams, seeds = description["losses"], description["streams"], tuple(description["seeds"])
         if unknown := sorted(set(losses) - set(LOSSES)):
             raise UserError(f"it names the losses {unknown}, and this version has {', '.join(map(repr, LOSSES))}")
-        plan, _ = lower(network, losses, optimizer, streams, seeds, counts["ahead"])
+        weights = loss_weights(description.get("loss_weights"), len(losses))  # files of before had none
+        plan, _ = lower(network, losses, optimizer, streams, seeds, counts["ahead"], weights=weights)
         own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
         check_tensors(plan, {n: a for n, a in arrays.items() if n not in own})  # before a device makes room for it
         going = arrays[MODEL + "going"].astype(bool).reshape(plan.units)
@@ -66,7 +68,7 @@ def load_beside(path, device="auto"):
         why = f"{type(error).__name__}: {error}"
         raise UserError(f"{path} does not describe a model ({why}); save the model anew.") from None
     try:
-        how = {"loss": losses, "optimizer": optimizer, "device": device}
+        how = {"loss": losses, "optimizer": optimizer, "device": device, "loss_weights": weights}
         if description["population"]:
             model = Population(network, len(seeds), seed=seeds, **how)
         else:
