@@ -10,6 +10,7 @@ from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.layers import (
     Add,
     Concat,
+    Every,
     Input,
     Linear,
     Network,
@@ -17,8 +18,13 @@ from deephtm_gpu.layers import (
     RunningNorm,
     Sequential,
     SpatialPooler,
+    Surprise,
     TemporalMemory,
+    Trace,
+    When,
+    every,
     previous,
+    when,
 )
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, Constant, Cosine, InverseDecay, PolyakSGD, RMSprop
@@ -28,7 +34,7 @@ from deephtm_gpu.saving.model import load
 __version__ = "0.1.0"
 
 __all__ = [
-    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "History", "Input", "InverseDecay", "Linear", "Model",
-    "Network", "PolyakSGD", "Population", "RMSprop", "ReLU", "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError",
-    "load", "previous",
+    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "History", "Input", "InverseDecay", "Linear", "Model",
+    "Network", "PolyakSGD", "Population", "RMSprop", "ReLU", "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult",
+    "Surprise", "TemporalMemory", "Trace", "TrainingError", "UserError", "When", "every", "load", "previous", "when",
 ]

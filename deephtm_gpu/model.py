@@ -13,10 +13,10 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.layers.base import Input, check_count
 from deephtm_gpu.layers.network import Network, Sequential
-from deephtm_gpu.optimisers.base import Optimizer
-from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.loss import loss_names
 from deephtm_gpu.loss import loss_weights as check_weights
+from deephtm_gpu.optimisers.base import Optimizer
+from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.plan.lowering import forms_of, lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.model import save_model

@@ -1,6 +1,7 @@
 // The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
 //   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1; norm: of fast
 //   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > 0
+//                (_at: in streams whose tick is 1)
 //   slow_update  by the surprise p, none below `sure`: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
 //   append / append_backward  one more vector at places base.., to unit norm, and its gradient
 // Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
@@ -84,7 +85,8 @@ fn context_forward(fast: u32, fast_list: u32, slow: u32, slow_list: u32, index: 
 }
 
 // Scales the entries of a trace by `keep` and drops the small ones; returns how many are left.
-fn leak(dense: u32, list: u32, keep: f32) -> u32 {
+// Entries below `least` are dropped.
+fn leak(dense: u32, list: u32, keep: f32, least: f32) -> u32 {
   let A = length(list);
   var kept = 0u;
   for (var first = 0u; first < A; first += WG) {
@@ -94,7 +96,7 @@ fn leak(dense: u32, list: u32, keep: f32) -> u32 {
     if (a < A) {
       place = lists[list + 1u + a];
       let left = work[dense + place] * keep;
-      strong = abs(left) >= SMALLEST;
+      strong = abs(left) >= least;
       work[dense + place] = select(0.0, left, strong);
     }
     let rank = rank_of(strong);
@@ -130,15 +132,22 @@ fn add(dense: u32, list: u32, kept: u32, places: u32, amount: u32, times: f32, f
 }
 
 fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, L: u32) {
-  let kept = leak(fast, fast_list, decay);
+  let kept = leak(fast, fast_list, decay, SMALLEST);
   add(fast, fast_list, kept, cells, cell, 1.0, 0.0, L);
+}
+
+fn fast_update_at(cells: u32, cell: u32, tick: u32, fast: u32, fast_list: u32, decay: f32, L: u32) {
+  // Where there is no tick: scaled by 1, dropping nothing (what is new may be small), adding 0.
+  let now = work[tick];
+  let kept = leak(fast, fast_list, select(1.0, decay, now > 0.0), select(0.0, SMALLEST, now > 0.0));
+  add(fast, fast_list, kept, cells, cell, now, 0.0, L);
 }
 
 fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, sure: f32, K: u32) {
   let p = select(0.0, work[surprise], work[surprise] >= sure);
   // No early return for p = 0: the compiler cannot know that all lanes see the same p. Scaled by 1 and adding 0, the
   // trace stands still of itself.
-  let kept = leak(slow, slow_list, 1.0 - FORGET * p);
+  let kept = leak(slow, slow_list, 1.0 - FORGET * p, SMALLEST);
   add(slow, slow_list, kept, winners, activity, p, SMALLEST, K);
 }
 

@@ -406,7 +406,21 @@ def shared():
     return dh.Network([x, z], head(dh.ReLU()(head(y)))), ["mse"], [encoder, pooler]
 
 
-NETWORKS = {"shared": shared, "mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
+def clocks():
+    """A level that ticks in the step that is looked at and one that does not, gathered in both ways, with traces and surprise."""
+    x, z = dh.Input((3,)), dh.Input((2,))
+    encoder, now, held, lower, upper = dh.Linear(8), dh.Linear(6), dh.Linear(5), dh.SpatialPooler(11, 3), dh.SpatialPooler(9, 2)
+    top = dh.TemporalMemory(2)
+    cells = dh.TemporalMemory(2)(lower(encoder(x)), context=[dh.previous(top)])
+    word = dh.every(cells, 4, gather="sum")  # held since two steps
+    above = top(upper(dh.RunningNorm()(held(word))), context=[dh.Linear(3)(cells)])
+    slower = dh.Trace(0.9)(dh.Linear(4)(dh.every(dh.ReLU()(now(cells)), 13)))  # ticks in the last step
+    gated = dh.Linear(3)(dh.when(dh.Surprise()(cells), dh.Linear(4)(z)))
+    y = dh.Linear(3)(above) + dh.Linear(3)(slower) + gated + dh.Linear(3)(cells)
+    return dh.Network([x, z], y), ["mse"], [encoder, held, lower, upper]
+
+
+NETWORKS = {"shared": shared, "clocks": clocks, "mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
             "graph": graph, "pairs last": pairs_last, "synapses": partial(chain, "mse", synapses=29),
             "graph, synapses": partial(graph, synapses=31)}
 

@@ -1,6 +1,7 @@
 """Layers: what people compose a network from."""
 
 from deephtm_gpu.layers.base import Input, previous
+from deephtm_gpu.layers.clock import Every, Surprise, Trace, When, every, when
 from deephtm_gpu.layers.combine import Add, Concat
 from deephtm_gpu.layers.network import Network, Sequential
 from deephtm_gpu.layers.simple import Linear, ReLU, RunningNorm
@@ -8,6 +9,6 @@ from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 
 __all__ = [
-    "Add", "Concat", "Input", "Linear", "Network", "ReLU", "RunningNorm", "Sequential", "SpatialPooler", "TemporalMemory",
-    "previous",
+    "Add", "Concat", "Every", "Input", "Linear", "Network", "ReLU", "RunningNorm", "Sequential", "SpatialPooler", "Surprise",
+    "TemporalMemory", "Trace", "When", "every", "previous", "when",
 ]

@@ -10,13 +10,15 @@ from deephtm_gpu.errors import UserError
 @dataclass(frozen=True)
 class Form:
     """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
-    most are 0 (None: all are written out). winners, cells: of a pooler or a memory. shape: as the user sees it."""
+    most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape: as the user sees
+    it."""
 
     size: int
     length: int | None = None
     winners: int = 0
     cells: int = 1
     shape: tuple[int, ...] = ()
+    memory: bool = False
 
     @property
     def sparse(self) -> bool:

@@ -32,10 +32,10 @@ class Synapses:
         """By the optimiser, along the gradient of the step `lag` before."""
         self._low.update_synapses(self._op, self.weight, self.bias, rows, dz, index, value, self._sight, lag)
 
-    def update_here(self, rows, left, index, value, scale, bias_scale):
-        """At once, by plain gradient descent, in a step that learns."""
+    def update_here(self, rows, left, index, value, coef, scale, bias_scale):
+        """At once, by plain gradient descent, in a step that learns. coef: what each stream counts for."""
         nothing = dict.fromkeys(("moment", "power", "count", "bias_moment", "bias_power", "total"), 0)
-        self._low.forward(f"{self._op}_update", rows=rows, left=left, index=index, value=value, coef=self._low.share_of_streams,
+        self._low.forward(f"{self._op}_update", rows=rows, left=left, index=index, value=value, coef=coef,
                           rate=1.0, weight=self.weight, bias=self.bias, L=rows.size, N=self.bias.size, scale=scale,
                           bias_scale=bias_scale, learning=True, **PLAIN, **nothing, **self._sight)
 

@@ -7,6 +7,7 @@ from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, 
 from deephtm_gpu.layers.synapses import Synapses, check_pool
 from deephtm_gpu.ops.context import FORGET, SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
+from deephtm_gpu.plan.tensors import TAPE
 
 SURE, SURE_OF_COLUMNS = 0.02, 0.1  # a surprise below is none: columns are never predicted as surely as symbols
 CELL_STD = 0.7  # of the distal weights from cells at the start; those from columns and other contexts start at 0
@@ -16,7 +17,7 @@ class TemporalMemory(Layer):
     """Cells that depolarise in context (MODEL: TemporalMemory). Call it on a SpatialPooler's node, and give further distal
     context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
 
-    decay: the leak of its fast context. window: over how many of its own past steps credit is given.
+    decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of its own past steps credit is given.
     gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
     synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
     (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F
@@ -25,7 +26,7 @@ class TemporalMemory(Layer):
     says why). 2,048 columns of 32 cells with F = 1024 take 264 MiB instead of 17 GB, and a step costs about the same.
     """
 
-    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None):
+    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None, slow=True):
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
@@ -34,7 +35,9 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's decay = {decay!r} was asked for; the context leaks: give 0 <= decay < 1.")
         if gate not in ("entmax", "uniform"):
             raise UserError(f"TemporalMemory's gate = {gate!r} was asked for; there are 'entmax' and 'uniform'.")
-        self.decay, self.gate = float(decay), gate
+        if not isinstance(slow, bool):
+            raise UserError(f"TemporalMemory's slow = {slow!r} was asked for; it is True or False.")
+        self.decay, self.gate, self.slow = float(decay), gate, slow
 
     def __call__(self, node, context=()):
         nodes = [context] if isinstance(context, Node) else list(context)
@@ -47,9 +50,10 @@ class TemporalMemory(Layer):
                 f"{self!r} was put behind something that gives {columns.size} numbers; it needs the winners of a SpatialPooler: "
                 "put one before it."
             )
-        return Form(columns.size * M, length=columns.length * M, winners=columns.length, cells=M, shape=(columns.size, M))
+        return Form(columns.size * M, length=columns.length * M, winners=columns.length, cells=M, shape=(columns.size, M), memory=True)
 
     def lower(self, low, inputs):
+        self._check_clock(low)
         low.keep_window(self.window)
         cols, contexts = inputs[0], inputs[1:]
         C, K, M = cols.size, cols.length, self.cells_per_column
@@ -66,6 +70,12 @@ class TemporalMemory(Layer):
         index, value = low.tape("context", (A,), index=True, ragged=True), low.tape("context_value", (A,), ragged=True)
         cells = low.tape("cells", (L,), index=True)
         cell, root = low.tape("cell", (L,)), low.tape("root", (L,))
+        kept = Kept(low, L, K) if low.tick else None
+        if kept:  # what was active in the tick before becomes context when the next one comes
+            self._remember(low, kept.cells, kept.cell, kept.winners, kept.columns, kept.surprise, fast, fast_list, slow, slow_list, L, K)
+            active = low.times("active", cols.tensor, low.begun, place=TAPE)
+        else:
+            active = cols.tensor
 
         low.forward("cells_forward", winners=cols.index, cells=cells, K=K, M=M)
         norm = low.tape("norm", (1,))
@@ -77,18 +87,19 @@ class TemporalMemory(Layer):
             distal.forward(cells, index, value, depolarisation)
         else:
             depolarisation = low.scratch("all_alike", (L,))  # never written: zeros, and the gate gives every cell 1/M
-        low.forward("gate_forward", depolarisation=depolarisation, activity=cols.tensor, cell=cell, root=root, K=K, M=M)
-        anomaly = self._head(low, cols, index, value, C, K, P)
-        low.forward("fast_update", cells=cells, cell=cell, fast=fast, fast_list=fast_list, decay=self.decay, L=L)
-        # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning columns.
-        surprise, sure = (low.surprise, SURE) if low.surprise else (anomaly, SURE_OF_COLUMNS)
-        low.forward("slow_update", winners=cols.index, activity=cols.tensor, surprise=surprise, slow=slow, slow_list=slow_list,
-                    sure=sure, K=K)
+        low.forward("gate_forward", depolarisation=depolarisation, activity=active, cell=cell, root=root, K=K, M=M)
+        anomaly = self._head(low, cols.index, active, index, value, C, K, P)
+        if kept:
+            kept.keep(cells, cell, cols.index, active, anomaly)
+        else:
+            self._remember(low, cells, cell, cols.index, active, anomaly, fast, fast_list, slow, slow_list, L, K)
 
         def backward(dcell):
             dz, dactivity = low.scratch("ddepolarisation", (L,)), low.scratch("dactivity", (K,))
-            low.learn("gate_backward", dcell=dcell, root=root, activity=cols.tensor, ddepolarisation=dz, dactivity=dactivity,
+            low.learn("gate_backward", dcell=dcell, root=root, activity=active, ddepolarisation=dz, dactivity=dactivity,
                       K=K, M=M)
+            if kept:
+                dactivity = low.times("dcolumns", dactivity, low.begun, learns=True)
             if self.gate == "uniform":
                 return [dactivity] + [None] * len(contexts)
             dvalue = None
@@ -98,11 +109,35 @@ class TemporalMemory(Layer):
             gradients = self._context_backward(low, contexts, appended, dvalue, value)
             lag = self.window - 1
             if lag:
-                dz = self._deferred(low, dcell, dvalue, index, value, norm, cells, root, cols.tensor, N, K, M)
+                dz = self._deferred(low, dcell, dvalue, index, value, norm, cells, root, active, N, K, M)
             distal.update(cells, dz, index, value, lag)
             return [dactivity] + gradients
 
-        return low.value(cell, cells), backward
+        made = low.value(cell, cells)
+        made.anomaly = anomaly
+        return made, backward
+
+    def _check_clock(self, low):
+        if low.tick and self.window > 1:
+            raise UserError(
+                f"{self!r} stands behind dh.every or dh.when; a memory that ticks gives credit within a tick: give it window=1."
+            )
+
+    def _remember(self, low, cells, cell, winners, columns, surprise, fast, fast_list, slow, slow_list, L, K):
+        """What was active becomes context for what comes."""
+        if low.tick:
+            low.forward("fast_update_at", cells=cells, cell=cell, tick=low.tick, fast=fast, fast_list=fast_list, decay=self.decay, L=L)
+        else:
+            low.forward("fast_update", cells=cells, cell=cell, fast=fast, fast_list=fast_list, decay=self.decay, L=L)
+        if not self.slow:
+            return
+        # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning columns.
+        sure = SURE_OF_COLUMNS
+        if low.tick:
+            surprise = low.times("surprise", surprise, low.tick)
+        elif low.surprise:
+            surprise, sure = low.surprise, SURE
+        low.forward("slow_update", winners=winners, activity=columns, surprise=surprise, slow=slow, slow_list=slow_list, sure=sure, K=K)
 
     def _append(self, low, contexts, index, value, base):
         appended = []
@@ -140,17 +175,38 @@ class TemporalMemory(Layer):
             gradients.append(dx)
         return gradients
 
-    def _head(self, low, cols, index, value, C, K, P):
+    def _head(self, low, winners, active, index, value, C, K, P):
         R = min(LOSERS * K, C)
         predicted = Synapses(low, "predicted", C, P, self.synapses, first_bias=FIRST_BIAS)
         anomaly = low.anomaly()
         rows = low.tape("asked", (K + R,), index=True)
         logit, delta = low.tape("logit", (K + R,)), low.tape("delta", (K + R,))
-        low.forward("losers_forward", winners=cols.index, t=low.clock, rows=rows, seed=low.noise_seed(), K=K, C=C, R=R)
+        low.forward("losers_forward", winners=winners, t=low.clock, rows=rows, seed=low.noise_seed(), K=K, C=C, R=R)
         predicted.forward(rows, index, value, logit)
-        low.forward("head_forward", logit=logit, rows=rows, activity=cols.tensor, anomaly=anomaly, delta=delta, K=K, R=R)
-        predicted.update_here(rows, delta, index, value, scale=RATE, bias_scale=BIAS_RATE)
+        low.forward("head_forward", logit=logit, rows=rows, activity=active, anomaly=anomaly, delta=delta, K=K, R=R)
+        coef = low.times("head_share", low.share_of_streams, low.tick) if low.tick else low.share_of_streams
+        predicted.update_here(rows, delta, index, value, coef, scale=RATE, bias_scale=BIAS_RATE)
         return anomaly
+
+
+class Kept:
+    """Of a memory that ticks: what was active in its last tick, until the next one comes."""
+
+    def __init__(self, low, L, K):
+        self._low = low
+        self.cells, self.cell = low.state("kept_cells", (L,), index=True, start=range(L)), low.state("kept_cell", (L,))
+        self.winners, self.columns = low.state("kept_winners", (K,), index=True, start=range(K)), low.state("kept_columns", (K,))
+        self.surprise = low.state("kept_surprise", (1,))
+
+    def keep(self, cells, cell, winners, columns, surprise):
+        """The surprise is that of the tick itself: in between, what surprised is learned."""
+        low = self._low
+        for places, kept in ((cells, self.cells), (winners, self.winners)):
+            low.forward("keep_index", places=places, kept_places=kept, D=kept.size)
+        for x, kept in ((cell, self.cell), (columns, self.columns)):
+            low.forward("keep_update", x=x, kept=kept, D=kept.size)
+        low.forward("hold_forward", x=surprise, tick=low.tick, parent=low.tick, kept=self.surprise, gathered=low.state("unused", (1,)),
+                    y=low.scratch("surprise_held", (1,)), gathers=0, D=1)
 
 
 def _most_cells(decay, K, L) -> int:

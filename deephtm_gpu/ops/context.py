@@ -37,6 +37,15 @@ def fast_update(cells, activity, fast, fast_list, decay):
         fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active])
 
 
+def fast_update_at(cells, activity, tick, fast, fast_list, decay):
+    """As `fast_update` in streams whose tick (S, 1) is 1; nothing in the others."""
+    for s in np.flatnonzero(tick):
+        stream = slice(s, s + 1)
+        lists = fast_list[stream]
+        fast_update(cells[stream], activity[stream], fast[stream], lists, decay)
+        fast_list[s] = lists[0]
+
+
 def slow_update(winners, activity, surprise, slow, slow_list, sure):
     """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1, which is none
     below `sure`; changes slow (S, C) and slow_list S x (A,)."""
@@ -106,13 +115,14 @@ def _trace(rng, S, N, A):
 def _example(rng, S, C, M, K, A, surprise=0.6):
     N = C * M
     fast, fast_list = _trace(rng, S, N, min(A, N))
+    fast *= rng.choice([1.0, 0.05], size=fast.shape)  # what is new may be small
     slow, slow_list = _trace(rng, S, C, min(A, C))
     winners = pick(rng, S, C, K)
     cells = (winners[:, :, None] * M + np.arange(M)).reshape(S, -1)
     return {
         "fast": fast, "fast_list": fast_list, "slow": slow, "slow_list": slow_list, "winners": winners, "cells": cells,
         "cell": rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.6), "activity": rng.random((S, K)),
-        "surprise": np.full((S, 1), surprise), "sure": 0.02, "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
+        "tick": (np.arange(S)[:, None] != 2).astype(float), "surprise": np.full((S, 1), surprise), "sure": 0.02, "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
     }
 
 
@@ -145,6 +155,8 @@ CONTEXT = Op(
         Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"), consts=("N",),
              loops=lambda lanes, A, **_: 4 * turns(A, lanes) + 16),
         Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L"),
+             loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
+        Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"), consts=("decay", "L"),
              loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
         Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("sure", "K"),
              loops=lambda lanes, A, K, **_: _move_loops(lanes, A, K)),

@@ -1,6 +1,7 @@
 """The op table: one row per op drives the backends, validation, the tests and the benchmark."""
 
 from deephtm_gpu.ops.cells import CELLS, GATE
+from deephtm_gpu.ops.clock import CLOCK
 from deephtm_gpu.ops.context import APPEND, CONTEXT
 from deephtm_gpu.ops.credit import CREDIT
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
@@ -18,7 +19,7 @@ from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE,
+    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE, CLOCK,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

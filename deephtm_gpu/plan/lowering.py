@@ -7,6 +7,7 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import Form, Node
+from deephtm_gpu.layers.clock import clocks_of, parent_of
 from deephtm_gpu.layers.network import Network, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.plan.plan import Call, Plan
@@ -26,6 +27,7 @@ class Value:
     winners: int = 0
     cells: int = 1
     grad: bool = False  # whether anything before it learns
+    anomaly: Tensor | None = None  # of a memory
 
     @property
     def sparse(self):
@@ -87,6 +89,7 @@ class _Lowering:
     def __init__(self, network, losses, weights, optimizer, streams, seeds, ahead, observed):
         self.network, self.losses, self.weights = network, losses, weights
         self.names, self.owners = network.names(), network.owners()
+        self.clocks, self.ticks = clocks_of(network.nodes), {}  # ticks: a clock's node -> (tick, begun)
         self.plan = Plan(streams, ahead, seeds)
         self.forms = forms_of(network)
         self.values: dict[Node, Value] = {}
@@ -277,6 +280,38 @@ class Scope:
         """Keeps the tape of so many past steps after their target has come."""
         plan = self._lowering.plan
         plan.window = max(plan.window, steps)
+
+    # Clocks
+
+    def set_clock(self, tick, begun):
+        """Of a `Hold`: what stands behind it goes by these."""
+        self._lowering.ticks[self._node] = tick, begun
+
+    @property
+    def tick(self) -> Tensor | None:
+        """1 in the steps in which the layer steps, (1,); None: in all."""
+        return self._lowering.ticks.get(self._lowering.clocks[self._node], (None, None))[0]
+
+    @property
+    def begun(self) -> Tensor | None:
+        """1 from its first tick on, (1,)."""
+        return self._lowering.ticks.get(self._lowering.clocks[self._node], (None, None))[1]
+
+    def parent_tick(self) -> Tensor:
+        """Of a `Hold`: the tick that its clock counts."""
+        parent = parent_of(self._node, self._lowering.clocks)
+        return self._lowering.ticks[parent][0] if parent else self.always()
+
+    def always(self) -> Tensor:
+        """1 in every step, where a tick is asked for."""
+        plan = self._lowering.plan
+        return plan.tensors.get("always") or plan.add(Tensor("always", (1,), STATE, start=1.0))
+
+    def times(self, name, x: Tensor, by: Tensor, learns=False, place=SCRATCH) -> Tensor:
+        """x times a number of the stream, as a new tensor. learns: on the way back."""
+        y = self._add(f"{self.name}.{name}", x.shape, place)
+        (self.learn if learns else self.forward)("times_forward", x=x, by=by, y=y, D=x.size)
+        return y
 
     @property
     def ahead(self) -> int:

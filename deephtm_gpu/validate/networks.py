@@ -69,6 +69,8 @@ def _networks():
         "41 synapses a cell": (chain(37, 131, 7, 3, 5, 5, synapses=41), ["mse"], PolyakSGD(), 1, 1),
         "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
                                                           Adam(0.001), 3, 1),
+        "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
+        "levels with clocks, Adam": (_levels(), ["mse"], Adam(0.001), 1, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
     }
 
@@ -80,6 +82,18 @@ def _graph():
     cells = dh.TemporalMemory(3)(cols, context=[dh.previous(top), dh.Linear(4, lr_scale=1.0)(b), cols])
     above = top(dh.SpatialPooler(31, 4)(dh.Linear(16)(cells)))
     return dh.Network([a, b], [dh.Linear(3)(cells) + dh.Linear(3)(above), dh.Linear(7)(above)])
+
+
+def _levels():
+    """A second level that ticks every third step, a third one that ticks by surprise."""
+    x, encoder, reader = dh.Input((3,)), dh.Linear(16), dh.Linear(3)
+    top = dh.TemporalMemory(2)
+    cells = dh.TemporalMemory(3)(dh.SpatialPooler(41, 4)(dh.RunningNorm()(encoder(x))), context=[dh.previous(top)])
+    word = dh.every(cells, 3, gather="sum")
+    words = dh.TemporalMemory(2)(dh.SpatialPooler(31, 3)(word), context=[dh.Trace(0.9)(word)])
+    phrase = dh.when(dh.Surprise()(words), dh.Linear(3)(words))
+    phrases = top(dh.SpatialPooler(23, 3)(dh.ReLU()(encoder(phrase))))
+    return dh.Network(x, reader(dh.Linear(8)(cells)) + reader(dh.ReLU()(dh.Linear(8)(words))) + dh.Linear(3)(phrases))
 
 
 def _rows(plan, streams, ahead) -> Rows:

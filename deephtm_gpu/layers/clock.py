@@ -1,0 +1,148 @@
+"""Parts of a network that step less often than the rest: what stands behind `every` or `when`."""
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Form, Layer, check_count, check_node, is_number
+
+GATHERS = ("last", "sum")
+
+
+class Hold(Layer):
+    """Gives its node's value as of the last tick of a clock of its own; zeros before the first. See `every`."""
+
+    def _check_gather(self, gather):
+        if gather not in GATHERS:
+            raise UserError(f"{type(self).__name__}'s gather = {gather!r} was asked for; there are 'last' and 'sum'.")
+        self.gather = gather
+
+    def form(self, inputs):
+        return Form(inputs[0].size, shape=inputs[0].shape)
+
+    def lower(self, low, inputs):
+        (x, to_pairs), D = low.written_out(inputs[0]), inputs[0].size
+        tick, begun, started = low.tape("tick", (1,)), low.tape("begun", (1,)), low.state("started", (1,))
+        self._tick(low, inputs, tick, begun, started)
+        low.set_clock(tick, begun)
+        y = low.tape("y", (D,))
+        low.forward("hold_forward", x=x.tensor, tick=tick, parent=low.parent_tick(), kept=low.state("kept", (D,)),
+                    gathered=low.state("gathered", (D,)), y=y, gathers=GATHERS.index(self.gather), D=D)
+
+        def backward(dy):
+            """Within the step of a tick; what came in earlier steps is a constant, as with `previous`."""
+            dx = low.scratch("dx", (D,))
+            low.learn("times_forward", x=dy, by=tick, y=dx, D=D)
+            return [to_pairs(dx)] + [None] * (len(inputs) - 1)
+
+        return low.value(y), backward
+
+
+class Every(Hold):
+    """The layer that `every` makes."""
+
+    def __init__(self, steps, gather="last"):
+        self.steps = check_count("every's steps", steps)
+        self._check_gather(gather)
+
+    def _tick(self, low, inputs, tick, begun, started):
+        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
+                    steps=self.steps)
+
+
+class When(Hold):
+    """The layer that `when` makes."""
+
+    def __init__(self, gather="last"):
+        self._check_gather(gather)
+
+    def form(self, inputs):
+        if inputs[1].size != 1:
+            raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
+        return super().form(inputs)
+
+    def _tick(self, low, inputs, tick, begun, started):
+        gate, _ = low.written_out(inputs[1])
+        low.forward("when_forward", gate=gate.tensor, parent=low.parent_tick(), started=started, tick=tick, begun=begun)
+
+
+def every(node, steps, gather="last"):
+    """`node` as of each `steps`-th step, held in between, as a node; zeros before the first. gather="sum": the sum of its values since
+    the tick before.
+
+    All layers behind it tick with it: they look at what is held, and their memories and traces step once per tick. A layer that reads
+    nodes of several clocks goes by the one that these have in common, at last the network's own; contexts are only looked at. An
+    `every` behind an `every` counts the first one's ticks. Gradients go through it in the step of a tick.
+    """
+    layer = Every(steps, gather)
+    return layer.place([check_node(node, layer)])
+
+
+def when(gate, node, gather="last"):
+    """As `every`, in the steps in which `gate`, a node of one number, is above 0.5: the end of a word, a surprise."""
+    layer = When(gather)
+    return layer.place([check_node(node, layer), check_node(gate, layer)])
+
+
+class Trace(Layer):
+    """A leaky sum of what came: y(t) = decay y(t-1) + x(t); zeros at the start and after reset(). Behind a clock it steps at ticks. What
+    came earlier is a constant in backward."""
+
+    def __init__(self, decay=0.97):
+        if not (is_number(decay) and 0 <= decay < 1):
+            raise UserError(f"Trace's decay = {decay!r} was asked for; it leaks: give 0 <= decay < 1.")
+        self.decay = float(decay)
+
+    def form(self, inputs):
+        return Form(inputs[0].size, shape=inputs[0].shape)
+
+    def lower(self, low, inputs):
+        x, to_pairs = low.written_out(inputs[0])
+        y = low.tape("y", (x.size,))
+        low.forward("trace_forward", x=x.tensor, tick=low.tick or low.always(), kept=low.state("kept", (x.size,)), y=y, decay=self.decay, D=x.size)
+        return low.value(y), lambda dy: [to_pairs(dy)]
+
+
+class Surprise(Layer):
+    """How unexpected the winning columns of a temporal memory are in its context, one number from 0 to 1; called on the memory's node.
+    As a gate: `dh.when(dh.Surprise()(cells), cells)`. A constant in backward."""
+
+    def form(self, inputs):
+        if not inputs[0].memory:
+            raise UserError("Surprise was put behind something that expects nothing; it needs the node of a TemporalMemory.")
+        return Form(1, shape=(1,))
+
+    def lower(self, low, inputs):
+        y = low.tape("y", (1,))
+        low.forward("copy_forward", x=inputs[0].anomaly, y=y, D=1)
+        return low.value(y), lambda dy: [None]
+
+
+def clocks_of(nodes) -> dict:
+    """By node: the node of the `Hold` whose ticks it goes by; None: every step. nodes: in the order of flow."""
+    clocks, parents = {}, {}
+    for node in nodes:
+        if isinstance(node.layer, Hold):
+            parents[node] = clocks[node.inputs[0]]
+            clocks[node] = node
+        else:
+            clocks[node] = _common([_chain(clocks[before], parents) for before in node.inputs])
+    return clocks
+
+
+def parent_of(node, clocks):
+    """The clock that a `Hold`'s own clock counts."""
+    return clocks[node.inputs[0]]
+
+
+def _chain(clock, parents) -> list:
+    """The clock, the one that it counts, ... without the network's own."""
+    chain = []
+    while clock is not None:
+        chain.append(clock)
+        clock = parents[clock]
+    return chain
+
+
+def _common(chains):
+    """The first clock that stands in all of the chains; None: the network's own."""
+    if not chains:
+        return None
+    return next((clock for clock in chains[0] if all(clock in chain for chain in chains)), None)

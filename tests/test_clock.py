@@ -1,0 +1,167 @@
+"""Parts of a network that step less often than the rest: `every`, `when`, traces, and memories that tick."""
+
+import numpy as np
+import pytest
+from conftest import assert_close
+from test_graph import tells
+
+import deephtm_gpu as dh
+
+RNG = np.random.default_rng
+DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
+
+
+def seen(make, *series, device="numpy", streams=1):
+    """What a node gives step by step, (T, D), or with S behind T. make(*inputs): the node."""
+    inputs = [dh.Input(x.shape[1 + (streams > 1):]) for x in series]
+    model = dh.Model(dh.Network(inputs, make(*inputs)), device=device, streams=streams)
+    return model.predict(list(series) if len(series) > 1 else series[0])
+
+
+def ramp(steps):
+    return np.arange(1, steps + 1, dtype=np.float32)[:, None]
+
+
+@DEVICES
+def test_every_gives_each_nth_value_and_holds_it(device):
+    assert seen(lambda x: dh.every(x, 3), ramp(8), device=device)[:, 0].tolist() == [0, 0, 3, 3, 3, 6, 6, 6]
+
+
+@DEVICES
+def test_sum_gathers_what_came_since_the_tick_before(device):
+    assert seen(lambda x: dh.every(x, 3, gather="sum"), ramp(8), device=device)[:, 0].tolist() == [0, 0, 6, 6, 6, 15, 15, 15]
+
+
+@DEVICES
+def test_when_goes_by_its_gate(device):
+    gate = np.array([0, 1, 0.5, 0, 1, 1, 0, 0.6], np.float32)[:, None]
+    assert seen(lambda x, g: dh.when(g, x), ramp(8), gate, device=device)[:, 0].tolist() == [0, 2, 2, 2, 5, 6, 6, 8]
+    assert seen(lambda x, g: dh.when(g, x, gather="sum"), ramp(8), gate, device=device)[:, 0].tolist() == [0, 3, 3, 3, 12, 6, 6, 15]
+
+
+@DEVICES
+def test_an_every_behind_an_every_counts_its_ticks(device):
+    def twice(x):
+        return dh.every(dh.every(x, 2, gather="sum"), 3, gather="sum")
+
+    assert seen(twice, ramp(13), device=device)[:, 0].tolist() == [0] * 5 + [21] * 6 + [57] * 2
+
+
+@DEVICES
+def test_each_stream_has_its_own_gate(device):
+    rng = RNG(1)
+    x, gate = rng.normal(size=(20, 3, 2)).astype(np.float32), (rng.random((20, 3, 1)) < 0.4).astype(np.float32)
+    together = seen(lambda a, g: dh.when(g, a, gather="sum"), x, gate, device=device, streams=3)
+    for s in range(3):
+        assert_close("stream", together[:, s], seen(lambda a, g: dh.when(g, a, gather="sum"), x[:, s], gate[:, s]), 1e-6)
+
+
+@DEVICES
+def test_a_trace_leaks_and_behind_a_clock_it_steps_at_ticks(device):
+    assert_close("trace", seen(dh.Trace(0.5), ramp(4), device=device)[:, 0], [1, 2.5, 4.25, 6.125], 1e-6)
+    behind = seen(lambda x: dh.Trace(0.5)(dh.every(x, 2)), ramp(6), device=device)[:, 0]
+    assert_close("trace", behind, [0, 2, 2, 5, 5, 8.5], 1e-6)
+
+
+def test_a_layer_that_reads_several_clocks_goes_by_the_one_they_share():
+    """A trace tells which clock it goes by: it leaks at its ticks."""
+    def sums(a, b):
+        return dh.Trace(0.5)(a + b)
+
+    x = np.ones((12, 1), np.float32)
+    with_the_network = seen(lambda x: sums(dh.every(x, 4), x), x)[:, 0]
+    assert with_the_network[:3].tolist() == [1, 1.5, 1.75]
+    half = seen(lambda x: sums(e := dh.every(x, 2), dh.every(e, 2)), x)[:, 0]  # steps with e, every second step
+    assert half[:8].tolist() == [0, 1, 1, 2.5, 2.5, 3.25, 3.25, 3.625]
+    strangers = seen(lambda x: sums(dh.every(x, 2), dh.every(x, 3)), x)[:, 0]
+    assert strangers[:4].tolist() == [0, 1, 2.5, 3.25]
+
+
+def test_reset_begins_the_count_anew():
+    x = dh.Input((1,))
+    model = dh.Model(dh.Network(x, dh.Linear(1)(dh.every(x, 3))), device="numpy", optimizer=dh.SGD(0.01))
+    model.fit(ramp(2), targets=ramp(2))
+    model.reset()
+    held = model.predict(ramp(3))[:, 0]
+    assert held[0] == held[1] != held[2]
+
+
+# Memories that tick
+
+
+def ticking(clock, device="numpy", **memory):
+    x = dh.Input((4,))
+    held = clock(x) if clock else x
+    cells = dh.TemporalMemory(3, **memory)(dh.SpatialPooler(31, 4)(held))
+    return dh.Model(dh.Network(x, dh.Linear(2)(cells)), seed=3, device=device, optimizer=dh.SGD(0.05))
+
+
+def cells_of(history):
+    return next(told["cells"] for told in history.observed.values() if "cells" in told)
+
+
+@DEVICES
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_memory_that_ticks_does_what_one_does_that_sees_the_ticks_alone(device, slow):
+    rng = RNG(5)
+    x = rng.normal(size=(90, 4)).astype(np.float32)
+    ticks, alone = ticking(lambda n: dh.every(n, 3), device, slow=slow), ticking(None, device, slow=slow)
+    weights = {name: w if "bias" in name or "predicted" in name else 3 * w for name, w in ticks.state_dict().items()}
+    weights["2.distal_weight"] = weights["2.distal_weight"] + rng.normal(size=weights["2.distal_weight"].shape)
+    ticks.load_state_dict(weights)
+    alone.load_state_dict({name.replace("1.", "0.").replace("2.", "1.").replace("3.", "2.") if name[0] != "0" else name: w for name, w in weights.items()})
+    all_steps, at_ticks = cells_of(ticks.trace(x)), cells_of(alone.trace(x[2::3]))
+    assert_close("cells", all_steps[2::3], at_ticks, 1e-4)
+    assert_close("held", all_steps[4::3], all_steps[3::3][: len(all_steps[4::3])], 1e-6)
+    assert not all_steps[:2].any(), "cells are active before the first tick"
+    still = cells_of(ticks.trace(np.repeat(x[2::3], 3, axis=0)[:90]))
+    assert len(np.unique(still.argmax(axis=2))) > 1, "the same cell always: the test would see nothing"
+
+
+@DEVICES
+def test_what_a_ticking_memory_expects_is_learned_at_ticks_alone(device):
+    model, x = ticking(lambda n: dh.every(n, 3), device), RNG(6).normal(size=(9, 4)).astype(np.float32)
+    changed = []
+    for step in x:
+        before = model.state_dict()["2.predicted_bias"]
+        model.step(step, target=np.zeros(2, np.float32))
+        changed.append(bool((model.state_dict()["2.predicted_bias"] != before).any()))
+    assert changed == [False, False, True] * 3
+
+
+def test_a_memory_that_ticks_goes_on_from_a_file(tmp_path):
+    model, rng = ticking(lambda n: dh.every(n, 3, gather="sum")), RNG(7)
+    x, y = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(40, 2)).astype(np.float32)
+    model.fit(x[:20], targets=y[:20])
+    model.save(tmp_path / "model")
+    again = dh.load(tmp_path / "model", device="numpy")
+    assert np.array_equal(again.fit(x[20:], targets=y[20:]).prediction, model.fit(x[20:], targets=y[20:]).prediction)
+
+
+@DEVICES
+def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
+    x = dh.Input((4,))
+    cells = dh.TemporalMemory(3)(dh.SpatialPooler(31, 4)(x))
+    surprise = dh.Surprise()(cells)
+    model = dh.Model(dh.Network(x, [surprise, dh.when(surprise, x)]), device=device)
+    series = RNG(8).normal(size=(30, 4)).astype(np.float32)
+    told = model.trace(series)
+    assert_close("surprise", told.prediction[0][:, 0], told.anomaly, 1e-6)
+    ticks = told.anomaly > 0.5
+    assert_close("held", told.prediction[1][ticks], series[ticks], 1e-6)
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda x: dh.every(x, 0), ["every's steps", "0"]),
+    (lambda x: dh.every(x, 2.5), ["every's steps", "2.5"]),
+    (lambda x: dh.every("x", 2), ["Every", "'str'"]),
+    (lambda x: dh.every(x, 2, gather="mean"), ["gather", "'mean'", "'sum'"]),
+    (lambda x: dh.when(x, x), ["gate of 4 numbers"]),
+    (lambda x: dh.when(3, x), ["When", "'int'"]),
+    (lambda x: dh.Trace(1.0)(x), ["decay", "1.0"]),
+    (lambda x: dh.Surprise()(x), ["Surprise", "TemporalMemory"]),
+    (lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2))), ["window=4", "dh.every", "window=1"]),
+    (lambda x: dh.TemporalMemory(2, slow=3), ["slow", "3"]),
+])
+def test_mistakes(make, words):
+    tells(lambda: dh.Model(dh.Network(x := dh.Input((4,)), make(x)), device="numpy"), *words)
