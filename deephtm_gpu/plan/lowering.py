@@ -319,6 +319,12 @@ class Scope:
                      [("outer_square", dict(left=dy, right=x), dict(D=O, I=I))])
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
+    def update_product(self, weight, left, right):
+        """All rows of weight (O, I), which no bias goes with, by the gradient left (O,) times right (I,)."""
+        O, I = left.size, right.size
+        self._update("outer_update", dict(left=left, right=right, weight=weight), dict(O=O, I=I),
+                     [("product_square", dict(left=left, right=right), dict(D=O, I=I))])
+
     def update_inputs(self, weight, bias, dy, index, value):
         """Of a weight held (N, O): the rows of the inputs that are active."""
         L, O = value.size, dy.size
