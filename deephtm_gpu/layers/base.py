@@ -65,7 +65,7 @@ class Layer:
         raise NotImplementedError
 
     def __repr__(self):
-        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k not in ("node",) and v is not None)
+        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "node" and k[0] != "_" and v is not None)
         return f"{type(self).__name__}({shown})"
 
 

@@ -221,13 +221,14 @@ class Scope:
     # Tensors
 
     def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False) -> Tensor:
-        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere."""
+        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or a function that
+        makes the array with the random generator that it is given."""
         full = f"{self.name}.{name}"
 
         def draw(seed):
-            values = np.full(shape, start, np.float32)
+            rng = np.random.default_rng([seed, zlib.crc32(full.encode())])
+            values = np.full(shape, start(rng) if callable(start) else start, np.float32)
             if std:
-                rng = np.random.default_rng([seed, zlib.crc32(full.encode())])
                 columns = std_columns or shape[-1]
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values

@@ -70,6 +70,8 @@ def _networks():
         "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
                                                           Adam(0.001), 3, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
+        "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
+        "grid cells, anchored, beginning anew": (_anchored(), ["mse", "cross_entropy", "mse"], SGD(0.02, clip_norm=0.5), 1, 1),
     }
 
 
@@ -80,6 +82,22 @@ def _graph():
     cells = dh.TemporalMemory(3)(cols, context=[dh.previous(top), dh.Linear(4, lr_scale=1.0)(b), cols])
     above = top(dh.SpatialPooler(31, 4)(dh.Linear(16)(cells)))
     return dh.Network([a, b], [dh.Linear(3)(cells) + dh.Linear(3)(above), dh.Linear(7)(above)])
+
+
+def _place():
+    movement, sense = dh.Input((2,)), dh.Input((5,))
+    place = dh.GridCells(modules=3, learn=True)(movement)
+    columns = dh.SpatialPooler(61, 5)(dh.RunningNorm()(dh.Linear(40)(sense)))
+    return dh.Network([sense, movement], dh.Linear(5)(dh.TemporalMemory(3)(columns, context=place)))
+
+
+def _anchored():
+    """Of one movement among 7, of an object told by 3 numbers, and now and then from its beginning."""
+    thing, movement, begins = dh.Input((3,)), dh.Input((7,)), dh.Input((1,))
+    moved = dh.Linear(4)(movement)
+    place = dh.GridCells(modules=5, side=3, sharpness=2.0, init_std=0.3, learn=True)(moved, anchor=dh.Linear(10)(thing), restart=begins)
+    hidden = dh.ReLU()(dh.Linear(33)(place))
+    return dh.Network([thing, movement, begins], [dh.Linear(3)(hidden), dh.Linear(7)(hidden), dh.Linear(1)(place)])
 
 
 def _rows(plan, streams, ahead) -> Rows:
