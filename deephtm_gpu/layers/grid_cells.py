@@ -15,14 +15,14 @@ AXES = np.linalg.inv([[1, cos(SIXTH)], [0, sin(SIXTH)]])  # from a place to its 
 
 class GridCells(Layer):
     """`modules` tori of side x side cells that follow a path by its movements (`ops/grid.py`). Gives modules * side^2 numbers of unit
-    norm in all, shaped (modules, side, side), each module's with mean 0.
+    norm, module by module, in each row by row; the mean of each module's is 0.
 
         place = dh.GridCells()(movement)                                    # a path that begins at phase 0, and never anew
         place = dh.GridCells()(movement, anchor=dh.Linear(20)(thing), restart=begins)
 
     movement: a node of D numbers, how far it goes in this step, before the code is read. anchor: a node of 2 * modules numbers, the
-    phases (in periods, axis by axis, module by module) of the place where the path begins; it is read in every step, so let it stand
-    still while the path lasts. None: 0. restart: a node of 1 number, above 0.5 in a step before whose movement the path begins anew.
+    phases of the place where the path begins (in periods, two for a module, module by module); it is read in every step, so let it
+    stand still while the path lasts. None: 0. restart: a node of 1 number, above 0.5 in a step before whose movement the path begins anew.
     None: never; reset() begins anew too. Gradients flow into the anchor, and into the movement of the step at hand (earlier ones are
     constants, as with dh.previous).
 
@@ -31,12 +31,13 @@ class GridCells(Layer):
     radians; None: drawn from the seed. With init_std it is N(0, init_std^2) instead, whatever movement means (motor commands too), and
     scale, ratio and orientation say nothing.
     learn: whether the weight is learned, by the gradient of the whole path since it began (exact where the weight stood still); let
-    paths be short, or begin anew. lr_scale: see `dh.Linear`; 1 by itself.
-    sharpness: how steep the softmax over a module's cells is.
+    paths be short, or begin anew. lr_scale: multiplies its learning rate. A hundredth by itself: what reads the code cannot follow a
+    faster one.
+    sharpness: how steep the softmax over a module's cells is; far below 1 the norm is less than 1.
     """
 
     def __init__(self, modules=10, side=5, sharpness=1.0, scale=2.0, ratio=1.3, orientation=None, learn=False, init_std=None,
-                 lr_scale=1.0):
+                 lr_scale=0.01):
         self.modules, self.side = check_count("GridCells' modules", modules), check_count("GridCells' side", side, least=2)
         if not (is_number(sharpness) and 0 < sharpness <= STEEPEST):
             raise UserError(f"GridCells' sharpness = {sharpness!r} was asked for; it must be a number above 0, at most {STEEPEST}.")
@@ -73,7 +74,7 @@ class GridCells(Layer):
             if given.size != wanted:
                 why = f"two phases for each of {G} modules" if role == "anchor" else "above 0.5 where the path begins anew"
                 raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must have {wanted}, {why}.")
-        return Form(G * B * B, shape=(G, B, B))
+        return Form(G * B * B, shape=(G * B * B,))
 
     def lower(self, low, inputs):
         D, G, B = inputs[0].size, self.modules, self.side

@@ -42,48 +42,48 @@ def wrapped(phase):
 def grid_forward(phase, sharpness, G, B):
     """phase (S, 2G) -> code (S, G*B*B), norm (S, 1): what it was divided by"""
     S, n = len(phase), B * B
-    first, second, both = np.cos(_waves(phase, G, B))  # (S, G, B) each
-    e = first[..., :, None] + second[..., None, :]  # (S, G, B, B)
-    e += both[..., _diagonals(B)]
+    _, crossed = _tables(B, phase.dtype)
+    e = np.cos(_waves(phase, B)).dot(crossed)  # (S*G, B*B)
     e -= 3  # the most that there can be, so that no exponential overflows
     e *= sharpness
-    p = np.exp(e, out=e).reshape(S, G, n)
-    total = p.sum(axis=2, keepdims=True)
+    p = np.exp(e, out=e)
+    total = np.add.reduce(p, axis=1, keepdims=True)
     code = ((p - total / n) / total).reshape(S, G * n)
-    norm = np.sqrt((code * code).sum(axis=1, keepdims=True) + EPSILON)
+    norm = np.sqrt(np.add.reduce(code * code, axis=1, keepdims=True) + EPSILON)
     code /= norm
     return code, norm
 
 
 def grid_backward(dcode, code, norm, phase, sharpness, G, B):
     """dcode, code (S, G*B*B), norm (S, 1), phase (S, 2G) -> dphase (S, 2G)"""
-    S, n = len(phase), B * B
-    dg = (dcode - (dcode * code).sum(axis=1, keepdims=True) * code) / norm
-    dg, g = dg.reshape(S, G, n), (code * norm).reshape(S, G, n) + 1 / n
-    de = (g * (dg - (g * dg).sum(axis=2, keepdims=True))).reshape(S, G, B, B)
-    first, second, both = np.sin(_waves(phase, G, B))  # (S, G, B) each
-    along_both = (de * both[..., _diagonals(B)]).sum(axis=(2, 3))  # (S, G)
-    dphase = np.stack([(de.sum(axis=3) * first).sum(axis=2) + along_both, (de.sum(axis=2) * second).sum(axis=2) + along_both], axis=2)
-    return (-2 * pi * sharpness) * dphase.reshape(S, 2 * G)
+    n = B * B
+    _, crossed = _tables(B, phase.dtype)
+    dv = (dcode - np.add.reduce(dcode * code, axis=1, keepdims=True) * code) / norm
+    dv, g = dv.reshape(-1, n), (code * norm).reshape(-1, n) + 1 / n
+    dv -= np.add.reduce(g * dv, axis=1, keepdims=True)
+    de = np.multiply(g, dv, out=dv)  # (S*G, B*B)
+    dwave = np.sin(_waves(phase, B)) * de.dot(crossed.T)  # (S*G, 3*B)
+    along = np.add.reduce(dwave.reshape(-1, 3, B), axis=2)  # (S*G, 3)
+    along *= -2 * pi * sharpness
+    return (along[:, :2] + along[:, 2:]).reshape(phase.shape)
 
 
-def _waves(phase, G, B):
-    """phase (S, 2G) -> the angles of the three waves at the cells, each (S, G, B): by i, by j, and by i + j"""
-    phase = phase.reshape(len(phase), G, 2, 1)
-    cells = _cells(B, phase.dtype)
-    first, second = phase[:, :, 0] - cells, phase[:, :, 1] - cells
-    return 2 * pi * np.stack([first, second, first + phase[:, :, 1]])
+def _waves(phase, B):
+    """phase (S, 2G) -> the angles of the three waves, (S*G, 3*B): by i, by j, and by i + j"""
+    cells, _ = _tables(B, phase.dtype)
+    phase = phase.reshape(-1, 2)
+    phases = np.concatenate([phase, phase[:, :1] + phase[:, 1:]], axis=1)
+    angles = phases[:, :, None] - cells
+    angles *= 2 * pi
+    return angles.reshape(-1, 3 * B)
 
 
 @cache
-def _cells(B, dtype):
-    return np.arange(B, dtype=dtype) / dtype.type(B)
-
-
-@cache
-def _diagonals(B):
-    """(B, B), (i + j) mod B"""
-    return np.add.outer(np.arange(B), np.arange(B)) % B
+def _tables(B, dtype):
+    """Where the cells of a side stand, (B,) in periods; and which i, j and (i + j) mod B meet in a cell, (3*B, B*B) of 0 and 1"""
+    i, j = np.divmod(np.arange(B * B), B)
+    crossed = np.concatenate([np.equal.outer(np.arange(B), met) for met in (i, j, (i + j) % B)])
+    return np.arange(B, dtype=dtype) / dtype.type(B), crossed.astype(dtype)
 
 
 def _path_example(rng, S, D, G):

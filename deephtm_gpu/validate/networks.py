@@ -86,7 +86,7 @@ def _graph():
 
 def _place():
     movement, sense = dh.Input((2,)), dh.Input((5,))
-    place = dh.GridCells(modules=3, learn=True)(movement)
+    place = dh.GridCells(modules=3, learn=True, lr_scale=1.0)(movement)
     columns = dh.SpatialPooler(61, 5)(dh.RunningNorm()(dh.Linear(40)(sense)))
     return dh.Network([sense, movement], dh.Linear(5)(dh.TemporalMemory(3)(columns, context=place)))
 
@@ -95,7 +95,8 @@ def _anchored():
     """Of one movement among 7, of an object told by 3 numbers, and now and then from its beginning."""
     thing, movement, begins = dh.Input((3,)), dh.Input((7,)), dh.Input((1,))
     moved = dh.Linear(4)(movement)
-    place = dh.GridCells(modules=5, side=3, sharpness=2.0, init_std=0.3, learn=True)(moved, anchor=dh.Linear(10)(thing), restart=begins)
+    cells = dh.GridCells(modules=5, side=3, sharpness=2.0, init_std=0.3, learn=True, lr_scale=1.0)
+    place = cells(moved, anchor=dh.Linear(10)(thing), restart=begins)
     hidden = dh.ReLU()(dh.Linear(33)(place))
     return dh.Network([thing, movement, begins], [dh.Linear(3)(hidden), dh.Linear(7)(hidden), dh.Linear(1)(place)])
 
