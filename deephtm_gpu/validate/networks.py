@@ -86,7 +86,7 @@ def _graph():
 
 def _place():
     movement, sense = dh.Input((2,)), dh.Input((5,))
-    place = dh.GridCells(modules=3, learn=True, lr_scale=1.0)(movement)
+    place = dh.GridCells(modules=3, learn=True, lr_scale=300.0)(movement)  # so far that a wrong step shows
     columns = dh.SpatialPooler(61, 5)(dh.RunningNorm()(dh.Linear(40)(sense)))
     return dh.Network([sense, movement], dh.Linear(5)(dh.TemporalMemory(3)(columns, context=place)))
 
