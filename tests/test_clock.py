@@ -165,3 +165,12 @@ def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
 ])
 def test_mistakes(make, words):
     tells(lambda: dh.Model(dh.Network(x := dh.Input((4,)), make(x)), device="numpy"), *words)
+
+
+@DEVICES
+def test_a_path_behind_a_clock_goes_on_at_ticks(device):
+    move = RNG(9).normal(size=(12, 2)).astype(np.float32)
+    cells = dh.GridCells(modules=3, orientation=0.0)
+    held = seen(lambda m: cells(dh.every(m, 3)), move, device=device)
+    assert_close("code", held[2::3], seen(dh.GridCells(modules=3, orientation=0.0), move[2::3]), 1e-4)
+    assert_close("held", held[4], held[2], 1e-6)

@@ -301,6 +301,7 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
 def explicit_gradient(name, case, s):
     """The gradient of stream s as a matrix, the bias as its last column."""
     left, right = case["left"][s], {"vector_square": lambda: np.ones(1), "outer_square": lambda: np.append(case["right"][s], 1),
+                                    "product_square": lambda: case["right"][s],
                                     "ragged_square": lambda: np.append(case["value"][s], 1), "pool_square": lambda: _seen(case, s)}
     assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
     return left[:, None] * right[name]()

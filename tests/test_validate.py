@@ -68,6 +68,18 @@ BREAKS = [
     ("update", "O + parts - 1u", "O"),
     ("wiring", "work[a + i] + work[b + i]", "work[a + i] - work[b + i]"),
     ("wiring", "y + D, I", "y, I"),
+    ("polyak", "scale * a * b;", "scale * a * (b + 1.0);"),
+    ("grid", "work[restart] > 0.5", "work[restart] > 0.0"),
+    ("grid", "wrap(now + work[anchor + r])", "now + work[anchor + r]"),
+    ("grid", "q < Q; q++) { moved +=", "q + 1u < Q; q++) { moved +="),
+    ("grid", "work[path + i] = now;", ""),
+    ("grid", "f32(c / B)", "f32(c % B)"),
+    ("grid", "wave.z - 3.0", "wave.y - 3.0"),
+    ("grid", "- sum / f32(n)) / sum", ") / sum"),
+    ("grid", "let m = first + lane / wide;", "let m = first + lane % wide;"),
+    ("grid", "span_sum(squares, WG)", "span_sum(squares, wide)"),
+    ("grid", "d2 += de * (wave.y + wave.z)", "d2 += de * (wave.x + wave.z)"),
+    ("grid", "* (dv - mean)", "* dv"),
 ]
 
 

@@ -110,6 +110,14 @@ def contexts():
     return dh.Network([x, z], [top(high), dh.Linear(3)(dh.Concat()([high, low]))])
 
 
+def grids():
+    """Grid cells that learn, with all their inputs, before a linear layer and as a memory's context."""
+    movement, thing, begins = dh.Input((2,)), dh.Input((6,)), dh.Input((1,))
+    place = dh.GridCells(3, 4, learn=True)(dh.Linear(2)(movement), anchor=dh.Linear(6)(thing), restart=begins)
+    cells = dh.TemporalMemory(3)(dh.SpatialPooler(20, 3)(dh.Linear(9)(thing)), context=place)
+    return dh.Network([movement, thing, begins], [dh.Linear(2)(place), dh.Linear(6)(cells)])
+
+
 NETWORKS = {  # network, losses, optimizer, streams, ahead
     "post": (post, ["mse"], dh.PolyakSGD(), 1, 1),
     "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
@@ -119,6 +127,8 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "pools, streams": (pools, ["mse"], dh.Adam(0.01, clip_norm=1.0), 3, 1),
     "contexts": (contexts, ["cross_entropy", "mse"], dh.SGD(0.01), 1, 1),
     "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
+    "grids": (grids, ["mse", "mse"], dh.PolyakSGD(clip_norm=1.0), 1, 1),
+    "grids, streams": (grids, ["mse", "mse"], dh.Adam(0.01), 3, 1),
     "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }

@@ -68,7 +68,7 @@ class Layer:
         raise NotImplementedError
 
     def __repr__(self):
-        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "nodes" and v is not None)
+        shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "nodes" and k[0] != "_" and v is not None)
         return f"{type(self).__name__}({shown})"
 
 

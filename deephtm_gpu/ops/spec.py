@@ -7,6 +7,7 @@ The legend of dimension letters, the same in NumPy, WGSL and Python:
     L  length of a fixed list (K, K+1 or K*M)    P     presynaptic places (N + C + further contexts)
     T  steps in a window                         A     entries of a context (varies from step to step)
     F  synapses of a cell, or stretches of places that it sees one each of
+    G  grid modules (2G phases)               B     cells along a side of a grid module (B*B cells)
 
 Every array of a stream carries S in front. A *ragged* tensor (a context) is a list of S arrays of different lengths
 in NumPy, and a count followed by that many entries on the GPU.

@@ -4,6 +4,7 @@ from deephtm_gpu.ops.cells import CELLS, GATE
 from deephtm_gpu.ops.clock import CLOCK
 from deephtm_gpu.ops.context import APPEND, CONTEXT
 from deephtm_gpu.ops.credit import CREDIT
+from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
 from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, ENDED, MSE
@@ -19,7 +20,7 @@ from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE, CLOCK,
+    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE, CLOCK, PATH, GRID,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

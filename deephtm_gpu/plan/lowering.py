@@ -237,15 +237,15 @@ class Scope:
     # Tensors
 
     def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False) -> Tensor:
-        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere. Layers that stand at several
-        places have it once."""
+        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or a function that
+        makes the array with the random generator that it is given. Layers that stand at several places have it once."""
         full = f"{self._owner}.{name}"
         self.learns |= learned
 
         def draw(seed):
-            values = np.full(shape, start, np.float32)
+            rng = np.random.default_rng([seed, zlib.crc32(full.encode())])
+            values = np.full(shape, start(rng) if callable(start) else start, np.float32)
             if std:
-                rng = np.random.default_rng([seed, zlib.crc32(full.encode())])
                 columns = std_columns or shape[-1]
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
@@ -380,6 +380,12 @@ class Scope:
         self._update("outer_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
                      [("outer_square", dict(left=dy, right=x), dict(D=O, I=I))])
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
+
+    def update_product(self, weight, left, right):
+        """All rows of weight (O, I), which no bias goes with, by the gradient left (O,) times right (I,)."""
+        O, I = left.size, right.size
+        self._update("outer_update", dict(left=left, right=right, weight=weight), dict(O=O, I=I),
+                     [("product_square", dict(left=left, right=right), dict(D=O, I=I))])
 
     def update_inputs(self, weight, bias, dy, index, value):
         """Of a weight held (N, O): the rows of the inputs that are active."""

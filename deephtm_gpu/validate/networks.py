@@ -72,6 +72,8 @@ def _networks():
         "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
         "levels with clocks, Adam": (_levels(), ["mse"], Adam(0.001), 1, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
+        "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
+        "grid cells, anchored, beginning anew": (_anchored(), ["mse", "cross_entropy", "mse"], SGD(0.02, clip_norm=0.5), 1, 1),
     }
 
 
@@ -94,6 +96,23 @@ def _levels():
     phrase = dh.when(dh.Surprise()(words), dh.Linear(3)(words))
     phrases = top(dh.SpatialPooler(23, 3)(dh.ReLU()(encoder(phrase))))
     return dh.Network(x, reader(dh.Linear(8)(cells)) + reader(dh.ReLU()(dh.Linear(8)(words))) + dh.Linear(3)(phrases))
+
+
+def _place():
+    movement, sense = dh.Input((2,)), dh.Input((5,))
+    place = dh.GridCells(modules=3, learn=True, lr_scale=300.0)(movement)  # so far that a wrong step shows
+    columns = dh.SpatialPooler(61, 5)(dh.RunningNorm()(dh.Linear(40)(sense)))
+    return dh.Network([sense, movement], dh.Linear(5)(dh.TemporalMemory(3)(columns, context=place)))
+
+
+def _anchored():
+    """Of one movement among 7, of an object told by 3 numbers, and now and then from its beginning."""
+    thing, movement, begins = dh.Input((3,)), dh.Input((7,)), dh.Input((1,))
+    moved = dh.Linear(4)(movement)
+    cells = dh.GridCells(modules=5, side=3, sharpness=2.0, init_std=0.3, learn=True, lr_scale=1.0)
+    place = cells(moved, anchor=dh.Linear(10)(thing), restart=begins)
+    hidden = dh.ReLU()(dh.Linear(33)(place))
+    return dh.Network([thing, movement, begins], [dh.Linear(3)(hidden), dh.Linear(7)(hidden), dh.Linear(1)(place)])
 
 
 def _rows(plan, streams, ahead) -> Rows:

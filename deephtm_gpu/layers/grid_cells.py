@@ -1,0 +1,129 @@
+"""Grid cells: where a path has come to, as the activity of cells that fire on hexagonal grids of places."""
+
+from math import cos, pi, sin
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import LARGEST, Form, Layer, check_count, check_node, check_scale, is_number
+from deephtm_gpu.plan.tensors import MATRIX
+
+STEEPEST = 20  # of the sharpness: beyond, float32 may lose all cells of a module
+SIXTH = pi / 3  # of a turn; a hexagonal grid turned by it is the same grid
+AXES = np.linalg.inv([[1, cos(SIXTH)], [0, sin(SIXTH)]])  # from a place to its phases along two axes 60 degrees apart, at period 1
+
+
+class GridCells(Layer):
+    """`modules` tori of side x side cells that follow a path by its movements (`ops/grid.py`). Gives modules * side^2 numbers of unit
+    norm, module by module, in each row by row; the mean of each module's is 0.
+
+        place = dh.GridCells()(movement)                                    # a path that begins at phase 0, and never anew
+        place = dh.GridCells()(movement, anchor=dh.Linear(20)(thing), restart=begins)
+
+    movement: a node of D numbers, how far it goes in this step, before the code is read. anchor: a node of 2 * modules numbers, the
+    phases of the place where the path begins (in periods, two for a module, module by module); it is read in every step, so let it
+    stand still while the path lasts. None: 0. restart: a node of 1 number, above 0.5 in a step before whose movement the path begins anew.
+    None: never; reset() begins anew too. Gradients flow into the anchor, and into the movement of the step at hand (earlier ones are
+    constants, as with dh.previous).
+
+    Weight (2 * modules, D), in periods per unit of movement. With D = 2 a displacement in the plane, and by itself a hexagonal grid of
+    period scale * ratio^m for module m, in the movement's unit, turned by `orientation` + m * 60 degrees / modules. orientation: in
+    radians; None: drawn from the seed. With init_std it is N(0, init_std^2) instead, whatever movement means (motor commands too), and
+    scale, ratio and orientation say nothing.
+    learn: whether the weight is learned, by the gradient of the whole path since it began (exact where the weight stood still); let
+    paths be short, or begin anew. lr_scale: multiplies its learning rate. A hundredth by itself: what reads the code cannot follow a
+    faster one.
+    sharpness: how steep the softmax over a module's cells is; far below 1 the norm is less than 1.
+    """
+
+    def __init__(self, modules=10, side=5, sharpness=1.0, scale=2.0, ratio=1.3, orientation=None, learn=False, init_std=None,
+                 lr_scale=0.01):
+        self.modules, self.side = check_count("GridCells' modules", modules), check_count("GridCells' side", side, least=2)
+        if not (is_number(sharpness) and 0 < sharpness <= STEEPEST):
+            raise UserError(f"GridCells' sharpness = {sharpness!r} was asked for; it must be a number above 0, at most {STEEPEST}.")
+        for what, value in (("scale", scale), ("ratio", ratio)):
+            if not (is_number(value) and value > 0):
+                raise UserError(f"GridCells' {what} = {value!r} was asked for; it must be a number above 0.")
+        if orientation is not None and not is_number(orientation):
+            raise UserError(f"GridCells' orientation = {orientation!r} was asked for; it must be an angle in radians, or None.")
+        if not isinstance(learn, (bool, np.bool_)):
+            raise UserError(f"GridCells' learn = {learn!r} was asked for; it must be True or False.")
+        if init_std is not None and not (is_number(init_std) and init_std >= 0):
+            raise UserError(f"GridCells' init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
+        self.sharpness, self.scale, self.ratio, self.orientation = float(sharpness), float(scale), float(ratio), orientation
+        self.learn, self.init_std, self.lr_scale = bool(learn), init_std, check_scale(lr_scale)
+        self._given = None  # "anchor", "restart": what it was called with, in the order of inputs
+        self._periods()
+
+    def __call__(self, movement, anchor=None, restart=None):
+        given = {name: node for name, node in (("anchor", anchor), ("restart", restart)) if node is not None}
+        self._given = tuple(given)
+        return self.place([check_node(node, self) for node in (movement, *given.values())])
+
+    def form(self, inputs):
+        D, G, B = inputs[0].size, self.modules, self.side
+        if self.init_std is None and D != 2:
+            raise UserError(
+                f"{self!r} was put behind a movement of {D} numbers; a hexagonal grid is one of the plane, where a movement has 2: "
+                "give init_std, and weights for any movement are drawn."
+            )
+        for role, given in zip(self._given or self._roles(inputs[1:]), inputs[1:]):
+            wanted = {"anchor": 2 * G, "restart": 1}[role]
+            if given.size != wanted:
+                why = f"two phases for each of {G} modules" if role == "anchor" else "above 0.5 where the path begins anew"
+                raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must have {wanted}, {why}.")
+        return Form(G * B * B, shape=(G * B * B,))
+
+    def lower(self, low, inputs):
+        D, G, B = inputs[0].size, self.modules, self.side
+        (movement, to_movement), *others = [low.written_out(x) for x in inputs]
+        others = dict(zip(self._roles(inputs[1:]), others))
+        weight = low.param("weight", (2 * G, D), MATRIX, std=self.init_std or 0.0, learned=self.learn,
+                           start=self._hexagons if self.init_std is None else 0.0)
+        # Where none is given, zeros that nothing writes.
+        restart = others["restart"][0].tensor if "restart" in others else low.scratch("never", (1,))
+        anchor = others["anchor"][0].tensor if "anchor" in others else low.scratch("origin", (2 * G,))
+        travelled, path = low.state("travelled", (2 * G,)), low.state("path", (D,))
+        phase, displacement = low.tape("phase", (2 * G,)), low.tape("displacement", (D,))
+        code, norm = low.tape("code", (G * B * B,)), low.tape("norm", (1,))
+        moved = low.times("moved", movement.tensor, low.tick) if low.tick else movement.tensor  # behind a clock: once per tick
+        low.forward("path_forward", movement=moved, weight=weight, restart=restart, anchor=anchor, travelled=travelled,
+                    path=path, phase=phase, displacement=displacement, D=D, G=G)
+        low.forward("grid_forward", phase=phase, code=code, norm=norm, sharpness=self.sharpness, G=G, B=B)
+
+        def backward(dcode):
+            dphase, dmovement = low.scratch("dphase", (2 * G,)), None
+            low.learn("grid_backward", dcode=dcode, code=code, norm=norm, phase=phase, dphase=dphase, sharpness=self.sharpness, G=G, B=B)
+            if movement.grad:
+                dmovement = low.scratch("dmovement", (D,))
+                low.learn("linear_backward", dy=dphase, weight=weight, dx=dmovement, I=D, O=2 * G)
+            if self.learn:
+                low.update_product(weight, dphase, displacement)
+            back = {"anchor": lambda to_pairs: to_pairs(dphase), "restart": lambda to_pairs: None}
+            return [to_movement(dmovement)] + [back[role](to_pairs) for role, (_, to_pairs) in others.items()]
+
+        return low.value(code), backward
+
+    def _roles(self, others):
+        """What the inputs behind the movement are: an anchor has 2 numbers or more, a restart 1. (A file says no more of them.)"""
+        return ["restart" if x.size == 1 else "anchor" for x in others]
+
+    def _periods(self):
+        with np.errstate(all="ignore"):
+            periods = self.scale * self.ratio ** np.arange(self.modules, dtype=np.float64)
+        if not ((periods >= 1 / LARGEST) & (periods <= LARGEST)).all():
+            raise UserError(
+                f"GridCells' periods run from {periods[0]:g} to {periods[-1]:g}, which a float32 cannot hold; take a ratio nearer to 1, "
+                f"or fewer modules than {self.modules}."
+            )
+        return periods
+
+    def _hexagons(self, rng):
+        """The weight (2 * modules, 2) of hexagonal grids."""
+        first = rng.uniform(0, SIXTH) if self.orientation is None else self.orientation
+        turned = []
+        for m, period in enumerate(self._periods()):
+            angle = first + m * SIXTH / self.modules
+            back = np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])  # the plane, turned by -angle
+            turned.append(AXES @ back / period)
+        return np.concatenate(turned)
