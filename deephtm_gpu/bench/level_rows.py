@@ -1,0 +1,44 @@
+"""The rows of the flow table on letters, words and phrases (`data/words.py`): what a second level is good for, and what does it as well."""
+
+from functools import partial
+
+import numpy as np
+
+from deephtm_gpu.bench.networks import levels_model
+from deephtm_gpu.bench.rows import Bound, Figures, Row
+from deephtm_gpu.data.symbol_baselines import LAST, frequent_accuracy, markov_accuracy
+from deephtm_gpu.data.words import words
+
+ACCURACY = "accuracy"
+
+
+def _accuracy(seed, device, make, ticks=True, **network) -> Figures:
+    """ticks=False: the upper level never ticks, and what it gives back is nothing."""
+    text = make(seed=seed)
+    model = levels_model(text, seed=seed, device=device, **network)
+    history = model.fit([text.task.inputs, text.ends if ticks else np.zeros_like(text.ends)], targets=text.task.targets)
+    return {ACCURACY: float(text.task.right(history.prediction)[-LAST:].mean())}
+
+
+def _trivial(seed, make) -> Figures:
+    task = make(seed=seed).task
+    return {"most frequent": frequent_accuracy(task), "order 2": markov_accuracy(task, 2), "order 8": markov_accuracy(task, 8)}
+
+
+def _rows(name, make, least=None, most=None):
+    measure = partial(_accuracy, make=make)
+    reach, keep = (Bound(ACCURACY, least=least),) if least else (), (Bound(ACCURACY, each=most),) if most else ()
+    return (
+        Row(f"{name}: two levels", measure, reach, partial(_trivial, make=make)),
+        Row(f"control: {name}, feedback cut", partial(measure, ticks=False), keep),
+        Row(f"{name}: one level, slow traces", partial(measure, feedback=False, traces=(0.9, 0.97)), ()),
+        Row(f"{name}: one level, surprise clock", partial(measure, feedback=False, slow=True), ()),
+        Row(f"{name}: one level, fast context alone", partial(measure, feedback=False), ()),
+    )
+
+
+LEVEL_ROWS = (
+    *_rows("one word decides, 5 between", partial(words, between=5, steps=30_000), least=0.90, most=0.65),
+    *_rows("exclusive or of two words", partial(words, between=0, steps=60_000, openings=2)),
+    *_rows("exclusive or, 3 words between", partial(words, between=3, steps=90_000, openings=2)),
+)
