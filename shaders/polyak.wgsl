@@ -1,5 +1,6 @@
 // How long a step is, per stream: the stochastic Polyak step (Loizou et al. 2021), or a gradient clipped.
 //   vector_square  squares[slot] = scale |left|^2
+//   product_square  scale |left|^2 |right|^2: weights whose bias is fixed
 //   outer_square, ragged_square  scale |left|^2 (|right|^2 + 1): the weights, and the bias that goes with left
 //   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / waiting * share
 //   clip           coef = whole * longest / max(sqrt(sum(squares)), longest)
@@ -40,6 +41,12 @@ fn outer_square(left: u32, right: u32, squares: u32, slot: u32, scale: f32, D: u
   let a = square(left, D);
   let b = square(right, I);
   if (lane == 0u) { work[squares + slot] = scale * a * (b + 1.0); }
+}
+
+fn product_square(left: u32, right: u32, squares: u32, slot: u32, scale: f32, D: u32, I: u32) {
+  let a = square(left, D);
+  let b = square(right, I);
+  if (lane == 0u) { work[squares + slot] = scale * a * b; }
 }
 
 fn ragged_square(left: u32, index: u32, value: u32, squares: u32, slot: u32, scale: f32, D: u32) {

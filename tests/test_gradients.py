@@ -112,6 +112,14 @@ def topk(name, case):
     return lambda: dot(case["dactivity"], topk_forward(overlap, case["K"])[2]), [(overlap, gradient)]
 
 
+def any_cell(name, case):
+    """What is less than the floor is 0, and all else as without one."""
+    whole = dict(case, floor=0.0)
+    (floored,), (exact,) = (run(PASSES[name].reference, c, PASSES[name].reads, PASSES[name].consts) for c in (case, whole))
+    assert np.array_equal(floored, np.where(np.abs(exact) < case["floor"], 0, exact))
+    return by_convention(name, whole)
+
+
 def append(name, case):
     """Dense and sparse: each puts its vector behind the lists, at unit norm."""
     results, losses = [], []
@@ -179,7 +187,7 @@ def concat(name, case):
 
 
 ADAPTERS = {
-    "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "context_append_backward": append,
+    "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "any_backward": any_cell, "context_append_backward": append,
     "ended_backward": ended, "credit_backward": credit, "mse_backward": mse, "cross_entropy_backward": cross_entropy, "concat_backward": concat,
 }
 
@@ -300,7 +308,8 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
 
 def explicit_gradient(name, case, s):
     """The gradient of stream s as a matrix, the bias as its last column."""
-    left, right = case["left"][s], {"vector_square": lambda: np.ones(1), "outer_square": lambda: np.append(case["right"][s], 1),
+    left, right = case["left"][s], {"vector_square": lambda: np.ones(1), "product_square": lambda: case["right"][s],
+                                    "outer_square": lambda: np.append(case["right"][s], 1),
                                     "ragged_square": lambda: np.append(case["value"][s], 1), "pool_square": lambda: _seen(case, s)}
     assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
     return left[:, None] * right[name]()

@@ -31,6 +31,12 @@ def outer_square(left, right, squares, slot, scale, D, I):
         squares[s, slot] = scale * d.dot(d) * (x.dot(x) + 1)
 
 
+def product_square(left, right, squares, slot, scale, D, I):
+    """left (S, D), right (S, I); changes squares (S, Q) in column `slot`: scale * |left|^2 * |right|^2, weights whose bias is fixed"""
+    for s, (d, x) in enumerate(zip(left, right)):
+        squares[s, slot] = scale * d.dot(d) * x.dot(x)
+
+
 def ragged_square(left, index, value, squares, slot, scale, D):
     """left (S, D), index and value S x (A,) (the index only for its length); changes squares (S, Q) in column `slot`:
     scale * |left|^2 * (|value|^2 + 1), likewise"""
@@ -62,6 +68,7 @@ POLYAK = Op(
     passes=(
         Pass(vector_square, reads=("left",), changes=("squares",), consts=("slot", "scale", "D"), work=elements),
         Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I"), work=elements),
+        Pass(product_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I"), work=elements),
         Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D"), work=elements,
              loops=lambda lanes, A, D, **_: turns(A, lanes) + turns(D, lanes) + 8),
         Pass(polyak_forward, reads=("squares", "share"), changes=("coef",), consts=("outputs", "waiting", "Q"), loops=lambda Q, **_: Q),

@@ -3,6 +3,7 @@
 from deephtm_gpu.ops.cells import CELLS, GATE
 from deephtm_gpu.ops.context import APPEND, CONTEXT
 from deephtm_gpu.ops.credit import CREDIT
+from deephtm_gpu.ops.expect import ANY, EVIDENCE
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
 from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, ENDED, MSE
@@ -18,7 +19,7 @@ from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE,
+    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}
