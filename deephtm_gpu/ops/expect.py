@@ -90,6 +90,6 @@ EVIDENCE = Op(
     ),
     example=_evidence_example,
     sizes=tuple({"S": S, "K": K, "epsilon": epsilon, "size": size, "nan": nan} for S, K, epsilon, size, nan in [
-        (1, 1, 0.02, 6.0, False), (1, 5, 0.02, 6.0, False), (3, 257, 0.3, 1.0, False), (2, 256, 0.02, 100.0, False),
+        (1, 1, 0.02, 6.0, False), (1, 5, 0.02, 6.0, False), (3, 257, 0.3, 1.0, False), (1, 256, 0.1, 6.0, False), (2, 13, 0.02, 50.0, False),
         (2, 7, 0.02, 6.0, True)]),
 )
