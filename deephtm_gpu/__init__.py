@@ -10,6 +10,8 @@ from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.layers import (
     Add,
     Concat,
+    Evidence,
+    Expectation,
     Input,
     Linear,
     Network,
@@ -28,7 +30,7 @@ from deephtm_gpu.saving.model import load
 __version__ = "0.1.0"
 
 __all__ = [
-    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "History", "Input", "InverseDecay", "Linear", "Model",
+    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Evidence", "Expectation", "History", "Input", "InverseDecay", "Linear", "Model",
     "Network", "PolyakSGD", "Population", "RMSprop", "ReLU", "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "TemporalMemory", "TrainingError", "UserError",
     "load", "previous",
 ]

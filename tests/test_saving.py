@@ -231,6 +231,8 @@ EXAMPLES = {
     dh.Linear: dict(units=np.int64(7), lr_scale=0.25, init_std=np.float32(0.1)),
     dh.SpatialPooler: dict(columns=11, winners=2, lr_scale=0),
     dh.TemporalMemory: dict(cells_per_column=3, decay=0.1, window=4, lr_scale=0.3, gate="uniform", synapses=5),
+    dh.Expectation: dict(columns=11, cells_per_column=3, std=0.5, bias=-2.0, floor=0.01, lr_scale=0.3),
+    dh.Evidence: dict(epsilon=0.1),
     dh.Cosine: dict(steps=9, warmup=2),
     dh.InverseDecay: dict(steps=9, floor=0.3),
     dh.SGD: dict(lr=0.1, momentum=0.3, clip_norm=2.0, schedule=dh.Cosine(8)),

@@ -327,10 +327,13 @@ class Scope:
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
     def update_outputs(self, weight, bias, rows, dy, x):
-        """Of weight (O, I): the rows of the outputs that were used."""
+        """Of weight (O, I): the rows of the outputs that were used. bias: None where it is fixed."""
         L, I = dy.size, x.size
+        square = "product_square" if bias is None else "outer_square"
         self._update("rows_update", dict(rows=rows, left=dy, right=x, weight=weight), dict(L=L, N=weight.shape[0], I=I),
-                     [("outer_square", dict(left=dy, right=x), dict(D=L, I=I))])
+                     [(square, dict(left=dy, right=x), dict(D=L, I=I))])
+        if bias is None:
+            return
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
     def update_synapses(self, op, weight, bias, rows, dy, index, value, sight, lag=0):

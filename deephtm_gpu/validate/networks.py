@@ -70,6 +70,8 @@ def _networks():
         "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
                                                           Adam(0.001), 3, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
+        "expected columns, targets given": (_expectation(), ["bce"], SGD(0.5), 1, 0),
+        "evidence, 2 streams": (_evidence(), ["mse"], SGD(0.5, momentum=0.5, clip_norm=0.5), 2, 0),
     }
 
 
@@ -80,6 +82,19 @@ def _graph():
     cells = dh.TemporalMemory(3)(cols, context=[dh.previous(top), dh.Linear(4, lr_scale=1.0)(b), cols])
     above = top(dh.SpatialPooler(31, 4)(dh.Linear(16)(cells)))
     return dh.Network([a, b], [dh.Linear(3)(cells) + dh.Linear(3)(above), dh.Linear(7)(above)])
+
+
+def _expectation():
+    """The context learns too, and the biases are such that columns are expected at first."""
+    x = dh.Input((5,))
+    return dh.Network(x, dh.Expectation(11, 7, std=0.3, bias=-2.0, floor=0.02)(dh.RunningNorm()(dh.Linear(37)(x))))
+
+
+def _evidence():
+    x, place = dh.Input((5,)), dh.Input((3,))
+    columns = dh.SpatialPooler(61, 5)(x)
+    z = dh.Expectation(61, 7, std=1.0, bias=-3.0)(dh.Linear(33)(place), of=columns)
+    return dh.Network([x, place], dh.Evidence()(z))
 
 
 def _rows(plan, streams, ahead) -> Rows:
