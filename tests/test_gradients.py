@@ -219,6 +219,10 @@ def rows_step(case):
     return [("weight", used, case["scale"], case["count"][:, None])]
 
 
+def lazy_step(case):
+    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"], case["count"][:, None])]
+
+
 def vector_step(case):
     return [("bias", lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"], case["scale"], case["k"])]
 
@@ -242,7 +246,7 @@ def pool_step(case):
 
 
 STEP_ADAPTERS = {
-    "outer_update": outer_step, "rows_update": rows_step, "vector_update": vector_step, "entries_update": entries_step,
+    "outer_update": outer_step, "rows_update": rows_step, "lazy_update": lazy_step, "vector_update": vector_step, "entries_update": entries_step,
     "synapse_update": synapse_step, "pool_update": pool_step,
 }
 
@@ -286,7 +290,8 @@ def test_step(name, size):
             assert_close(f"{name} of {what}", new - old, wanted - old)
     for n in (n for n in op.changes if n.endswith("count")):
         checked.add(n)
-        there = ((case["coef"] * case["left"])[..., None] != 0) & (case["rows"][..., None] == np.arange(len(case[n])))
+        rows = case.get("rows", np.arange(len(case[n]))[None])
+        there = ((case["coef"] * case["left"])[..., None] != 0) & (rows[..., None] == np.arange(len(case[n])))
         asked = case["log2"] or case["slope"]
         assert np.array_equal(moved[n], case[n] + (there.any(axis=(0, 1)) if asked else 0))
     assert checked >= set(op.changes) and not moved.get("total", np.zeros(1)).any()

@@ -110,6 +110,13 @@ def contexts():
     return dh.Network([x, z], [top(high), dh.Linear(3)(dh.Concat()([high, low]))])
 
 
+def expected():
+    """Columns that two contexts expect, all of them and the winners alone."""
+    x, z = dh.Input((6,)), dh.Input((3,))
+    place = dh.Linear(21)(z)
+    return dh.Network([x, z], [dh.Expectation(40, 8)(place), dh.Evidence()(dh.Expectation(40, 8)(place, of=dh.SpatialPooler(40, 4)(x)))])
+
+
 NETWORKS = {  # network, losses, optimizer, streams, ahead
     "post": (post, ["mse"], dh.PolyakSGD(), 1, 1),
     "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
@@ -119,6 +126,8 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "pools, streams": (pools, ["mse"], dh.Adam(0.01, clip_norm=1.0), 3, 1),
     "contexts": (contexts, ["cross_entropy", "mse"], dh.SGD(0.01), 1, 1),
     "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
+    "expected": (expected, ["bce", "mse"], dh.PolyakSGD(), 1, 0),
+    "expected, streams": (expected, ["bce", "mse"], dh.SGD(0.01, clip_norm=1.0), 3, 0),
     "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }

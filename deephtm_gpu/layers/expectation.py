@@ -63,15 +63,13 @@ class Expectation(Layer):
         N, I = weight.shape
         q = low.tape("q", (N,))
         low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=q, I=I, O=N)
-        every = low.state("every", (N,), index=True, start=range(N)) if self.lr_scale != 0 else None
 
         def backward(dz):
             dq, dx = self._blame(low, dz, q), None
             if x.grad:
                 dx = low.scratch("dx", (I,))
                 low.learn("linear_backward", dy=dq, weight=weight, dx=dx, I=I, O=N)
-            if every:
-                low.update_outputs(weight, None, every, dq, x.tensor)
+            low.update_lazily(weight, dq, x.tensor)
             return [to_pairs(dx)]
 
         return low.value(self._any(low, q)), backward

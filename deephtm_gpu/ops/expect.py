@@ -2,7 +2,7 @@
 
 A column is expected where some of its M cells is depolarised: z = logsumexp over the cells, pi = sigmoid(z). The gradient falls on
 the cell that is depolarised most, so that learning blames one cell; what is left for the others is rounded to exactly 0, and
-`rows_update` leaves their rows alone. Evidence: sum over the K winners of log(epsilon + (1 - epsilon) pi), epsilon being how likely
+updates leave their rows alone. Evidence: sum over the K winners of log(epsilon + (1 - epsilon) pi), epsilon being how likely
 a column wins that nothing expected.
 """
 

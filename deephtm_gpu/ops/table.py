@@ -14,12 +14,12 @@ from deephtm_gpu.ops.running_norm import RUNNING_NORM
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
 from deephtm_gpu.ops.synapse import SYNAPSE
 from deephtm_gpu.ops.topk import TOPK
-from deephtm_gpu.ops.update import ROWS_UPDATE, UPDATE
+from deephtm_gpu.ops.update import LAZY_UPDATE, ROWS_UPDATE, UPDATE
 from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE,
+    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, LAZY_UPDATE, WIRING, DENSE,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

@@ -319,6 +319,12 @@ class Scope:
                      [("outer_square", dict(left=dy, right=x), dict(D=O, I=I))])
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
+    def update_lazily(self, weight, dy, x):
+        """Of weight (O, I), whose bias is fixed: the rows with dy != 0."""
+        O, I = weight.shape
+        self._update("lazy_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
+                     [("product_square", dict(left=dy, right=x), dict(D=O, I=I))])
+
     def update_inputs(self, weight, bias, dy, index, value):
         """Of a weight held (N, O): the rows of the inputs that are active."""
         L, O = value.size, dy.size
