@@ -11,6 +11,8 @@ from deephtm_gpu.layers import (
     Add,
     Concat,
     Every,
+    Evidence,
+    Expectation,
     GridCells,
     Input,
     Linear,
@@ -35,8 +37,8 @@ from deephtm_gpu.saving.model import load
 __version__ = "0.1.0"
 
 __all__ = [
-    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "GridCells", "History", "Input",
-    "InverseDecay", "Linear", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU", "RunningNorm", "SGD",
-    "Sequential", "SpatialPooler", "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError", "UserError", "When",
-    "every", "load", "previous", "when",
+    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "Evidence", "Expectation", "GridCells",
+    "History", "Input", "InverseDecay", "Linear", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU",
+    "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError",
+    "UserError", "When", "every", "load", "previous", "when",
 ]

@@ -1,7 +1,7 @@
 // How long a step is, per stream: the stochastic Polyak step (Loizou et al. 2021), or a gradient clipped.
 //   vector_square  squares[slot] = scale |left|^2
+//   product_square  scale |left|^2 |right|^2: weights whose bias is fixed
 //   outer_square, ragged_square  scale |left|^2 (|right|^2 + 1): the weights, and the bias that goes with left
-//   product_square  scale |left|^2 |right|^2: weights that no bias goes with
 //   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / waiting * share
 //   clip           coef = whole * longest / max(sqrt(sum(squares)), longest)
 // Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.

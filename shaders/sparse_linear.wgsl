@@ -1,9 +1,10 @@
 // Dense layer whose input, or whose gradient, is a list of L (index, value) pairs: only those rows are read.
 //   forward        y[o] = bias[o] + sum_l value[l] weight[index[l], o]      pairs whose value is 0 cost nothing (NaN is not 0)
 //   backward       dvalue[l] = sum_o weight[index[l], o] dy[o]              0 where value[l] is 0
+//   rows_forward   y[l] = bias[index[l]] + sum_i weight[index[l], i] x[i]   only those rows of a dense layer
 //   rows_backward  dx[i] = sum_l dy[l] weight[index[l], i]
-// Places: index in lists; value, dvalue, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4)); bias in params.
-// Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
+// Places: index in lists; value, dvalue, x, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4) or ceil(I/4)); bias in params.
+// Dispatch: one workgroup a stream. Workgroup memory: 20 bytes a lane.
 @group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
@@ -11,6 +12,7 @@
 const WG: u32 = 64u;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
+var<workgroup> scratch4: array<vec4<f32>, WG>;
 
 // The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
 fn span_sum(value: f32, span: u32) -> f32 {
@@ -22,6 +24,20 @@ fn span_sum(value: f32, span: u32) -> f32 {
   }
   workgroupBarrier();
   let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// The sums of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum4(value: vec4<f32>, span: u32) -> vec4<f32> {
+  if (span == 1u) { return value; }
+  scratch4[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch4[lane] += scratch4[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch4[lane - lane % span];
   workgroupBarrier();
   return total;
 }
@@ -62,6 +78,29 @@ fn sparse_linear_backward(dy: u32, index: u32, value: u32, weight: u32, dvalue: 
     }
     let total = span_sum(sum.x + sum.y + sum.z + sum.w, span);
     if (l < L && lane % span == 0u) { work[dvalue + l] = total; }
+  }
+}
+
+fn rows_forward(x: u32, index: u32, weight: u32, bias: u32, y: u32, L: u32, I: u32) {
+  let Q = (I + 3u) / 4u;
+  let at_once = lanes_for((L + 3u) / 4u);  // lanes side by side with four rows each: x is loaded once for four
+  let span = WG / at_once;                 // the lanes left over share the columns of their rows
+  for (var first = 0u; first < L; first += 4u * at_once) {
+    let l = first + 4u * (lane / span);
+    let row = weight + lists[index + min(l, L - 1u)] * Q;  // rows behind the last are read again, and not written
+    let row1 = weight + lists[index + min(l + 1u, L - 1u)] * Q;
+    let row2 = weight + lists[index + min(l + 2u, L - 1u)] * Q;
+    let row3 = weight + lists[index + min(l + 3u, L - 1u)] * Q;
+    var sum = vec4<f32>();
+    for (var q = lane % span; q < Q; q += span) {
+      let x4 = work4(x + 4u * q);
+      sum += vec4<f32>(dot(weights[row + q], x4), dot(weights[row1 + q], x4), dot(weights[row2 + q], x4),
+                       dot(weights[row3 + q], x4));
+    }
+    sum = span_sum4(sum, span);
+    if (lane % span == 0u) {
+      for (var i = 0u; i < 4u && l + i < L; i++) { work[y + l + i] = sum[i] + params[bias + lists[index + l + i]]; }
+    }
   }
 }
 

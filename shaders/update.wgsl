@@ -2,6 +2,7 @@
 //   outer    weight (O, I), every entry               part: rows
 //   vector   bias (D), every entry                    part: entries
 //   rows     weight (N, I), the rows in a list of L   part: with one stream some of the list, with several some of N, ROWS at a time
+//   lazy     weight (O, I), the rows with left != 0   part: rows
 //   entries  bias (N), the entries in a list of L     part: likewise
 // Or by another rule of ops/rule.py, which remembers moment, power and, of rows that are only touched now and then, a count.
 // Places: left, right, coef in work; rows in lists; weight, moment, power in weights (vec4, rows of ceil(I/4)); bias,
@@ -163,6 +164,47 @@ fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: u32
       }
       let at = o * Q + q;
       descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2);
+    }
+  }
+}
+
+fn is_touched(left: u32, coef: u32, o: u32) -> bool {
+  for (var s = 0u; s < STREAMS; s++) {
+    if (!(work[coef + s * STREAM] * work[left + s * STREAM + o] == 0.0)) { return true; }
+  }
+  return false;
+}
+
+fn lazy_update(left: u32, right: u32, coef: u32, rate: f32, weight: u32, moment: u32, power: u32, count: u32,
+               scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+               O: u32, I: u32, part: u32, parts: u32) {
+  let Q = (I + 3u) / 4u;
+  let share = (O + parts - 1u) / parts;
+  let last = min(O, (part + 1u) * share);
+  let wide = lanes_for(Q);  // lanes side by side along a row, the lanes left over take other rows
+  let counted = log2 != 0.0 || slope != 0.0;
+  var k = 0.0;
+  for (var o = part * share + lane / wide; o < last; o += WG / wide) {
+    if (is_touched(left, coef, o)) {
+      if (counted) { k = params[count + o]; }
+      let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+      for (var q = lane % wide; q < Q; q += wide) {
+        var gradient = vec4<f32>();
+        for (var s = 0u; s < STREAMS; s++) {
+          let base = s * STREAM;
+          let factor = work[coef + base] * work[left + base + o];
+          if (!(factor == 0.0)) { gradient += factor * work4(right + base + 4u * q); }
+        }
+        let at = o * Q + q;
+        descend4(weight + at, moment + at, power + at, gradient, p, beta1, beta2);
+      }
+    }
+  }
+  if (counted) {
+    storageBarrier();
+    workgroupBarrier();  // every lane has read the counts before they move
+    for (var o = part * share + lane; o < last; o += WG) {
+      if (is_touched(left, coef, o)) { params[count + o] += 1.0; }
     }
   }
 }

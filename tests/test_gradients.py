@@ -112,6 +112,14 @@ def topk(name, case):
     return lambda: dot(case["dactivity"], topk_forward(overlap, case["K"])[2]), [(overlap, gradient)]
 
 
+def any_cell(name, case):
+    """What is less than the floor is 0, and all else as without one."""
+    whole = dict(case, floor=0.0)
+    (floored,), (exact,) = (run(PASSES[name].reference, c, PASSES[name].reads, PASSES[name].consts) for c in (case, whole))
+    assert np.array_equal(floored, np.where(np.abs(exact) < case["floor"], 0, exact))
+    return by_convention(name, whole)
+
+
 def append(name, case):
     """Dense and sparse: each puts its vector behind the lists, at unit norm."""
     results, losses = [], []
@@ -179,7 +187,7 @@ def concat(name, case):
 
 
 ADAPTERS = {
-    "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "context_append_backward": append,
+    "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "any_backward": any_cell, "context_append_backward": append,
     "ended_backward": ended, "credit_backward": credit, "mse_backward": mse, "cross_entropy_backward": cross_entropy, "concat_backward": concat,
 }
 
@@ -211,6 +219,10 @@ def rows_step(case):
     return [("weight", used, case["scale"], case["count"][:, None])]
 
 
+def lazy_step(case):
+    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"], case["count"][:, None])]
+
+
 def vector_step(case):
     return [("bias", lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"], case["scale"], case["k"])]
 
@@ -234,7 +246,7 @@ def pool_step(case):
 
 
 STEP_ADAPTERS = {
-    "outer_update": outer_step, "rows_update": rows_step, "vector_update": vector_step, "entries_update": entries_step,
+    "outer_update": outer_step, "rows_update": rows_step, "lazy_update": lazy_step, "vector_update": vector_step, "entries_update": entries_step,
     "synapse_update": synapse_step, "pool_update": pool_step,
 }
 
@@ -278,7 +290,8 @@ def test_step(name, size):
             assert_close(f"{name} of {what}", new - old, wanted - old)
     for n in (n for n in op.changes if n.endswith("count")):
         checked.add(n)
-        there = ((case["coef"] * case["left"])[..., None] != 0) & (case["rows"][..., None] == np.arange(len(case[n])))
+        rows = case.get("rows", np.arange(len(case[n]))[None])
+        there = ((case["coef"] * case["left"])[..., None] != 0) & (rows[..., None] == np.arange(len(case[n])))
         asked = case["log2"] or case["slope"]
         assert np.array_equal(moved[n], case[n] + (there.any(axis=(0, 1)) if asked else 0))
     assert checked >= set(op.changes) and not moved.get("total", np.zeros(1)).any()

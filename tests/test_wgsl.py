@@ -118,6 +118,13 @@ def grids():
     return dh.Network([movement, thing, begins], [dh.Linear(2)(place), dh.Linear(6)(cells)])
 
 
+def expected():
+    """Columns that two contexts expect, all of them and the winners alone."""
+    x, z = dh.Input((6,)), dh.Input((3,))
+    place = dh.Linear(21)(z)
+    return dh.Network([x, z], [dh.Expectation(40, 8)(place), dh.Evidence()(dh.Expectation(40, 8)(place, of=dh.SpatialPooler(40, 4)(x)))])
+
+
 NETWORKS = {  # network, losses, optimizer, streams, ahead
     "post": (post, ["mse"], dh.PolyakSGD(), 1, 1),
     "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
@@ -129,6 +136,8 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
     "grids": (grids, ["mse", "mse"], dh.PolyakSGD(clip_norm=1.0), 1, 1),
     "grids, streams": (grids, ["mse", "mse"], dh.Adam(0.01), 3, 1),
+    "expected": (expected, ["bce", "mse"], dh.PolyakSGD(), 1, 0),
+    "expected, streams": (expected, ["bce", "mse"], dh.SGD(0.01, clip_norm=1.0), 3, 0),
     "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }

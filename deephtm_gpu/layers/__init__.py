@@ -3,6 +3,7 @@
 from deephtm_gpu.layers.base import Input, previous
 from deephtm_gpu.layers.clock import Every, Surprise, Trace, When, every, when
 from deephtm_gpu.layers.combine import Add, Concat
+from deephtm_gpu.layers.expectation import Evidence, Expectation
 from deephtm_gpu.layers.grid_cells import GridCells
 from deephtm_gpu.layers.network import Network, Sequential
 from deephtm_gpu.layers.simple import Linear, ReLU, RunningNorm
@@ -10,6 +11,6 @@ from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 
 __all__ = [
-    "Add", "Concat", "Every", "GridCells", "Input", "Linear", "Network", "ReLU", "RunningNorm", "Sequential", "SpatialPooler",
-    "Surprise", "TemporalMemory", "Trace", "When", "every", "previous", "when",
+    "Add", "Concat", "Every", "Evidence", "Expectation", "GridCells", "Input", "Linear", "Network", "ReLU", "RunningNorm",
+    "Sequential", "SpatialPooler", "Surprise", "TemporalMemory", "Trace", "When", "every", "previous", "when",
 ]

@@ -25,8 +25,23 @@ def sparse_linear_backward(dy, index, value, weight):
     return dvalue
 
 
+def rows_forward(x, index, weight, bias):
+    """A dense product of which only L outputs are asked for.
+
+    x (S, I), index (S, L), weight (O, I), bias (O,) -> y (S, L), y[l] = weight[index[l]] . x + bias[index[l]]
+    """
+    first = index[0]
+    if len(x) > 1 and (index == first).all():  # many guesses at what explains one sensation ask for the same outputs
+        return x.dot(weight.take(first, axis=0).T) + bias.take(first)
+    y = bias.take(index)  # (S, L)
+    for s, row in enumerate(index):
+        y[s] += weight.take(row, axis=0).dot(x[s])
+    return y
+
+
 def rows_backward(dy, index, weight):
-    """Gradient into the dense input of a product of which only L outputs were used (the pooler's K winners and runner-up).
+    """Gradient into the dense input of a product of which only L outputs were used (of `rows_forward`, or the pooler's K winners and
+    runner-up).
 
     dy (S, L), index (S, L), weight (O, I) -> dx (S, I) = sum_l dy[l] * weight[index[l]]
     """
@@ -57,8 +72,19 @@ def _example(rng, S, N, L, O, nan=False):
     }
 
 
-def _rows_example(rng, S, I, L, O):
-    return {"index": pick(rng, S, O, L), "dy": rng.normal(size=(S, L)), "weight": rng.normal(size=(O, I)), "L": L, "I": I}
+def _rows_loops(lanes, L, I, **_):
+    at_once = lanes_for(turns(L, 4), lanes)
+    return turns(L, 4 * at_once) * (turns(turns(I, 4), lanes // at_once) + 24)
+
+
+def _rows_example(rng, S, I, L, O, shared=False, nan=False):
+    index, x = pick(rng, S, O, L), rng.normal(size=(S, I))
+    if shared:
+        index[:] = index[0]
+    if nan:
+        x[0, 0] = np.nan
+    return {"x": x, "index": index, "dy": rng.normal(size=(S, L)), "weight": rng.normal(size=(O, I)), "bias": rng.normal(size=O),
+            "L": L, "I": I}
 
 
 SPARSE_LINEAR = Op(
@@ -82,12 +108,15 @@ ROWS = Op(
     name="rows",
     shader="sparse_linear",
     matrices=("weight",),
-    params=(),
+    params=("bias",),
     passes=(
+        Pass(rows_forward, reads=("x", "index", "weight", "bias"), writes=("y",), consts=("L", "I"),
+             work=lambda L, I: L * I, loops=_rows_loops),
         Pass(rows_backward, reads=("dy", "index", "weight"), writes=("dx",), consts=("L", "I"),
              work=lambda L, I: L * I, loops=lambda lanes, L, I, **_: turns(turns(I, 4), lanes) * (L + 5)),
     ),
     example=_rows_example,
-    sizes=tuple({"S": S, "I": I, "L": L, "O": O} for S, I, L, O in
-                [(1, 1, 2, 2), (1, 256, 6, 256), (1, 255, 11, 257), (4, 257, 2, 13)]),
+    sizes=tuple({"S": S, "I": I, "L": L, "O": O, "shared": shared, "nan": nan} for S, I, L, O, shared, nan in [
+        (1, 1, 2, 2, False, False), (1, 256, 6, 256, False, False), (1, 255, 11, 257, False, False), (4, 257, 2, 13, False, False),
+        (1, 250, 160, 163, False, False), (3, 67, 35, 37, True, False), (2, 5, 7, 11, False, True)]),
 )

@@ -4,6 +4,7 @@ from deephtm_gpu.ops.cells import CELLS, GATE
 from deephtm_gpu.ops.clock import CLOCK
 from deephtm_gpu.ops.context import APPEND, CONTEXT
 from deephtm_gpu.ops.credit import CREDIT
+from deephtm_gpu.ops.expect import ANY, EVIDENCE
 from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
@@ -15,12 +16,12 @@ from deephtm_gpu.ops.running_norm import RUNNING_NORM
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
 from deephtm_gpu.ops.synapse import SYNAPSE
 from deephtm_gpu.ops.topk import TOPK
-from deephtm_gpu.ops.update import ROWS_UPDATE, UPDATE
+from deephtm_gpu.ops.update import LAZY_UPDATE, ROWS_UPDATE, UPDATE
 from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, WIRING, DENSE, CLOCK, PATH, GRID,
+    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, LAZY_UPDATE, WIRING, DENSE, CLOCK, PATH, GRID,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

@@ -40,9 +40,22 @@ def rows_update(rows, left, right, coef, rate, weight, moment, power, count, sca
     """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment, power (N, I) and count (N,) in the rows touched.
     No row stands twice in a stream with left != 0."""
     touched, factors = touched_rows(rows, coef * left)
+    _step_rows(touched, factors, right, weight, moment, power, count, rate * scale, rule)
+
+
+def lazy_update(left, right, coef, rate, weight, moment, power, count, scale, **rule):
+    """`rows_update` where a list would name all rows: left (S, O), right (S, I), coef (S, 1); changes weight, moment, power (O, I)
+    and count (O,) in the rows touched, those with left != 0 in any stream."""
+    left = coef * left
+    touched = np.flatnonzero((left != 0).any(axis=0))
+    _step_rows(touched, left[:, touched].T, right, weight, moment, power, count, rate * scale, rule)
+
+
+def _step_rows(touched, factors, right, weight, moment, power, count, rate, rule):
+    """touched (L',), factors (L', S), right (S, I)"""
     gradient = factors * right if len(right) == 1 else factors @ right  # (L', I)
     k = count_touched(count, touched, rule)
-    descend_at(weight, moment, power, touched, gradient, rate * scale, k, **rule)
+    descend_at(weight, moment, power, touched, gradient, rate, k, **rule)
 
 
 def entries_update(rows, left, coef, rate, bias, moment, power, count, scale, **rule):
@@ -118,6 +131,12 @@ def _rows_loops(lanes, parts, S, L, N, I, **_):
     return turns(share, rows) * (1 + look * (1 if looks == 1 else quads * looks) + quads * (looks + adding) + turns(rows, lanes))
 
 
+def _lazy_loops(lanes, parts, S, O, I, **_):
+    Q, share = turns(I, 4), turns(O, parts)
+    wide = lanes_for(Q, lanes)
+    return turns(share, lanes // wide) * (1 + S + turns(Q, wide) * (1 + S)) + turns(share, lanes) * (1 + S)
+
+
 def _entries_loops(lanes, parts, S, L, N, **_):
     if S == 1:
         return turns(turns(L, parts), lanes)
@@ -138,6 +157,12 @@ def _rows_example(rng, S, N, I, L, rule="sgd"):
     return {"rows": pick(rng, S, N, L), "left": left, "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)),
             "rate": 0.3, "weight": rng.normal(size=(N, I)), "bias": rng.normal(size=N), **memory_example(rng, (N, I), N),
             **_bias_memory(rng, N), **rule_example(rule), "scale": 0.5, "L": L, "N": N, "I": I}
+
+
+def _lazy_example(rng, S, O, I, rule="sgd"):
+    left = rng.normal(size=(S, O)) * (rng.random((S, O)) < 0.4)
+    return {"left": left, "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)), "rate": 0.3, "weight": rng.normal(size=(O, I)),
+            **memory_example(rng, (O, I), O), **rule_example(rule), "scale": 0.5, "O": O, "I": I}
 
 
 UPDATE = Op(
@@ -175,5 +200,20 @@ ROWS_UPDATE = Op(
         (1, 1, 1, 1, "sgd"), (1, 256, 256, 6, "sgd"), (1, 1280, 255, 25, "momentum"), (4, 40, 257, 13, "momentum"),
         (70, 11, 5, 3, "sgd"), (1, 131, 67, 17, "adam"), (3, 60, 257, 13, "adamw"), (1, 257, 5, 255, "rmsprop"),
         (2, 37, 3, 5, "slowing"), (33, 67, 9, 13, "adam"), (1100, 7, 37, 3, "slowing"), (1024, 5, 33, 2, "sgd")]),
+    tolerance=1e-10,
+)
+
+LAZY_UPDATE = Op(
+    name="lazy_update", shader="update", example=_lazy_example,
+    matrices=("weight", "moment", "power"),
+    params=("count",),
+    passes=(
+        Pass(lazy_update, reads=("left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
+             consts=("scale", *RULE, "O", "I"), shared=True, rows="O", split=("weight", "moment", "power", "count"),
+             work=lambda O, I, **_: O * I, loops=_lazy_loops),
+    ),
+    sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
+        (1, 1, 1, "sgd"), (1, 257, 250, "sgd"), (1, 131, 5, "momentum"), (1, 67, 37, "adam"), (3, 60, 257, "adamw"),
+        (2, 255, 3, "slowing"), (5, 131, 67, "sgd"), (33, 67, 9, "adam"), (257, 7, 13, "rmsprop")]),
     tolerance=1e-10,
 )

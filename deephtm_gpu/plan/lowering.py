@@ -387,6 +387,12 @@ class Scope:
         self._update("outer_update", dict(left=left, right=right, weight=weight), dict(O=O, I=I),
                      [("product_square", dict(left=left, right=right), dict(D=O, I=I))])
 
+    def update_lazily(self, weight, dy, x):
+        """Of weight (O, I), whose bias is fixed: the rows with dy != 0."""
+        O, I = weight.shape
+        self._update("lazy_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
+                     [("product_square", dict(left=dy, right=x), dict(D=O, I=I))])
+
     def update_inputs(self, weight, bias, dy, index, value):
         """Of a weight held (N, O): the rows of the inputs that are active."""
         L, O = value.size, dy.size
@@ -395,10 +401,13 @@ class Scope:
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
     def update_outputs(self, weight, bias, rows, dy, x):
-        """Of weight (O, I): the rows of the outputs that were used."""
+        """Of weight (O, I): the rows of the outputs that were used. bias: None where it is fixed."""
         L, I = dy.size, x.size
+        square = "product_square" if bias is None else "outer_square"
         self._update("rows_update", dict(rows=rows, left=dy, right=x, weight=weight), dict(L=L, N=weight.shape[0], I=I),
-                     [("outer_square", dict(left=dy, right=x), dict(D=L, I=I))])
+                     [(square, dict(left=dy, right=x), dict(D=L, I=I))])
+        if bias is None:
+            return
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
     def update_synapses(self, op, weight, bias, rows, dy, index, value, sight, lag=0):

@@ -74,6 +74,8 @@ def _networks():
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
         "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
         "grid cells, anchored, beginning anew": (_anchored(), ["mse", "cross_entropy", "mse"], SGD(0.02, clip_norm=0.5), 1, 1),
+        "expected columns, targets given": (_expectation(), ["bce"], SGD(0.5), 1, 0),
+        "evidence, 2 streams": (_evidence(), ["mse"], SGD(0.5, momentum=0.5, clip_norm=0.5), 2, 0),
     }
 
 
@@ -113,6 +115,19 @@ def _anchored():
     place = cells(moved, anchor=dh.Linear(10)(thing), restart=begins)
     hidden = dh.ReLU()(dh.Linear(33)(place))
     return dh.Network([thing, movement, begins], [dh.Linear(3)(hidden), dh.Linear(7)(hidden), dh.Linear(1)(place)])
+
+
+def _expectation():
+    """The context learns too, and the biases are such that columns are expected at first."""
+    x = dh.Input((5,))
+    return dh.Network(x, dh.Expectation(11, 7, std=0.3, bias=-2.0, floor=0.02)(dh.RunningNorm()(dh.Linear(37)(x))))
+
+
+def _evidence():
+    x, place = dh.Input((5,)), dh.Input((3,))
+    columns = dh.SpatialPooler(61, 5)(x)
+    z = dh.Expectation(61, 7, std=1.0, bias=-3.0)(dh.Linear(33)(place), of=columns)
+    return dh.Network([x, place], dh.Evidence()(z))
 
 
 def _rows(plan, streams, ahead) -> Rows:

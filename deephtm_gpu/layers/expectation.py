@@ -1,0 +1,133 @@
+"""The sensorimotor memory: which columns a dense context expects, and how well what came fits that (FLOW: Sensorimotor column)."""
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Form, Layer, check_count, check_node, check_scale, is_number
+from deephtm_gpu.plan.tensors import MATRIX, PARAM
+
+
+class Expectation(Layer):
+    """How much each of `columns` is expected in a dense context u, such as the code of a place: q = W u + b for its M cells,
+    z = logsumexp of q over them ("some cell is depolarised"); sigmoid(z) is the probability.
+
+    `z = Expectation(128)(context)` gives all columns, z (columns,): an output to be learned with loss="bce", whose targets are 1 for
+    the columns that won, else 0. `z = Expectation(128)(context, of=cols)`, cols a SpatialPooler's node, looks at its winners
+    alone, and gives them as pairs, for `dh.Evidence`.
+
+    Weight (columns*M, inputs), normal with `std` at the start; bias (columns*M,) fixed at `bias`. Large weights put the blame on one
+    cell, so that a few exposures are enough; they want contexts of unit norm and a plain rate, dh.SGD(20). floor: a cell whose
+    gradient is less learns nothing and passes nothing on: a step moves a few rows. Raises UserError for arguments out of range, and
+    where `of` is no pooler of so many columns.
+    """
+
+    def __init__(self, columns, cells_per_column=32, std=5.0, bias=-18.0, floor=1e-3, lr_scale=1.0):
+        self.columns = check_count("Expectation's columns", columns)
+        self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)
+        self.std, self.floor = _not_negative("std", std), _not_negative("floor", floor)
+        if not is_number(bias):
+            raise UserError(f"Expectation's bias = {bias!r} was asked for; it must be a number.")
+        self.bias = float(bias)
+        self.lr_scale = check_scale(lr_scale)
+
+    def __call__(self, context, of=None):
+        return self.place([] if of is None else [check_node(of, self)], [check_node(context, self)])
+
+    def form(self, inputs):
+        if not inputs:
+            return Form(self.columns, shape=(self.columns,))
+        (of,) = inputs
+        if not of.sparse or of.cells != 1 or of.size != self.columns:
+            raise UserError(
+                f"{self!r} was called with of= a node of {of.size} numbers; it needs the winners of a pooler of as many columns: give "
+                f"the node of a SpatialPooler({self.columns}, ...)."
+            )
+        return Form(self.columns, length=of.length, winners=of.length, shape=(self.columns,))
+
+    def lower(self, low, inputs):
+        *of, context = inputs
+        (x, to_pairs), N = low.written_out(context), self.columns * self.cells_per_column
+        weight = low.param("weight", (N, x.size), MATRIX, std=self.std, learned=True)
+        bias = low.param("bias", (N,), PARAM, start=self.bias)
+        if of:
+            return self._of_winners(low, of[0], x, to_pairs, weight, bias)
+        return self._of_all(low, x, to_pairs, weight, bias)
+
+    def _of_all(self, low, x, to_pairs, weight, bias):
+        N, I = weight.shape
+        q = low.tape("q", (N,))
+        low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=q, I=I, O=N)
+
+        def backward(dz):
+            dq, dx = self._blame(low, dz, q), None
+            if x.grad:
+                dx = low.scratch("dx", (I,))
+                low.learn("linear_backward", dy=dq, weight=weight, dx=dx, I=I, O=N)
+            low.update_lazily(weight, dq, x.tensor)
+            return [to_pairs(dx)]
+
+        return low.value(self._any(low, q)), backward
+
+    def _of_winners(self, low, cols, x, to_pairs, weight, bias):
+        K, M, I = cols.length, self.cells_per_column, x.size
+        cells, q = low.tape("cells", (K * M,), index=True), low.tape("q", (K * M,))
+        low.forward("cells_forward", winners=cols.index, cells=cells, K=K, M=M)
+        low.forward("rows_forward", x=x.tensor, index=cells, weight=weight, bias=bias, y=q, L=K * M, I=I)
+
+        def backward(dz):
+            dq, dx = self._blame(low, dz, q), None
+            if x.grad:
+                dx = low.scratch("dx", (I,))
+                low.learn("rows_backward", dy=dq, index=cells, weight=weight, dx=dx, L=K * M, I=I)
+            low.update_outputs(weight, None, cells, dq, x.tensor)
+            return [None, to_pairs(dx)]  # who wins hangs on the pooler, how much it won by plays no part
+
+        return low.value(self._any(low, q), cols.index), backward
+
+    def _any(self, low, q):
+        M = self.cells_per_column
+        z = low.tape("z", (q.size // M,))
+        low.forward("any_forward", q=q, z=z, L=z.size, M=M)
+        return z
+
+    def _blame(self, low, dz, q):
+        dq = low.scratch("dq", (q.size,))
+        low.learn("any_backward", dz=dz, q=q, dq=dq, L=dz.size, M=self.cells_per_column, floor=self.floor)
+        return dq
+
+
+class Evidence(Layer):
+    """How well the winners fit a context: l = sum over them of log(epsilon + (1 - epsilon) sigmoid(z)), of the z of an
+    `Expectation` with of=. Gives (1,), in nats, to be added up over the sensations of a hypothesis.
+
+    epsilon: how likely a column wins that nothing expected. Raises UserError where it is not between 0 and 1.
+    """
+
+    def __init__(self, epsilon=0.02):
+        if not (is_number(epsilon) and 0 < epsilon < 1):
+            raise UserError(f"Evidence's epsilon = {epsilon!r} was asked for; it must be above 0, and below 1.")
+        self.epsilon = float(epsilon)
+
+    def form(self, inputs):
+        if not inputs[0].sparse:
+            raise UserError(
+                f"{self!r} was put behind something that gives all its {inputs[0].size} numbers; it adds up winners: put it behind "
+                "dh.Expectation(columns)(context, of=cols)."
+            )
+        return Form(1, shape=(1,))
+
+    def lower(self, low, inputs):
+        (z,) = inputs
+        l = low.tape("l", (1,))
+        low.forward("evidence_forward", z=z.tensor, l=l, epsilon=self.epsilon, K=z.length)
+
+        def backward(dl):
+            dz = low.scratch("dz", (z.length,))
+            low.learn("evidence_backward", dl=dl, z=z.tensor, dz=dz, epsilon=self.epsilon, K=z.length)
+            return [dz]
+
+        return low.value(l), backward
+
+
+def _not_negative(what, value) -> float:
+    if not (is_number(value) and value >= 0):
+        raise UserError(f"Expectation's {what} = {value!r} was asked for; it must be a number, 0 or more.")
+    return float(value)
