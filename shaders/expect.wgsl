@@ -57,6 +57,13 @@ fn soften(q: u32, M: u32, span: u32) -> vec2<f32> {
   return vec2<f32>(top, span_sum(sum, span));
 }
 
+fn spare_forward(dz: u32, y: u32, losers: f32, L: u32) {
+  for (var l = lane; l < L; l += WG) {
+    let d = work[dz + l];
+    work[y + l] = select(d, losers * d, d > 0.0);
+  }
+}
+
 fn any_forward(q: u32, z: u32, L: u32, M: u32) {
   let at_once = lanes_for(L);  // columns side by side, the lanes left over share a column's cells
   let span = WG / at_once;

@@ -17,6 +17,10 @@ fn number_forward(places: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[y + i] = f32(lists[places + i]); }
 }
 
+fn index_forward(numbers: u32, index: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { lists[index + i] = u32(work[numbers + i]); }
+}
+
 fn keep_update(x: u32, kept: u32, D: u32) { copy_forward(x, kept, D); }
 
 fn keep_index(x: u32, kept: u32, D: u32) { copy_index(x, kept, D); }

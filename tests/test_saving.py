@@ -233,7 +233,7 @@ EXAMPLES = {
     dh.TemporalMemory: dict(cells_per_column=3, decay=0.1, window=4, lr_scale=0.3, gate="uniform", synapses=5, slow=False),
     dh.GridCells: dict(modules=3, side=np.int64(4), sharpness=2, scale=1.5, ratio=np.float32(1.25), orientation=0.1, learn=True,
                        init_std=np.float32(0.1), lr_scale=0.3),
-    dh.Expectation: dict(columns=11, cells_per_column=3, std=0.5, bias=-2.0, floor=0.01, lr_scale=0.3),
+    dh.Expectation: dict(columns=11, cells_per_column=3, std=0.5, bias=-2.0, floor=0.01, lr_scale=0.3, losers=0.5),
     dh.Evidence: dict(epsilon=0.1),
     dh.Every: dict(steps=np.int64(3), gather="sum"),
     dh.When: dict(gather="sum"),

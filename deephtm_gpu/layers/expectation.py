@@ -15,14 +15,15 @@ class Expectation(Layer):
 
     Weight (columns*M, inputs), normal with `std` at the start; bias (columns*M,) fixed at `bias`. Large weights put the blame on one
     cell, so that a few exposures are enough; they want contexts of unit norm and a plain rate, dh.SGD(20). floor: a cell whose
-    gradient is less learns nothing and passes nothing on: a step moves a few rows. Raises UserError for arguments out of range, and
+    gradient is less learns nothing and passes nothing on: a step moves a few rows. losers: how much the gradient counts into columns
+    that were expected and did not win; below 1, what is wrong here may stay for where it is right. Raises UserError for arguments out of range, and
     where `of` is no pooler of so many columns.
     """
 
-    def __init__(self, columns, cells_per_column=32, std=5.0, bias=-18.0, floor=1e-3, lr_scale=1.0):
+    def __init__(self, columns, cells_per_column=32, std=5.0, bias=-18.0, floor=1e-3, lr_scale=1.0, losers=1.0):
         self.columns = check_count("Expectation's columns", columns)
         self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)
-        self.std, self.floor = _not_negative("std", std), _not_negative("floor", floor)
+        self.std, self.floor, self.losers = (_not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers)))
         if not is_number(bias):
             raise UserError(f"Expectation's bias = {bias!r} was asked for; it must be a number.")
         self.bias = float(bias)
@@ -89,6 +90,10 @@ class Expectation(Layer):
         return z
 
     def _blame(self, low, dz, q):
+        if self.losers != 1:
+            spared = low.scratch("dz_spared", (dz.size,))
+            low.learn("spare_forward", dz=dz, y=spared, losers=self.losers, L=dz.size)
+            dz = spared
         dq = low.scratch("dq", (q.size,))
         low.learn("any_backward", dz=dz, q=q, dq=dq, L=dz.size, M=self.cells_per_column, floor=self.floor)
         return dq

@@ -26,6 +26,11 @@ def any_backward(dz, q, M, floor):
     return dq
 
 
+def spare_forward(dz, losers):
+    """dz (S, L) -> y (S, L), `losers` times dz where that is above 0: where a column was expected and did not win"""
+    return np.where(dz > 0, losers * dz, dz)
+
+
 def _soften(q):
     """q (R, M) -> logsumexp of each row (R, 1), softmax of each row (R, M)"""
     top = np.maximum.reduce(q, axis=1, keepdims=True)  # (R, 1)
@@ -53,7 +58,7 @@ def _any_example(rng, S, L, M, floor, size=6.0, nan=False):
     q = size * rng.normal(size=(S, L * M))
     if nan:
         q[0, 0] = np.nan
-    return {"q": q, "dz": rng.normal(size=(S, L)), "floor": floor, "L": L, "M": M}
+    return {"q": q, "dz": rng.normal(size=(S, L)), "floor": floor, "losers": 0.3, "L": L, "M": M}
 
 
 def _evidence_example(rng, S, K, epsilon, size=6.0, nan=False):
@@ -72,6 +77,7 @@ ANY = Op(
     shader="expect",
     passes=(
         Pass(any_forward, reads=("q",), writes=("z",), consts=("L", "M"), work=lambda L, M: L * M, loops=_any_loops),
+        Pass(spare_forward, reads=("dz",), writes=("y",), consts=("losers", "L"), work=elements),
         Pass(any_backward, reads=("dz", "q"), writes=("dq",), consts=("L", "M", "floor"), work=lambda L, M, floor: L * M,
              loops=_any_loops),
     ),

@@ -21,6 +21,11 @@ def number_forward(places):
     return places.astype(np.float32)
 
 
+def index_forward(numbers):
+    """numbers (S, D), whole numbers as floats -> index (S, D), the same as numbers of places"""
+    return numbers.astype(np.int64)
+
+
 def keep_update(x, kept, D):
     """Changes kept (S, D) to x (S, D): what `previous` will give in the next step."""
     kept[...] = x
@@ -65,7 +70,7 @@ def dense_backward(dy, index):
 
 def _example(rng, S, D, I):
     return {"x": rng.normal(size=(S, D)), "places": pick(rng, S, D, D), "a": rng.normal(size=(S, D)), "b": rng.normal(size=(S, D)), "c": rng.normal(size=(S, I)),
-            "dy": rng.normal(size=(S, D + I)), "by": 0.3, "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
+            "dy": rng.normal(size=(S, D + I)), "by": 0.3, "numbers": pick(rng, S, D, D).astype(float), "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
             "D": D, "I": I}
 
 
@@ -79,6 +84,7 @@ WIRING = Op(
         Pass(copy_forward, reads=("x",), writes=("y",), consts=("D",), work=elements),
         Pass(copy_index, reads=("places",), writes=("y",), consts=("D",), work=elements),
         Pass(number_forward, reads=("places",), writes=("y",), consts=("D",), work=elements),
+        Pass(index_forward, reads=("numbers",), writes=("index",), consts=("D",), work=elements),
         Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",), work=elements),
         Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",), work=elements),
         Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",), work=elements),

@@ -1,0 +1,62 @@
+"""What a sensorimotor column is made of, on the engine: the feature's winners, the memory that learns, the judge of hypotheses."""
+
+import numpy as np
+
+from deephtm_gpu.backends.devices import open_device
+from deephtm_gpu.layers.base import Input
+from deephtm_gpu.layers.expectation import Expectation
+from deephtm_gpu.layers.grid_cells import GridCells
+from deephtm_gpu.layers.network import Network
+from deephtm_gpu.layers.spatial_pooler import SpatialPooler
+from deephtm_gpu.model import Model
+from deephtm_gpu.optimisers import SGD
+from deephtm_gpu.sensorimotor.judge import Judge
+
+LOSERS = 0.5  # of the learning rate, for columns that did not win: what is wrongly expected here may be right elsewhere
+
+
+class Parts:
+    """objects: of how many it can learn. inputs: numbers in a feature's code. device: as of `Model`.
+
+    memory: the Model that learns; its inputs are the place, the object's anchor and 1 (every step is a path of its own), its targets
+    the columns that won. anchors (O, 2G): each object is a space of its own."""
+
+    def __init__(self, objects, inputs, columns, winners, cells, modules, side, epsilon, seed, device):
+        opened = open_device(device)
+        feature = Input((inputs,))
+        self._pooler = Model(Network(feature, SpatialPooler(columns, winners)(feature)), seed=seed, device=opened)
+        self._pooler.observe()
+        place, anchor, begins = Input((2,)), Input((2 * modules,)), Input((1,))
+        grid = GridCells(modules, side, orientation=0.0)
+        expected = Expectation(columns, cells, losers=LOSERS)(grid(place, anchor=anchor, restart=begins))
+        self._rate = SGD(1.0)
+        self.memory = Model(Network([place, anchor, begins], expected), loss="bce", optimizer=self._rate, seed=seed, device=opened)
+        self.anchors = np.random.default_rng([seed, 1]).random((objects, 2 * modules), np.float32)
+        self._columns, self._moved = columns, True
+        self._judge = Judge(opened, {"C": columns, "K": winners, "M": cells, "G": modules, "B": side}, grid.sharpness, epsilon)
+
+    @property
+    def device(self):
+        return self.memory.device
+
+    def winners(self, features) -> np.ndarray:
+        """features (B, inputs) -> (B, K), the columns that win"""
+        return self._pooler.trace(np.asarray(features, np.float32)).observed["0"]["winners"]
+
+    def learn(self, places, objects, winners, rate):
+        """Plain SGD, a step for each sample. places (B, 2), objects (B,), winners (B, K)"""
+        B = len(places)
+        won = np.zeros((B, self._columns), np.float32)
+        np.put_along_axis(won, winners, 1, axis=1)
+        self._rate.lr = float(rate)
+        self.memory.fit([places, self.anchors[objects], np.ones((B, 1), np.float32)], targets=won)
+        self._moved = True
+
+    def judge(self, places, objects, winners, slope=False):
+        """How well K winners fit: places (H, 2), objects (H,), winners (K,) or (H, K) -> evidence l (H,), in nats, and where `slope` is
+        asked for dl/dplace (H, 2), else None"""
+        if self._moved:
+            weights = self.memory.state_dict()
+            self._judge.take(*(weights[name] for name in ("0.weight", "1.weight", "1.bias")))
+            self._moved = False
+        return self._judge(np.asarray(places, np.float32), self.anchors[objects], winners, slope)
