@@ -74,7 +74,7 @@ def explorations(task, seed=0, each=1, sensations=None, angles=(0.0,), movement_
         order = rng.permutation(points)[:length]
         angle = float(angles[rng.integers(len(angles))])
         moves = np.diff(task.places[o, order], axis=0) @ _turn(angle).T
-        moves = moves + movement_noise * rng.standard_normal(moves.shape)
+        moves = moves + movement_noise * rng.standard_normal((points, 2))[:length - 1]
         features = task.features[o, order]
         if codes is not None:
             features = np.asarray(codes)[features]
