@@ -12,6 +12,7 @@ import numpy as np
 SPREAD = 5.0  # standard deviation of W_d: so large that one cell of a column stands out anywhere, and takes all the blame
 BIAS = -18.0  # of every cell, fixed: where nothing was learned, none of 32 cells is depolarised
 RATE = 20.0
+LOSERS = 0.5  # of it, for the columns that did not win: what wrongly expected something is of use elsewhere
 SMALLEST, GROWTH = 2.0, 1.3  # period of the first module, in units of length, and from module to module
 LEAST = 1e-3  # of dq, that a cell learns from
 
@@ -35,8 +36,9 @@ class NumpyParts:
     def learn(self, places, objects, winners):
         """Plain SGD, a step for each sample, one after the other. places: (B, 2), objects: (B,), winners: (B, K).
 
-        The loss is Σ_c BCE(sigmoid z_c, c wins). B steps move W_d by −RATE·Σ_b dq_b ⊗ u_b, and what that does to q of a sample
-        to come is told by u_b·u_a alone: so W_d is read once and written once, however many the samples.
+        The loss is Σ_c BCE(sigmoid z_c, c wins), of columns that did not win times LOSERS. B steps move W_d by
+        −RATE·Σ_b dq_b ⊗ u_b, and what that does to q of a sample to come is told by u_b·u_a alone: so W_d is read once and
+        written once, however many the samples.
         """
         code = self.grid.forward(self._phase(places, objects))[0]  # (B, D)
         alike = code @ code.T  # (B, B)
@@ -44,8 +46,9 @@ class NumpyParts:
         moved = np.zeros_like(q)
         for b, win in enumerate(winners):
             share, z = _cells(q[b].reshape(-1, self.M))
-            error = _sigmoid(z)  # (C,)
-            error[win] -= 1
+            expected = _sigmoid(z)  # (C,)
+            error = np.float32(LOSERS) * expected
+            error[win] = expected[win] - 1
             dq = (share * error[:, None]).ravel()
             learns = np.flatnonzero(np.abs(dq) > LEAST)
             moved[b, learns] = step = -np.float32(RATE) * dq[learns]
@@ -87,28 +90,32 @@ class GridCells:
         turned = np.array([[[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]] for a in angles])
         scales = SMALLEST * GROWTH ** np.arange(modules)
         self.metric = (np.linalg.inv(lattice) @ turned / scales[:, None, None]).astype(np.float32)
-        i, j = np.divmod(np.arange(side * side), side)
-        self._cell = i, j, (i + j) % side  # of three plane waves 60° apart, which phase each cell (i/m, j/m) prefers
 
     def forward(self, phase):
         """g = softmax in each module of Σ cos 2πδ over the three waves; the code is g − 1/m², of norm 1 over all modules."""
-        three = np.stack([phase[..., 0], phase[..., 1], phase[..., 0] + phase[..., 1]], axis=2)  # (H, n, 3)
+        three = np.stack([phase[..., 0], phase[..., 1], phase[..., 0] + phase[..., 1]])  # (3, H, n): plane waves 60° apart
         angle = np.float32(2 * pi) * (three[..., None] - np.arange(self.side, dtype=np.float32) / np.float32(self.side))
-        first, second, third = np.moveaxis(np.exp(np.cos(angle)), 2, 0)  # (H, n, m) each
-        g = first[..., self._cell[0]] * second[..., self._cell[1]] * third[..., self._cell[2]]  # (H, n, m²)
-        g /= g.sum(axis=-1, keepdims=True)
+        first, second, third = np.exp(np.cos(angle))  # (H, n, m) each; cell (i, j) prefers their phases i/m, j/m and (i + j)/m
+        g = first[..., :, None] * second[..., None, :] * self._diagonals(third)  # (H, n, m, m)
+        g /= g.sum(axis=(-2, -1), keepdims=True)
         code = (g - np.float32(1 / self.side**2)).reshape(len(phase), -1)
         norm = np.sqrt(np.square(code).sum(axis=1))  # (H,)
         return code / norm[:, None], (g, norm, np.sin(angle))
 
     def backward(self, dcode, code, kept):
         """Returns dphase (H, n, 2)."""
-        g, norm, sin = kept
+        g, norm, (first, second, third) = kept
         dv = (dcode - code * (code * dcode).sum(axis=1, keepdims=True)) / norm[:, None]
         dg = dv.reshape(g.shape)
-        w = g * (dg - (g * dg).sum(axis=-1, keepdims=True))
-        waves = [(w * sin[:, :, k][..., cell]).sum(axis=-1) for k, cell in enumerate(self._cell)]  # (H, n) each
-        return np.float32(-2 * pi) * np.stack([waves[0] + waves[2], waves[1] + waves[2]], axis=-1)
+        w = g * (dg - np.einsum("hnij,hnij->hn", g, dg)[..., None, None])
+        along = np.einsum("hnij,hnij->hn", w, self._diagonals(third))
+        waves = [np.einsum("hnij,hni->hn", w, first) + along, np.einsum("hnij,hnj->hn", w, second) + along]
+        return np.float32(-2 * pi) * np.stack(waves, axis=-1)
+
+    def _diagonals(self, wave):
+        """(H, n, m) -> (H, n, m, m): at cell (i, j) entry (i + j) mod m."""
+        twice = np.concatenate([wave, wave[..., :-1]], axis=-1)
+        return np.lib.stride_tricks.sliding_window_view(twice, self.side, axis=-1)
 
 
 def _cells(q):
