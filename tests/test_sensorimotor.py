@@ -7,7 +7,7 @@ from deephtm_gpu.data.objects import QUARTERS, IdealObserver, Objects, explorati
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.sensorimotor import SensorimotorColumn
 from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
-from deephtm_gpu.sensorimotor.numpy_parts import LOSERS, RATE, GridCells, NumpyParts
+from deephtm_gpu.sensorimotor.numpy_parts import LOSERS, GridCells, NumpyParts
 
 SURE = 0.9
 
@@ -252,10 +252,10 @@ def test_many_samples_at_once_are_learned_as_one_after_the_other():
     rng = np.random.default_rng(3)
     places, numbers = rng.normal(size=(20, 2)), rng.integers(3, size=20)
     winners = np.stack([rng.permutation(12)[:3] for _ in range(20)])
-    at_once.learn(places, numbers, winners)
+    at_once.learn(places, numbers, winners, rate=20.0)
     for b in range(20):
-        in_turn.learn(places[b:b + 1], numbers[b:b + 1], winners[b:b + 1])
-    assert np.abs(at_once.distal - _parts(2).distal).max() > RATE / 10
+        in_turn.learn(places[b:b + 1], numbers[b:b + 1], winners[b:b + 1], rate=20.0)
+    assert np.abs(at_once.distal - _parts(2).distal).max() > 2
     np.testing.assert_allclose(at_once.distal, in_turn.distal, atol=1e-2)
 
 
@@ -271,7 +271,7 @@ def test_learning_goes_down_the_gradient():
         return (kind * (np.logaddexp(0, z) - z * np.isin(np.arange(C), winners))).sum()
 
     before = parts.distal.copy()
-    parts.learn(place, number, winners)
+    parts.learn(place, number, winners, rate=20.0)
     moved = (parts.distal - before).astype(float)
     most = np.argsort(-np.abs(moved).sum(axis=1))[:6]
     assert {kind[row // M] for row in most} == {1, LOSERS}
@@ -279,7 +279,7 @@ def test_learning_goes_down_the_gradient():
         by = np.zeros_like(moved)
         by[row] = 1e-4 * moved[row]
         slope = (loss(before + by) - loss(before - by)) / 2e-4
-        np.testing.assert_allclose(slope, -np.square(moved[row]).sum() / RATE, rtol=1e-2)
+        np.testing.assert_allclose(slope, -np.square(moved[row]).sum() / 20, rtol=1e-2)
     assert loss(parts.distal) < loss(before)
 
 

@@ -8,6 +8,8 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
 from deephtm_gpu.sensorimotor.numpy_parts import NumpyParts
 
+ONCE, OFTEN = 20.0, 10.0  # learning rates: one exposure must do it all; where more follow, a smaller step harms other objects less
+
 
 @dataclass(frozen=True)
 class Recognition:
@@ -67,6 +69,9 @@ class SensorimotorColumn:
     def learn(self, object, places, features, exposures=5):
         """Sees L points of an object `exposures` times, in random order. What was known of it stays.
 
+        Of more than about 100 objects, learned one after the other, the last blur the first: go round them all again and again,
+        with one exposure each time.
+
         object: its name, anything hashable. places: (L, 2), in the object's own coordinates, one feature's pitch for unit.
         features: (L,) int or (L, D). Raises UserError.
         """
@@ -84,7 +89,7 @@ class SensorimotorColumn:
         self._places[object] = np.unique(np.concatenate([old, places]), axis=0)
         order = np.concatenate([self._order.permutation(len(places)) for _ in range(exposures)])
         number = list(self._places).index(object)
-        self._parts.learn(places[order], np.full(len(order), number), winners[order])
+        self._parts.learn(places[order], np.full(len(order), number), winners[order], ONCE if exposures == 1 else OFTEN)
 
     def begin(self, angles=(0.0,)):
         """Forgets what was sensed: it may touch any known point of any known object, turned by any of these angles (radians,

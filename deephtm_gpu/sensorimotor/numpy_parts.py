@@ -11,8 +11,7 @@ import numpy as np
 
 SPREAD = 5.0  # standard deviation of W_d: so large that one cell of a column stands out anywhere, and takes all the blame
 BIAS = -18.0  # of every cell, fixed: where nothing was learned, none of 32 cells is depolarised
-RATE = 20.0
-LOSERS = 0.5  # of it, for the columns that did not win: what wrongly expected something is of use elsewhere
+LOSERS = 0.5  # of the learning rate, for columns that did not win: what is wrongly expected here may be right elsewhere
 SMALLEST, GROWTH = 2.0, 1.3  # period of the first module, in units of length, and from module to module
 LEAST = 1e-3  # of dq, that a cell learns from
 
@@ -33,11 +32,11 @@ class NumpyParts:
         overlap = np.asarray(features, np.float32) @ self.pooler.T
         return np.argsort(-overlap, axis=1, kind="stable")[:, :self.K]
 
-    def learn(self, places, objects, winners):
+    def learn(self, places, objects, winners, rate):
         """Plain SGD, a step for each sample, one after the other. places: (B, 2), objects: (B,), winners: (B, K).
 
         The loss is Σ_c BCE(sigmoid z_c, c wins), of columns that did not win times LOSERS. B steps move W_d by
-        −RATE·Σ_b dq_b ⊗ u_b, and what that does to q of a sample to come is told by u_b·u_a alone: so W_d is read once and
+        −rate·Σ_b dq_b ⊗ u_b, and what that does to q of a sample to come is told by u_b·u_a alone: so W_d is read once and
         written once, however many the samples.
         """
         code = self.grid.forward(self._phase(places, objects))[0]  # (B, D)
@@ -51,7 +50,7 @@ class NumpyParts:
             error[win] = expected[win] - 1
             dq = (share * error[:, None]).ravel()
             learns = np.flatnonzero(np.abs(dq) > LEAST)
-            moved[b, learns] = step = -np.float32(RATE) * dq[learns]
+            moved[b, learns] = step = -np.float32(rate) * dq[learns]
             q[b + 1:, learns] += alike[b + 1:, b, None] * step
         rows = np.flatnonzero(moved.any(axis=0))
         self.distal[rows] += moved[:, rows].T @ code
