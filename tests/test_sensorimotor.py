@@ -214,16 +214,24 @@ def test_hypotheses_die_and_are_no_more_asked():
     np.testing.assert_allclose(told.of_objects(3), [*told.probabilities(), 0])
 
 
-def test_re_anchoring_goes_no_further_than_the_movements_were_uncertain():
-    told = Hypotheses(np.array([0, 1]), np.zeros((2, 2)))
+def test_re_anchoring_weighs_what_is_sensed_against_how_far_it_must_have_slipped():
+    told = Hypotheses(np.array([0, 1, 2]), np.zeros((3, 2)))
     told.move((1, 0), noise=0.1)
+    pull = np.float32([5, 400, 0])  # nats per unit of length to the right
 
-    def judge(places, objects, winners, gradient=False):  # object 0 is better further right, object 1 nowhere
-        return np.where(objects == 0, 100 * places[:, 0], -np.abs(places[:, 0] - 1)), np.float32([[100, 0], [100, 0]])
+    def judge(places, objects, winners, gradient=False):
+        return pull[objects] * (places[:, 0] - 1) - 10 * (objects == 2), np.stack([pull[objects], 0 * pull[objects]], axis=1)
 
     told.sense(judge, np.arange(5))
-    np.testing.assert_allclose(told.places, [[1.1, 0]], atol=1e-6)
-    assert len(told) == 1 and told.variance < 0.1**2
+    assert told.objects.tolist() == [1]  # the others are far behind
+    np.testing.assert_allclose(told.places, [[1.2, 0]], atol=1e-6)  # two steps of a standard deviation, no more
+    np.testing.assert_allclose(told.evidence, [400 * 0.2 - 0.2**2 / (2 * 0.1**2)], rtol=1e-5)
+    assert told.variance < 0.1**2
+
+    weak = Hypotheses(np.array([0]), np.zeros((1, 2)))
+    weak.move((1, 0), noise=0.1)
+    weak.sense(judge, np.arange(5))
+    np.testing.assert_allclose(weak.places, [[1 + 5 * 0.1**2, 0]], atol=1e-6)  # where the slope of l is that of the cost
 
 
 def _parts(seed=0, cells=4):

@@ -4,6 +4,7 @@ import numpy as np
 
 BEHIND = 15.0  # nats behind the best hypothesis, where one dies
 SHRINK = 0.3  # of the variance, by a sensation
+STEPS = 2  # of re-anchoring
 
 
 class Hypotheses:
@@ -60,16 +61,24 @@ class Hypotheses:
         return np.stack([cos * x + sin * y, cos * y - sin * x], axis=1)
 
     def _anchor(self, judge, winners, found, slope):
-        """A step uphill, as long as the place is uncertain; kept by those whom it betters. Returns their evidence."""
-        step = self.variance / len(winners) * slope
-        length = np.sqrt(np.square(step).sum(axis=1, keepdims=True))  # (H, 1)
-        furthest = np.float32(np.sqrt(self.variance))
-        tried = self.places + step * (furthest / np.maximum(length, furthest))
-        moved, _ = judge(tried, self.objects, winners)
-        better = moved > found
-        self.places = np.where(better[:, None], tried, self.places)
+        """Moves each place by that Δ for which l − |Δ|²/2·variance is best: what is sensed speaks for it, and what it costs to
+        have moved that far wrongly against it. Uphill in a few steps, none longer than √variance, each kept only by those
+        whom it betters. Returns their evidence (H,), with the cost."""
+        variance = np.float32(self.variance)
+        off = np.zeros_like(self.places)  # Δ
+        for step in range(STEPS):
+            if step:
+                _, slope = judge(self.places + off, self.objects, winners, gradient=True)
+            uphill = variance * slope - off  # variance times the gradient
+            length = np.sqrt(np.square(uphill).sum(axis=1, keepdims=True))  # (H, 1)
+            furthest = np.sqrt(variance)
+            tried = off + uphill * (furthest / np.maximum(length, furthest))
+            reached = judge(self.places + tried, self.objects, winners)[0] - np.square(tried).sum(axis=1) / (2 * variance)
+            better = reached > found
+            off, found = np.where(better[:, None], tried, off), np.where(better, reached, found)
+        self.places = self.places + off
         self.variance *= SHRINK
-        return np.where(better, moved, found)
+        return found
 
     def _keep(self, living):
         if not living.all():
