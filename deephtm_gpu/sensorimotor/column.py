@@ -1,0 +1,172 @@
+"""A column that learns objects by touching them, and recognises them by moving over them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
+from deephtm_gpu.sensorimotor.numpy_parts import NumpyParts
+
+ONCE, OFTEN = 20.0, 10.0  # learning rates: one exposure must do it all; where more follow, a smaller step harms other objects less
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a column makes of all that it has sensed since `begin`.
+
+    posterior: (O,) the probability of each object, in the order in which they were learned. object: the name of the likeliest
+    hypothesis' object; start and place: (2,), where touch began and where it is now, in that object's own coordinates;
+    angle: radians by which it is turned; probability: of this hypothesis. living: how many hypotheses are left.
+    """
+
+    posterior: np.ndarray
+    object: object
+    start: np.ndarray
+    place: np.ndarray
+    angle: float
+    probability: float
+    living: int
+
+
+class SensorimotorColumn:
+    """Learns which feature is where on which object, and tells object and place from features and the movements between.
+
+    A feature wins K columns of a spatial pooler; a temporal memory, whose context is a grid code of the place in the
+    object's own space, learns to expect them. Every hypothesis about object and place carries its own code.
+
+    features: how many there are, each then told by its number; or their codes, (F, D): then any vector (D,) will do as a
+    feature, and is taken for what it resembles. objects: how many can be learned; columns, winners, cells_per_column: of
+    pooler and memory (keep objects · points · winners under 5 · columns · cells); modules and side: of the grid cells.
+    epsilon: the probability of what was not expected. Raises UserError.
+    """
+
+    def __init__(self, features, objects, columns=128, winners=5, cells_per_column=32, modules=10, side=5, epsilon=0.02, seed=0):
+        for name, value in dict(objects=objects, winners=winners, cells_per_column=cells_per_column, modules=modules).items():
+            if value < 1:
+                raise UserError(f"{name}={value} was asked for; there is at least one: give {name} >= 1.")
+        if side < 2:
+            raise UserError(f"Grid modules of {side} x {side} cells were asked for; one cell has no phase: give side >= 2.")
+        if winners >= columns:
+            raise UserError(f"{winners} winners of {columns} columns were asked for; one must be there to lose: give winners <= "
+                            f"{columns - 1}.")
+        if not 0 < epsilon < 1:
+            raise UserError(f"epsilon={epsilon} was asked for; it is the probability of the unexpected: give 0 < epsilon < 1.")
+        self._codes = _codes(features)  # (F, D)
+        rng = np.random.default_rng(seed)
+        self._parts = NumpyParts(rng, objects, self._codes.shape[1], columns, winners, cells_per_column, modules, side, epsilon)
+        self._order = np.random.default_rng(rng.integers(2**63))  # of the points in an exposure
+        self._capacity = objects
+        self._places = {}  # name -> (L, 2), what was learned of it
+        self._known = self._parts.winners(self._codes)  # (F, K)
+        self._hypotheses = None
+
+    @property
+    def objects(self):
+        """The names of the objects that it knows, in the order in which they were learned."""
+        return tuple(self._places)
+
+    def learn(self, object, places, features, exposures=5):
+        """Sees L points of an object `exposures` times, in random order. What was known of it stays.
+
+        Of more than about 100 objects, learned one after the other, the last blur the first: go round them all again and again,
+        with one exposure each time.
+
+        object: its name, anything hashable. places: (L, 2), in the object's own coordinates, one feature's pitch for unit.
+        features: (L,) int or (L, D). Raises UserError.
+        """
+        places = _points(places)
+        winners = self._winners(features)
+        if len(winners) != len(places):
+            raise UserError(f"{len(winners)} features at {len(places)} places were to be learned; there is one at each: give as "
+                            "many of the ones as of the others.")
+        if exposures < 1:
+            raise UserError(f"{exposures} exposures were asked for; nothing is learned without one: give exposures >= 1.")
+        if object not in self._places and len(self._places) == self._capacity:
+            raise UserError(f"{object!r} was to be learned; the column was made for {self._capacity} objects and knows as many: "
+                            "make it with a larger `objects`.")
+        old = self._places.get(object, np.zeros((0, 2), np.float32))
+        self._places[object] = np.unique(np.concatenate([old, places]), axis=0)
+        order = np.concatenate([self._order.permutation(len(places)) for _ in range(exposures)])
+        number = list(self._places).index(object)
+        self._parts.learn(places[order], np.full(len(order), number), winners[order], ONCE if exposures == 1 else OFTEN)
+
+    def begin(self, angles=(0.0,)):
+        """Forgets what was sensed: it may touch any known point of any known object, turned by any of these angles (radians,
+        counter-clockwise). Raises UserError."""
+        if not self._places:
+            raise UserError("Recognition was to begin; the column knows no object: learn one first.")
+        angles = np.asarray(angles, np.float32)
+        if angles.ndim != 1 or not len(angles) or not np.isfinite(angles).all():
+            raise UserError(f"Angles {angles!r} were given; there is a list of at least one, in radians: give numbers.")
+        numbers = np.repeat(np.arange(len(self._places)), [len(places) for places in self._places.values()])
+        self._hypotheses = Hypotheses(numbers, np.concatenate(list(self._places.values())), angles)
+
+    def sense(self, feature):
+        """feature: its number, or a vector (D,). Returns a Recognition. Raises UserError."""
+        told = self._begun()
+        told.sense(self._parts.judge, self._winners(np.asarray(feature)[None])[0])
+        share = told.probabilities()
+        best = int(share.argmax())
+        return Recognition(told.of_objects(len(self._places)), self.objects[told.objects[best]], told.starts[best].copy(),
+                           told.places[best].copy(), float(told.angles[best]), float(share[best]), len(told))
+
+    def move(self, displacement, noise=0.0):
+        """displacement: (2,), what is told of the movement. noise: its standard deviation, in either direction; the column then
+        corrects the place by what it senses. Raises UserError."""
+        if not 0 <= noise < np.inf:
+            raise UserError(f"A movement with noise {noise} was told; it is a standard deviation: give a number >= 0.")
+        self._begun().move(_displacement(displacement), noise)
+
+    def predict(self, displacement=(0.0, 0.0)):
+        """Returns (F,): the probability of each feature where the movement would lead, given that one is there. Raises
+        UserError."""
+        told = self._begun()
+        places, log = told.after(_displacement(displacement)), np.log(np.maximum(told.probabilities(), 1e-30))
+        joint = np.stack([log + self._parts.judge(places, told.objects, winners)[0] for winners in self._known])  # (F, H)
+        each = np.exp(joint - joint.max()).sum(axis=1)
+        return each / each.sum()
+
+    def _begun(self):
+        if self._hypotheses is None:
+            raise UserError("A sensation, a movement or a prediction was asked of a column that has not begun: call begin() first.")
+        return self._hypotheses
+
+    def _winners(self, features):
+        """(B,) int or (B, D) -> (B, K)."""
+        features, (F, D) = np.asarray(features), self._codes.shape
+        if features.ndim == 1 and features.dtype.kind in "iu":
+            if features.size and not 0 <= features.min() <= features.max() < F:
+                raise UserError(f"Feature {features.min() if features.min() < 0 else features.max()} was given; there are {F}: give "
+                                f"0 to {F - 1}.")
+            return self._known[features]
+        if features.ndim != 2 or features.shape[1] != D or not np.isfinite(features).all():
+            raise UserError(f"Features of shape {features.shape[1:]} and type {features.dtype} were given; give numbers from 0 to "
+                            f"{F - 1} as integers, or vectors of {D} finite numbers.")
+        return self._parts.winners(features)
+
+
+def _codes(features):
+    if np.ndim(features) == 0:
+        if features < 1:
+            raise UserError(f"{features} features were asked for; there is at least one: give features >= 1.")
+        return np.eye(features, dtype=np.float32)
+    codes = np.asarray(features, np.float32)
+    if codes.ndim != 2 or not codes.size or not np.isfinite(codes).all():
+        raise UserError(f"Codes of features of shape {codes.shape} were given; give (F, D) finite numbers, or how many features there "
+                        "are.")
+    return codes
+
+
+def _points(places):
+    places = np.asarray(places, np.float32)
+    if places.ndim != 2 or places.shape[1] != 2 or not len(places) or not np.isfinite(places).all():
+        raise UserError(f"Places of shape {places.shape} were given; each is two finite numbers: give (L, 2).")
+    return places
+
+
+def _displacement(displacement):
+    displacement = np.asarray(displacement, np.float32)
+    if displacement.shape != (2,) or not np.isfinite(displacement).all():
+        raise UserError(f"A displacement of {displacement!r} was given; it is two finite numbers.")
+    return displacement
