@@ -33,12 +33,13 @@ from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, Constant, Cosine, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.population import Population
 from deephtm_gpu.saving.model import load
+from deephtm_gpu.sensorimotor import SensorimotorColumn
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "Evidence", "Expectation", "GridCells",
     "History", "Input", "InverseDecay", "Linear", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU",
-    "RunningNorm", "SGD", "Sequential", "SpatialPooler", "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError",
+    "RunningNorm", "SGD", "SensorimotorColumn", "Sequential", "SpatialPooler", "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError",
     "UserError", "When", "every", "load", "previous", "when",
 ]

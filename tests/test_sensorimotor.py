@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+import deephtm_gpu as dh
 from deephtm_gpu.data.objects import QUARTERS, IdealObserver, Objects, explorations, objects
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.ops.grid import grid_forward
 from deephtm_gpu.sensorimotor import SensorimotorColumn
 from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
-from deephtm_gpu.sensorimotor.numpy_parts import LOSERS, GridCells, NumpyParts
+from deephtm_gpu.sensorimotor.parts import LOSERS, Parts
 
 SURE = 0.9
+DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
 
 
 def test_objects():
@@ -88,7 +91,7 @@ def _watch(ideal, exploration):
 
 
 def _taught(task, exposures=5, **options):
-    column = SensorimotorColumn(task.distinct, len(task.places), **options)
+    column = SensorimotorColumn(task.distinct, len(task.places), **{"device": "numpy", **options})
     for o, (places, features) in enumerate(zip(task.places, task.features)):
         column.learn(o, places, features, exposures)
     return column
@@ -174,16 +177,16 @@ def test_the_next_feature_is_predicted():
 def test_features_told_as_vectors():
     codes = np.random.default_rng(18).standard_normal((10, 16))
     task = objects(20, seed=18)
-    column = SensorimotorColumn(codes, 20)
+    column = SensorimotorColumn(codes, 20, device="numpy")
     for o in range(20):
         column.learn(o, task.places[o], codes[task.features[o]])
     told = explorations(task, 18, each=3, sensations=4, codes=codes, sensor_noise=0.2)
     right, wrong = _reached(column, task, told)
-    assert right[-1] >= 0.9 and (wrong <= 0.02).all()
+    assert right[-1] >= 0.9 and wrong[-1] <= 0.02 and wrong.max() <= 0.1
 
 
 def test_names_and_further_points():
-    column = SensorimotorColumn(4, 2)
+    column = SensorimotorColumn(4, 2, device="numpy")
     cup, pen = np.float32([[0, 0], [1, 0], [0, 1]]), np.float32([[0, 0], [0.5, 1.5]])
     column.learn("cup", cup, [0, 1, 2])
     column.learn("pen", pen[:1], [3])
@@ -234,76 +237,100 @@ def test_re_anchoring_weighs_what_is_sensed_against_how_far_it_must_have_slipped
     np.testing.assert_allclose(weak.places, [[1 + 5 * 0.1**2, 0]], atol=1e-6)  # where the slope of l is that of the cost
 
 
-def _parts(seed=0, cells=4):
-    return NumpyParts(np.random.default_rng(seed), 3, 6, columns=12, winners=3, cells=cells, modules=4, side=5, epsilon=0.02)
+# The parts, on the engine
 
 
-def test_the_gradient_of_judge_against_central_differences():
-    parts = _parts()
-    for name in ("anchors", "distal"):
-        setattr(parts, name, getattr(parts, name).astype(np.float64))
-    parts.distal *= 2  # so that sigmoid z is not 0 everywhere
-    parts.grid.metric = parts.grid.metric.astype(np.float64)
-    rng = np.random.default_rng(1)
-    places, numbers, winners = rng.normal(size=(9, 2)).astype(np.float32), rng.integers(3, size=9), np.array([2, 5, 11])
-    _, slope = parts.judge(places, numbers, winners, gradient=True)
-    step, numeric = np.float32(2**-9), np.empty((9, 2))
+def parts(device="numpy", seed=0):
+    made = Parts(objects=3, inputs=6, columns=12, winners=3, cells=4, modules=4, side=5, epsilon=0.02, seed=seed, device=device)
+    memory = made.memory.state_dict()
+    made.memory.load_state_dict(memory | {"1.weight": 2 * memory["1.weight"]})  # so that sigmoid z is not 0 everywhere
+    return made
+
+
+def some(rng, count=9):
+    return rng.normal(size=(count, 2)).astype(np.float32), rng.integers(3, size=count), np.stack([rng.permutation(12)[:3] for _ in range(count)])
+
+
+@DEVICES
+def test_the_gradient_of_judge_against_central_differences(device):
+    judge, (places, numbers, winners) = parts(device).judge, some(np.random.default_rng(1))
+    _, slope = judge(places, numbers, winners, gradient=True)
+    step, numeric = np.float32(2**-7), np.empty((9, 2))
     for axis in range(2):
         by = np.eye(2, dtype=np.float32)[axis] * step
-        numeric[:, axis] = (parts.judge(places + by, numbers, winners)[0] - parts.judge(places - by, numbers, winners)[0]) / (2 * step)
+        numeric[:, axis] = (judge(places + by, numbers, winners)[0] - judge(places - by, numbers, winners)[0]) / (2 * step)
     assert np.abs(numeric).max() > 0.1
-    np.testing.assert_allclose(slope, numeric, atol=2e-3 * np.abs(numeric).max())
+    np.testing.assert_allclose(slope, numeric, atol=5e-3 * np.abs(numeric).max())
 
 
-def test_many_samples_at_once_are_learned_as_one_after_the_other():
-    at_once, in_turn = _parts(2), _parts(2)
+def test_judge_against_the_formula_in_float64():
+    made, (places, numbers, winners) = parts(), some(np.random.default_rng(2))
+    weights = {name: w.astype(np.float64) for name, w in made.memory.state_dict().items()}
+    phase = made.anchors[numbers] + places @ weights["0.weight"].T
+    code, _ = grid_forward(phase - np.floor(phase), 1.0, 4, 5)
+    q = (code @ weights["1.weight"].T + weights["1.bias"]).reshape(9, 12, 4)
+    z = np.log(np.exp(q).sum(axis=2))
+    likely = 0.02 + 0.98 / (1 + np.exp(-np.take_along_axis(z, winners, axis=1)))
+    np.testing.assert_allclose(made.judge(places, numbers, winners)[0], np.log(likely).sum(axis=1), rtol=1e-4)
+
+
+def test_thousands_of_hypotheses_on_numpy_and_gpu():
+    """More than are judged at once; each is judged as it is alone."""
     rng = np.random.default_rng(3)
-    places, numbers = rng.normal(size=(20, 2)), rng.integers(3, size=20)
-    winners = np.stack([rng.permutation(12)[:3] for _ in range(20)])
-    at_once.learn(places, numbers, winners, rate=20.0)
-    for b in range(20):
-        in_turn.learn(places[b:b + 1], numbers[b:b + 1], winners[b:b + 1], rate=20.0)
-    assert np.abs(at_once.distal - _parts(2).distal).max() > 2
-    np.testing.assert_allclose(at_once.distal, in_turn.distal, atol=1e-2)
+    places, numbers, winners = rng.normal(size=(5000, 2)).astype(np.float32), rng.integers(3, size=5000), np.array([2, 5, 11])
+    numpy, gpu = (parts(device).judge(places, numbers, winners)[0] for device in ("numpy", "gpu"))
+    np.testing.assert_allclose(gpu, numpy, atol=1e-3)
+    alone = parts().judge(places[4321:4322], numbers[4321:4322], winners)[0]
+    np.testing.assert_allclose(alone, numpy[4321:4322], atol=1e-4)
 
 
-def test_learning_goes_down_the_gradient():
-    parts, C, M = _parts(4), 12, 4
+def test_learning_goes_down_the_gradient_and_losers_by_half():
+    made, C, M = parts(seed=4), 12, 4
     place, number, winners = np.float32([[0.3, 0.7]]), np.array([1]), np.array([[1, 4, 7]])
-    code = parts.grid.forward(parts._phase(place, number))[0][0]
-    parts.distal += np.repeat(np.float32([0, 0, 20, 15]), 3)[:, None].repeat(M, axis=0) * code  # some columns expect to win
-    kind = np.where(np.isin(np.arange(C), winners), 1, LOSERS)
+    before = made.memory.state_dict()["1.weight"].astype(np.float64)
+    metric = made.memory.state_dict()["0.weight"].astype(np.float64)
+    phase = made.anchors[number] + place @ metric.T
+    code = grid_forward(phase - np.floor(phase), 1.0, 4, 5)[0][0]
+    before += np.repeat([0, 0, 20, 15] * 3, M)[:, None] * code  # some columns expect to win
+    made.memory.load_state_dict(made.memory.state_dict() | {"1.weight": before.astype(np.float32)})
+    made.learn(place, number, winners, rate=0.1)
+    moved = made.memory.state_dict()["1.weight"] - before.astype(np.float32)
 
-    def loss(distal):
-        z = np.log(np.exp((distal @ code - 18.0).reshape(C, M).astype(float)).sum(axis=1))
-        return (kind * (np.logaddexp(0, z) - z * np.isin(np.arange(C), winners))).sum()
+    def loss(weight):
+        z = np.log(np.exp((weight @ code - 18.0).reshape(C, M)).sum(axis=1))
+        wins = np.isin(np.arange(C), winners)
+        return (np.where(wins, 1, LOSERS) * (np.logaddexp(0, z) - z * wins)).sum()
 
-    before = parts.distal.copy()
-    parts.learn(place, number, winners, rate=20.0)
-    moved = (parts.distal - before).astype(float)
-    most = np.argsort(-np.abs(moved).sum(axis=1))[:6]
-    assert {kind[row // M] for row in most} == {1, LOSERS}
-    for row in most:
-        by = np.zeros_like(moved)
-        by[row] = 1e-4 * moved[row]
-        slope = (loss(before + by) - loss(before - by)) / 2e-4
-        np.testing.assert_allclose(slope, -np.square(moved[row]).sum() / 20, rtol=1e-2)
-    assert loss(parts.distal) < loss(before)
+    rows = np.flatnonzero(np.abs(moved).sum(axis=1) > 1e-3)
+    assert {bool(np.isin(row // M, winners)) for row in rows} == {True, False}
+    for row in rows:
+        by = np.zeros_like(before)
+        by[row] = moved[row]
+        slope = (loss(before + 1e-4 * by) - loss(before - 1e-4 * by)) / 2e-4
+        np.testing.assert_allclose(slope, -np.square(moved[row]).sum() / 0.1, rtol=2e-2)
 
 
-def test_grid_cells_tell_places_apart_and_turn_round():
-    grid = GridCells(10, 5)
-    rng = np.random.default_rng(5)
-    code, _ = grid.forward(rng.random((200, 10, 2)).astype(np.float32))
-    assert code.shape == (200, 250)
-    np.testing.assert_allclose(np.square(code).sum(axis=1), 1, rtol=1e-5)
-    assert np.abs(code @ code.T - np.eye(200)).max() < 0.8
-    phase = rng.random((3, 10, 2)).astype(np.float32)
-    np.testing.assert_allclose(grid.forward(phase)[0], grid.forward(phase + np.float32(1))[0], atol=1e-5)
+def test_a_column_comes_back_from_a_file(tmp_path):
+    task = objects(6, seed=9)
+    column = _taught(task, seed=9)
+    column.save(tmp_path / "column")
+    again = SensorimotorColumn.load(tmp_path / "column", device="numpy")
+    assert again.objects == column.objects
+    for one in (column, again):
+        one.learn(3, task.places[0], task.features[1], exposures=1)
+        one.begin()
+    np.testing.assert_array_equal(column.sense(3).posterior, again.sense(3).posterior)
+    dh.Model(dh.Sequential(dh.Linear(1)), input_shape=(1,), device="numpy").save(tmp_path / "model")
+    with pytest.raises(UserError, match="no sensorimotor column"):
+        SensorimotorColumn.load(tmp_path / "model", device="numpy")
+    column = SensorimotorColumn(10, 1, device="numpy")
+    column.learn((1, 2), task.places[0], task.features[0])
+    with pytest.raises(UserError, match=r"\(1, 2\)"):
+        column.save(tmp_path / "column")
 
 
 @pytest.mark.parametrize("options, says", [
-    (dict(features=0), "0 features"), (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(objects=0), "objects=0"),
+    (dict(features=0), "features = 0"), (dict(features="x"), "features = 'x'"), (dict(winners=2.5), "winners = 2.5"), (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(objects=0), "objects = 0"),
     (dict(columns=5), "5 winners of 5 columns"), (dict(epsilon=0.0), "epsilon=0.0"), (dict(side=1), "1 x 1"),
 ])
 def test_wrong_columns(options, says):
@@ -312,7 +339,7 @@ def test_wrong_columns(options, says):
 
 
 def test_wrong_input():
-    column = SensorimotorColumn(4, 1)
+    column = SensorimotorColumn(4, 1, device="numpy")
 
     def refused(says, call, *args, **options):
         with pytest.raises(UserError, match=says):

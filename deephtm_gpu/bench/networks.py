@@ -36,7 +36,7 @@ def symbols_model(task, gate="entmax", distal=20.0, synapses=None, seed=0, devic
                     optimizer=dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3)), seed=seed, device=device)
 
 
-def levels(classes, code=16, feedback=True, slow=False, traces=(), columns=256, distal=20.0):
+def levels(classes, code=16, feedback=True, slow=False, traces=(), columns=256, distal=20.0, words=0.8):
     """Letters and words: a memory of letters, and above it one of words that ticks at their ends and sees all of a word's cells at once.
     What it remembers leaks at ticks, and comes back to the letters as distal context. Inputs: the letter's code, and 1 at a word's end.
 
@@ -50,7 +50,7 @@ def levels(classes, code=16, feedback=True, slow=False, traces=(), columns=256, 
     cells = dh.TemporalMemory(5, window=8, lr_scale=distal, slow=slow)(winners, context=above)
     if feedback:
         word = dh.when(end, cells, gather="sum")
-        remembered(dh.TemporalMemory(5, lr_scale=distal)(dh.SpatialPooler(128, 5, lr_scale=SLOW)(word)))
+        remembered(dh.TemporalMemory(5, decay=words, lr_scale=distal)(dh.SpatialPooler(128, 5, lr_scale=SLOW)(word)))
     hidden = dh.ReLU()(dh.Linear(128, lr_scale=3.0)(cells))
     return dh.Network([letter, end], dh.Linear(classes, lr_scale=3.0)(hidden))
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import check_count
 from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
-from deephtm_gpu.sensorimotor.numpy_parts import NumpyParts
+from deephtm_gpu.sensorimotor.parts import Parts
+from deephtm_gpu.sensorimotor.saving import load_column, save_column
 
 ONCE, OFTEN = 20.0, 10.0  # learning rates: one exposure must do it all; where more follow, a smaller step harms other objects less
 
@@ -38,13 +40,17 @@ class SensorimotorColumn:
     features: how many there are, each then told by its number; or their codes, (F, D): then any vector (D,) will do as a
     feature, and is taken for what it resembles. objects: how many can be learned; columns, winners, cells_per_column: of
     pooler and memory (keep objects · points · winners under 5 · columns · cells); modules and side: of the grid cells.
-    epsilon: the probability of what was not expected. Raises UserError.
+    epsilon: the probability of what was not expected. device: as of `dh.Model`; the hypotheses stand side by side on it. Raises
+    UserError, DeviceError.
+
+    It is put together of parts that stand in any network: a SpatialPooler, GridCells, an Expectation; `memory` is the Model that learns.
     """
 
-    def __init__(self, features, objects, columns=128, winners=5, cells_per_column=32, modules=10, side=5, epsilon=0.02, seed=0):
-        for name, value in dict(objects=objects, winners=winners, cells_per_column=cells_per_column, modules=modules).items():
-            if value < 1:
-                raise UserError(f"{name}={value} was asked for; there is at least one: give {name} >= 1.")
+    def __init__(self, features, objects, columns=128, winners=5, cells_per_column=32, modules=10, side=5, epsilon=0.02, seed=0,
+                 device="auto"):
+        for name, value in dict(objects=objects, columns=columns, winners=winners, cells_per_column=cells_per_column, modules=modules).items():
+            check_count(f"SensorimotorColumn's {name}", value)
+        check_count("SensorimotorColumn's side", side), check_count("SensorimotorColumn's seed", seed, least=0)
         if side < 2:
             raise UserError(f"Grid modules of {side} x {side} cells were asked for; one cell has no phase: give side >= 2.")
         if winners >= columns:
@@ -53,13 +59,24 @@ class SensorimotorColumn:
         if not 0 < epsilon < 1:
             raise UserError(f"epsilon={epsilon} was asked for; it is the probability of the unexpected: give 0 < epsilon < 1.")
         self._codes = _codes(features)  # (F, D)
-        rng = np.random.default_rng(seed)
-        self._parts = NumpyParts(rng, objects, self._codes.shape[1], columns, winners, cells_per_column, modules, side, epsilon)
-        self._order = np.random.default_rng(rng.integers(2**63))  # of the points in an exposure
+        self._sizes = {"objects": objects, "columns": columns, "winners": winners, "cells_per_column": cells_per_column,
+                       "modules": modules, "side": side, "epsilon": float(epsilon), "seed": seed}
+        self._parts = Parts(objects, self._codes.shape[1], columns, winners, cells_per_column, modules, side, epsilon, seed, device)
+        self._order = np.random.default_rng([seed, 2])  # of the points in an exposure
         self._capacity = objects
         self._places = {}  # name -> (L, 2), what was learned of it
         self._known = self._parts.winners(self._codes)  # (F, K)
         self._hypotheses = None
+
+    @property
+    def device(self):
+        """What it runs on: name, backend, "hardware" or "software"."""
+        return self._parts.device
+
+    @property
+    def memory(self):
+        """The Model that learns; see `parts.Parts`."""
+        return self._parts.memory
 
     @property
     def objects(self):
@@ -127,6 +144,27 @@ class SensorimotorColumn:
         each = np.exp(joint - joint.max()).sum(axis=1)
         return each / each.sum()
 
+    def save(self, path):
+        """Writes all that it has learned (safetensors), for `dh.SensorimotorColumn.load(path)`; what it has sensed since `begin` is not
+        kept. Raises UserError where it cannot be written."""
+        save_column(self, path)
+
+    @classmethod
+    def load(cls, path, device="auto"):
+        """The column that `save(path)` wrote. Raises UserError where it holds none, DeviceError where there is no such device."""
+        return load_column(cls, path, device)
+
+    def living(self):
+        """The living hypotheses: (numbers of their objects (H,), places (H, 2), probabilities (H,)). Raises UserError."""
+        told = self._begun()
+        return told.objects.copy(), told.places.copy(), told.probabilities()
+
+    def known(self, object):
+        """The places (L, 2) that were learned of an object. Raises UserError."""
+        if object not in self._places:
+            raise UserError(f"What is known of {object!r} was asked for; the column knows {len(self._places)} objects, and not that one.")
+        return self._places[object].copy()
+
     def _begun(self):
         if self._hypotheses is None:
             raise UserError("A sensation, a movement or a prediction was asked of a column that has not begun: call begin() first.")
@@ -148,10 +186,11 @@ class SensorimotorColumn:
 
 def _codes(features):
     if np.ndim(features) == 0:
-        if features < 1:
-            raise UserError(f"{features} features were asked for; there is at least one: give features >= 1.")
-        return np.eye(features, dtype=np.float32)
-    codes = np.asarray(features, np.float32)
+        return np.eye(check_count("SensorimotorColumn's features", features), dtype=np.float32)
+    try:
+        codes = np.asarray(features, np.float32)
+    except (TypeError, ValueError):
+        raise UserError(f"SensorimotorColumn's features = {features!r} were given; give how many there are, or their codes (F, D).") from None
     if codes.ndim != 2 or not codes.size or not np.isfinite(codes).all():
         raise UserError(f"Codes of features of shape {codes.shape} were given; give (F, D) finite numbers, or how many features there "
                         "are.")

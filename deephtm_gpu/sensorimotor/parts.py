@@ -39,6 +39,10 @@ class Parts:
     def device(self):
         return self.memory.device
 
+    def take(self, memory):
+        """A memory that was saved takes the place of the one at hand."""
+        self.memory, self._rate, self._moved = memory, memory._optimizer, True
+
     def winners(self, features) -> np.ndarray:
         """features (B, inputs) -> (B, K), the columns that win"""
         return self._pooler.trace(np.asarray(features, np.float32)).observed["0"]["winners"]
@@ -52,11 +56,11 @@ class Parts:
         self.memory.fit([places, self.anchors[objects], np.ones((B, 1), np.float32)], targets=won)
         self._moved = True
 
-    def judge(self, places, objects, winners, slope=False):
-        """How well K winners fit: places (H, 2), objects (H,), winners (K,) or (H, K) -> evidence l (H,), in nats, and where `slope` is
-        asked for dl/dplace (H, 2), else None"""
+    def judge(self, places, objects, winners, gradient=False):
+        """How well K winners fit: places (H, 2), objects (H,), winners (K,) or (H, K) -> evidence l (H,), in nats, and where the
+        `gradient` is asked for dl/dplace (H, 2), else None"""
         if self._moved:
             weights = self.memory.state_dict()
             self._judge.take(*(weights[name] for name in ("0.weight", "1.weight", "1.bias")))
             self._moved = False
-        return self._judge(np.asarray(places, np.float32), self.anchors[objects], winners, slope)
+        return self._judge(np.asarray(places, np.float32), self.anchors[objects], winners, gradient)
