@@ -85,7 +85,7 @@ def _watch(ideal, exploration):
         if k:
             ideal.move(exploration.moves[k - 1])
         ideal.sense(feature)
-        turn = int(np.argmin(np.abs(np.array(ideal._angles) - exploration.angle)))
+        turn = int(np.argmin(np.abs(np.array(ideal.angles) - exploration.angle)))
         told.append(ideal.posterior[exploration.object, turn, exploration.points[0]])
     return told
 

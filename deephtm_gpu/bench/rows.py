@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from deephtm_gpu.errors import UserError
+
 Figures = dict[str, float]  # by name; infinite where something was never reached
 
 
@@ -42,3 +44,11 @@ class Row:
     def holds(self, measured: list[Figures]) -> bool:
         """Whether the seeds' figures keep to all bounds."""
         return all(b.holds([m[b.figure] for m in measured]) for b in self.bounds)
+
+
+def chosen(every: tuple[Row, ...], only: str | None) -> tuple[Row, ...]:
+    """Those with `only` in their names; None: all. Raises UserError where there is none."""
+    found = tuple(r for r in every if only is None or only.lower() in r.name.lower())
+    if not found:
+        raise UserError(f"--rows {only} was asked for; the rows are: {'; '.join(r.name for r in every)}. Give part of a name.")
+    return found

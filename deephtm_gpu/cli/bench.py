@@ -4,12 +4,12 @@ from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
-    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies"), default="speed",
-                        help="speed (the default), learning or anomalies")
+    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow"), default="speed",
+                        help="speed (the default), learning, anomalies, or flow: grid cells, objects, levels")
     parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (both numpy and gpu, as far as they are here)")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies: how many seeds (5)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies, flow: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
-    parser.add_argument("--rows", metavar="NAME", help="speed, learning: only the rows with this in their names, such as columns or letters")
+    parser.add_argument("--rows", metavar="NAME", help="speed, learning, flow: only the rows with this in their names, such as columns or letters")
     parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv", help="learning: the taxi series (demos/data/nyc_taxi.csv)")
     parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series (demos/data)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
@@ -31,6 +31,10 @@ def run(args) -> int:
         from deephtm_gpu.bench import learning
 
         told, good = _learning(devices, seeds, learning.rows(args.taxi, args.rows))
+    elif args.what == "flow":
+        from deephtm_gpu.bench import flow
+
+        told, good = _learning(args.device and devices or ["numpy"], seeds, flow.rows(args.rows), "flow", FLOW)
     else:
         told, good = _anomalies(args.data, seeds, args.device or "numpy")
     if args.json:
@@ -44,10 +48,15 @@ def _speed(devices, only):
     return {"speed": list(report.run(devices, only, lambda line: print(line, flush=True)))}, True
 
 
-def _learning(devices, seeds, chosen):
+LEARNING = ("accuracies are of the last 200 queries. Behind a figure stands what it must keep to; below it, what trivial\npredictors reach on the "
+            "same series. A control is the network with a part taken out.\n")
+FLOW = ("accuracies are of the last 200 queries, recognition and prediction in per cent, right where the truth has a probability of .9. Behind "
+        "a figure\nstands what it must keep to; the ideal observer knows the objects and the noise. A control is the same with a part taken out.\n")
+
+
+def _learning(devices, seeds, chosen, what="learning", says=LEARNING):
     told, good = [], True
-    print(f"Online, seeds {seeds[0]} to {seeds[-1]}; accuracies are of the last 200 queries. Behind a figure stands what it must keep to; below "
-          "it, what trivial\npredictors reach on the same series. A control is the network with a part taken out.\n")
+    print(f"Online, seeds {seeds[0]} to {seeds[-1]}; {says}")
     for device in devices:
         for row in chosen:
             measured = [row.measure(seed, device) for seed in seeds]
@@ -63,11 +72,13 @@ def _learning(devices, seeds, chosen):
             for name in trivial[0]:
                 print(f"{'':12s}{name:34s}mean {_short(sum(t[name] for t in trivial) / len(trivial)):>7s}", flush=True)
             told.append({"device": device, "row": row.name, "seeds": list(seeds), "figures": measured, "holds": holds, "trivial": trivial})
-    return {"learning": _finite(told)}, good
+    return {what: _finite(told)}, good
 
 
 def _short(value) -> str:
-    return "never" if value == float("inf") else f"{value:,.0f}" if value >= 100 else f"{value:.4f}"
+    if value == float("inf"):
+        return "never"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
 
 
 def _finite(told):

@@ -92,14 +92,14 @@ class IdealObserver:
 
     def __init__(self, task, angles=(0.0,), movement_noise=0.0, codes=None, sensor_noise=0.0):
         self._task, self._codes = task, codes
-        self._angles, self._movement_noise, self._sensor_noise = angles, movement_noise, sensor_noise
+        self.angles, self._movement_noise, self._sensor_noise = angles, movement_noise, sensor_noise
         steps = task.places[:, None] - task.places[:, :, None]  # (O, P, P, 2): from the first point to the second
         self._steps = np.stack([steps @ _turn(angle).T for angle in angles], axis=1)  # (O, A, P, P, 2)
         self.begin()
 
     def begin(self):
         """Nothing has been sensed."""
-        (O, P), A = self._task.features.shape, len(self._angles)
+        (O, P), A = self._task.features.shape, len(self.angles)
         self._joint = np.broadcast_to(np.eye(P) / (O * A * P), (O, A, P, P))  # [..., start, point]
 
     def sense(self, feature):

@@ -46,7 +46,7 @@ class SensorimotorColumn:
     It is put together of parts that stand in any network: a SpatialPooler, GridCells, an Expectation; `memory` is the Model that learns.
     """
 
-    def __init__(self, features, objects, columns=128, winners=5, cells_per_column=32, modules=10, side=5, epsilon=0.02, seed=0,
+    def __init__(self, features, objects, columns=128, winners=5, cells_per_column=32, modules=10, side=5, epsilon=0.05, seed=0,
                  device="auto"):
         for name, value in dict(objects=objects, columns=columns, winners=winners, cells_per_column=cells_per_column, modules=modules).items():
             check_count(f"SensorimotorColumn's {name}", value)
