@@ -100,7 +100,7 @@ class Scene:
         below = [16 * u if any(block.caption for _, block in row) else 0.0 for row in rows]
         gaps = [a + b for a, b in zip(above, below)]
         room = self.height - (TOP + BOTTOM + 60) * u - max(GAP * u * len(rows), sum(gaps))
-        fit = min(1.0, room / sum(heights)) if rows else 1.0
+        fit = max(0.02, min(1.0, room / sum(heights))) if rows else 1.0
         y = (TOP + 44) * u
         for row, height, gap in zip(rows, heights, gaps):
             tall = fit * height
@@ -182,9 +182,8 @@ class Scene:
             axes.grid(axis="x", color=theme.grid, linewidth=0.7 * u)
             track.paint(axes, self, panel.height / u)
             self._head(figure, panel, track.title, track.legend(theme))
-        if tracks:
-            tracks[-1].xaxis.set_major_formatter(lambda x, _: "now" if x == 0 else f"{x:.0f}".replace("-", "−"))
-            self._text(figure, (panel.left + panel.right) / 2, panel.bottom + 33 * u, self.spec.time, 9, theme.grey, ha="center")
+        tracks[-1].xaxis.set_major_formatter(lambda x, _: "now" if x == 0 else f"{x:.0f}".replace("-", "−"))
+        self._text(figure, (panel.left + panel.right) / 2, panel.bottom + 33 * u, self.spec.time, 9, theme.grey, ha="center")
 
     def _paint_blocks(self, figure, blocks):
         if not blocks:
