@@ -19,23 +19,26 @@ from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.letters import letters
 from deephtm_gpu.data.sine import sine
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.view.live import offscreen, window
+from deephtm_gpu.view.live import Block, Spec, offscreen, window
 from deephtm_gpu.view.live.look import DARK, LIGHT, THEMES, rgba
 from deephtm_gpu.view.live.plain import PlainPainter
 from deephtm_gpu.view.live.ring import NOTHING, Fields, Ring
 from deephtm_gpu.view.live.scene import Scene
-from deephtm_gpu.view.live.spec import Spec
+from deephtm_gpu.view.live.tracks import Bars, Cells, Classes, Columns, Line, Series
 from deephtm_gpu.view.live.training import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 C, K, M, STEPS = 64, 3, 4, 100
-SPEC = Spec("A picture", C, K, M, steps=STEPS, limits=(-1.5, 1.5), lines={"floor": 0.1}, blocks=("one", "two"))
+MEMORY = (Bars(), Columns(C, K), Cells(K, M))
+SPEC = Spec("A picture", (Series(limits=(-1.5, 1.5)), Line("error", "|error|", (1e-4, 3.0), lines={"floor": 0.1}), *MEMORY),
+            (Block("one", K, M, square=False), Block("two", K, M, square=False)), steps=STEPS)
 
 
 def ring(steps=130):
     """Known data: a truth of 1, a prediction of -1, winners 8, 24, 60 of which the last is not predicted, the lowest cell of each alone."""
-    fields = Fields.of(truth=1, prediction=1, error=1, anomaly=1, winners=K, predicted=K, cells=K * M, alike=K)
-    kept = Ring(fields, STEPS, np.eye(2 * K, M).reshape(2, K, M).astype(np.float32))
+    kept, fields = SPEC.ring(), SPEC.fields
+    for block, array in zip(kept.blocks, np.eye(2 * K, M).reshape(2, K, M)):
+        block[:] = array.T
     alone = np.tile([1.0, 0, 0, 0], K)
     for n in (50, steps - 50):
         def same(*values):
@@ -132,7 +135,8 @@ def test_a_ring_of_nothing_is_an_empty_picture(painter):
 @pytest.mark.parametrize("size", [(1280, 800), (560, 420), (1920, 1080)], ids=str)
 def test_no_text_is_cut(size):
     """No text lies at the edge: the page's border is of its own colour all round."""
-    for spec in (SPEC, Spec("A picture", C, K, M, names=("A", "B", "a long name"), lines={"floor": 0.5, "persistence": 0.4}, error_log=False)):
+    error = Line("error", "|error|", (0, 1), log=False, lines={"floor": 0.5, "persistence": 0.4})
+    for spec in (SPEC, Spec("A picture", (Classes(("A", "B", "a long name")), error, *MEMORY))):
         page = Scene(spec, *size, 1.0, LIGHT).page[:, :, :3].astype(int)
         border = np.concatenate([page[:2].reshape(-1, 3), page[-2:].reshape(-1, 3), page[:, :2].reshape(-1, 3), page[:, -2:].reshape(-1, 3)])
         assert (border == 255).all()
@@ -143,7 +147,7 @@ def test_no_text_is_cut(size):
 
 def test_the_ring_keeps_the_last_rows_and_tells_where_new_ones_lie():
     fields = Fields.of(x=1)
-    kept = Ring(fields, 5, np.zeros(0, np.float32))
+    kept = Ring(fields, 5)
     copy = np.full((5, 1), NOTHING, np.float32)
     rng, seen, total = np.random.default_rng(0), 0, 0
     for n in (1, 3, 4, 5, 12, 0, 2):
@@ -200,7 +204,7 @@ def test_a_show_of_symbols_tells_the_queries():
     while show.advance(11, kept):
         pass
     assert np.array_equal(show.right(), task.right(show.prediction))
-    assert np.allclose(show.blocks.sum(axis=2), 1, atol=1e-5) and 0 <= show.shared(0, 1) <= 1
+    assert all(np.allclose(block.sum(axis=0), 1, atol=1e-5) for block in show.blocks) and 0 <= show.shared(0, 1) <= 1
     asked = task.queries[-1] + 1
     if asked < 60:
         assert kept.last(60, "error")[asked, 0] == pytest.approx(1 - show.prediction[asked - 1, task.symbols[asked]], abs=1e-6)

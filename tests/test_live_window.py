@@ -17,6 +17,7 @@ from PIL import Image
 from deephtm_gpu.view.live.look import DARK, LIGHT, rgba
 from deephtm_gpu.view.live.scene import Scene
 from deephtm_gpu.view.live.spec import Spec
+from deephtm_gpu.view.live.tracks import Bars, Cells, Columns, Line, Series
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = {"Xvfb": "xvfb", "xdotool": "xdotool", "openbox": "openbox", "import": "imagemagick"}  # program -> Debian's package
@@ -105,7 +106,8 @@ def shown(image, theme):
     height, width, _ = image.shape
     if abs(image[-3, 3] - np.array([round(255 * part) for part in rgba(theme.page)[:3]])).max() > 3:
         return False
-    panels = Scene(Spec("", 256, 5, 5), width, height, 1.0, theme).panels
+    spec = Spec("", (Series(), Line("error", "", (1e-4, 3.0)), Bars(), Columns(256, 5), Cells(5, 5)))
+    panels = Scene(spec, width, height, 1.0, theme).panels
 
     def part(name, colour, off=60):
         panel = panels[name]

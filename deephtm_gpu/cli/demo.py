@@ -1,7 +1,7 @@
 """`deephtm demo`: an experiment in a live window, or headless; with a picture, and the figures it reached beside the trivial ones.
 
-Every demo is a file of `demos/`, to be read as a tutorial: its `demo(steps=, seed=, device=, ...)` gives a show (see view/live), its
-`report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
+Every demo is a file of `demos/`, to be read as a tutorial: its `demo(steps=, seed=, device=, ...)` gives a show (view/live/show.py tells
+what that is), its `report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
 """
 
 import argparse
@@ -154,7 +154,8 @@ def _print(told, path, recorded):
     for label, value in told["shown"].items():
         print(f"{label}: {value}")
     trivial = ", ".join(f"{label.replace('_', ' ')} {value:{'.4f' if value < 10 else ',.0f'}}" for label, value in told["baselines"].items())
-    print(f"To compare: {trivial}.")
+    if trivial:
+        print(f"To compare: {trivial}.")
     device, rate = told["device"], told["steps_per_second"]
     print(f"{told['steps']:,} steps" + (f", {rate:,.0f} steps/s" if rate else "") + f" on {device['name']} ({device['backend']}, {device['kind']})")
     print(f"Picture: {path}.png   figures: {path}.json" + (f"   animation: {path}.webp" if recorded else ""))

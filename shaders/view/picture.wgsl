@@ -8,18 +8,22 @@
 const NOTHING: f32 = -1e30;
 const BAR: u32 = 0u;      // from the bottom up to the value
 const COLUMN: u32 = 1u;   // a winner at its column: the less it was predicted, the more of the second colour
-const SHADE: u32 = 2u;    // a class, as bright as probable
+const SHADE: u32 = 2u;    // a class, as bright as probable; a place of a block
 const CLASS: u32 = 3u;    // the class that came
+const DOT: u32 = 4u;      // in the middle of a place that is marked
+
+const MARK: f32 = 2.0;    // what the number of a marked place has more (see view/live/block.py)
 
 struct Draw {
   panel: vec4<f32>,   // left, top, right, bottom in pixels
-  range: vec4<f32>,   // value at the bottom, value at the top, 1 for a logarithmic axis, line width in pixels
+  range: vec4<f32>,   // value at the bottom, value at the top (SHADE, DOT: width and height as parts of a place), 1 for a logarithmic
+                      // axis, line width in pixels
   first: vec4<f32>,   // colours: red, green, blue, opacity
   second: vec4<f32>,
   page: vec4<f32>,    // width, height of the target in pixels; 0, 0
   place: vec4<u32>,   // where the rows begin, numbers in a row, the field, a second field
-  time: vec4<u32>,    // rows of the ring, steps shown, 1 for rows that stand still, 0
-  kind: vec4<u32>,    // kind of mark, winners (K) or classes, cells (M), 0
+  time: vec4<u32>,    // rows of the ring, steps shown, 1 for rows that stand still (columns of a block), 0
+  kind: vec4<u32>,    // kind of mark, marks of a step: winners (K), classes, places, 1; cells (M); 0
 }
 
 @group(0) @binding(0) var<storage, read> rows: array<f32>;
@@ -107,7 +111,7 @@ fn level(place: f32, parts: f32) -> f32 {  // the middle of one of so many equal
 fn mark_corner(@builtin(vertex_index) vertex: u32) -> Corner {
   let mark = vertex / 6u;
   let corner = CORNERS[vertex % 6u];
-  let each = select(1u, draw.kind.y, draw.kind.x == COLUMN || draw.kind.x == SHADE);  // marks of a step
+  let each = draw.kind.y;
   let age = mark / each;
   let n = mark % each;
   if (age >= steps_there()) { return nowhere(); }
@@ -133,10 +137,16 @@ fn mark_corner(@builtin(vertex_index) vertex: u32) -> Corner {
       colour = mix(draw.second, draw.first, number(age, draw.place.w + n));
     }
     case SHADE: {
-      if (value < 0.01) { return nowhere(); }
+      let shade = value - select(0.0, MARK, value >= MARK);
+      if (shade < 0.01) { return nowhere(); }
       y = level(f32(n), f32(each));
-      half = vec2<f32>(0.5 * wide, 0.44 * tall / f32(each));
-      colour.a *= clamp(value, 0.0, 1.0);
+      half = 0.5 * vec2<f32>(draw.range.x * wide, max(draw.range.y * tall / f32(each), draw.range.w));
+      colour.a *= clamp(shade, 0.0, 1.0);
+    }
+    case DOT: {
+      if (value < MARK) { return nowhere(); }
+      y = level(f32(n), f32(each));
+      half = 0.5 * max(draw.range.xy * vec2<f32>(wide, tall / f32(each)), draw.range.ww);
     }
     default: {  // CLASS
       y = level(value, draw.range.y);

@@ -6,11 +6,13 @@ import numpy as np
 
 from deephtm_gpu.view.live.look import rgba
 from deephtm_gpu.view.live.ring import Ring
-from deephtm_gpu.view.live.scene import Scene
+from deephtm_gpu.view.live.scene import Panel, Scene
 
-BAR, COLUMN, SHADE, CLASS = range(4)
 RECORD = np.dtype([("panel", "<f4", 4), ("range", "<f4", 4), ("first", "<f4", 4), ("second", "<f4", 4), ("page", "<f4", 4),
                    ("place", "<u4", 4), ("time", "<u4", 4), ("kind", "<u4", 4)])
+# What a track or a block may draw -> (pipeline, the shader's number of the kind of mark).
+KINDS = {"line": ("line", 0), "bar": ("mark", 0), "column": ("mark", 1), "shade": ("mark", 2), "class": ("mark", 3), "dot": ("mark", 4),
+         "cells": ("cell", 0)}
 
 
 @dataclass(frozen=True)
@@ -22,42 +24,41 @@ class Layer:
     record: np.ndarray
 
 
+class Pen:
+    """Makes the layers of one panel when called: over time, or of the block of number `block`, (tall, wide)."""
+
+    def __init__(self, scene: Scene, ring: Ring, panel: Panel, layers: list, block: int | None = None):
+        self._scene, self._ring, self._panel, self._layers, self._block = scene, ring, panel, layers, block
+
+    def __call__(self, kind, field=None, other=None, each=1, parts=0, limits=(0, 1), log=False, thick=1.0, first="#000000", second=None):
+        """kind: one of KINDS. field, other: of the ring, for layers over time. each: marks of a step, which are numbers of the field;
+        parts: of "cells", cells of each. limits: of the axis, or for "shade" and "dot" the mark's width and height as parts of its
+        place. thick: units, of a line, or of a mark at least. first, second: colours."""
+        ring, steps, record = self._ring, self._scene.spec.steps, np.zeros(1, RECORD)
+        pipeline, number = KINDS[kind]
+        panel = self._panel
+        record["panel"] = (panel.left, panel.top, panel.right, panel.bottom)
+        record["range"] = (*limits, log, max(thick * self._scene.unit, 1.0))
+        record["first"], record["second"] = rgba(first), rgba(second or first)
+        record["page"] = (self._scene.width, self._scene.height, 0, 0)
+        record["kind"] = (number, each, parts, 0)
+        if self._block is None:
+            record["place"] = (0, ring.fields.stride, ring.fields.at(field), ring.fields.at(other or field))
+            record["time"] = (ring.length, steps, 0, 0)
+            count = {"line": steps - 1, "mark": steps * each, "cell": 1}[pipeline]
+        else:  # a column where else a step stands
+            tall, wide = ring.blocks[self._block].shape
+            record["place"] = (ring.rows.size + ring.starts[self._block], tall, 0, 0)
+            record["time"] = (wide, wide, 1, 0)
+            count = wide * tall
+        self._layers.append(Layer(pipeline, count, record))
+
+
 def layers_of(scene: Scene, ring: Ring) -> list[Layer]:
     """In the order in which they are drawn."""
-    spec, theme, u, made = scene.spec, scene.theme, scene.unit, []
-    C, K, M = spec.columns, spec.winners, spec.cells
-
-    def add(panel, field="truth", other=None, pipeline="mark", marks=1, kind=0, sizes=(0, 0), limits=(0, 1), log=False, thick=1.0,
-            first=theme.ink, second=theme.ink, opacity=1.0, still=None):
-        record = np.zeros(1, RECORD)
-        record["panel"] = (panel.left, panel.top, panel.right, panel.bottom)
-        record["range"] = (*limits, log, max(thick * u, 1.0))
-        record["first"], record["second"] = rgba(first, opacity), rgba(second, opacity)
-        record["page"] = (scene.width, scene.height, 0, 0)
-        if still is None:
-            record["place"] = (0, ring.fields.stride, ring.fields.at(field), ring.fields.at(other or field))
-            record["time"] = (ring.length, spec.steps, 0, 0)
-            count = {"line": spec.steps - 1, "mark": spec.steps * marks, "cell": 1}[pipeline]
-        else:  # a block: a winner where else a step stands
-            record["place"] = (ring.rows.size + still * K * M, M, 0, 0)
-            record["time"] = (K, K, 1, 0)
-            count = K * M
-        record["kind"] = (kind, *sizes, 0)
-        made.append(Layer(pipeline, count, record))
-
-    value, error, anomaly, columns, cells = (scene.panels[n] for n in ("value", "error", "anomaly", "columns", "cells"))
-    if spec.names:
-        D = len(spec.names)
-        add(value, "probability", marks=D, kind=SHADE, sizes=(D, 0), first=theme.prediction)
-        add(value, "truth", kind=CLASS, limits=(0, D), thick=3.0, first=theme.ink)
-    else:
-        add(value, "truth", pipeline="line", limits=spec.limits, thick=4.2, first=theme.truth)
-        add(value, "prediction", pipeline="line", limits=spec.limits, thick=1.7, first=theme.prediction)
-    add(error, "error", pipeline="line", limits=spec.error_limits, log=spec.error_log, thick=1.2, first=theme.error)
-    add(anomaly, "anomaly", kind=BAR, limits=(0, 1.05), first=theme.expected, second=theme.unexpected)
-    add(columns, "winners", "predicted", marks=K, kind=COLUMN, sizes=(K, 0), limits=(0, C), thick=2.4,
-        first=theme.expected, second=theme.unexpected)
-    add(cells, "cells", "alike", pipeline="cell", sizes=(K, M), first=theme.expected, second=theme.unexpected)
-    for n, panel in enumerate(scene.blocks):
-        add(panel, still=n, kind=SHADE, sizes=(M, 0), first=theme.expected)
+    made = []
+    for track, panel in zip(scene.spec.tracks, scene.panels.values()):
+        track.layers(Pen(scene, ring, panel, made), scene.theme)
+    for n, (block, panel) in enumerate(zip(scene.spec.blocks, scene.blocks)):
+        block.layers(Pen(scene, ring, panel, made, block=n), scene.theme)
     return made

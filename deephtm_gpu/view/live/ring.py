@@ -40,12 +40,16 @@ class Fields:
 
 
 class Ring:
-    """The last `length` rows; behind them `still`, float32 numbers of any shape that do not move on. count: rows that ever came."""
+    """The last `length` rows, and blocks of numbers that do not move on. blocks: their shapes (tall, wide). count: rows that ever came."""
 
-    def __init__(self, fields: Fields, length: int, still: np.ndarray):
+    def __init__(self, fields: Fields, length: int, blocks=()):
         self.fields, self.length, self.count = fields, length, 0
         self.rows = np.full((length, fields.stride), NOTHING, np.float32)  # (length, stride), row t at t % length
-        self.still = still.reshape(-1)  # the same memory
+        ends = np.cumsum([0, *(tall * wide for tall, wide in blocks)])
+        self.starts = [int(end) for end in ends[:-1]]  # of each block in `still`
+        self.still = np.zeros(ends[-1], np.float32)  # column by column, as shaders go through them
+        # The same memory as arrays (tall, wide), to be written into.
+        self.blocks = [self.still[at : at + tall * wide].reshape(wide, tall).T for at, (tall, wide) in zip(self.starts, blocks)]
 
     @property
     def newest(self) -> int:

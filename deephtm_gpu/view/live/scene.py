@@ -12,15 +12,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
+from deephtm_gpu.view.live.block import Block
 from deephtm_gpu.view.live.look import Theme, rgba
 from deephtm_gpu.view.live.spec import Spec
 
 KEYS = "space  pause        →  one step        ↑ ↓  speed        t  theme        s  save PNG        r  reset memory        q  quit"
 LEFT, RIGHT, TOP, BOTTOM, GAP = 70, 22, 56, 64, 27  # units: margins, and the space between two tracks (for a title)
-SIDE = 300  # units: width of the blocks beside the tracks
-WEIGHTS = {"value": 1.7, "error": 1.1, "anomaly": 0.75, "columns": 1.6, "cells": 1.6}
+SIDE, BLOCK = 300, 230  # units: width of the blocks beside the tracks; height of one at most
 SMALLEST = (560, 420)  # pixels at scale 1; the text shrinks below twice of it
 
 
@@ -58,37 +58,59 @@ class Scene:
 
     # Layout
 
+    @property
+    def point(self):
+        """Points (of matplotlib's line widths) to a unit."""
+        return 0.72 * self.unit
+
     def _right(self):
         return self.width - round((RIGHT + (SIDE if self.spec.blocks else 0)) * self.unit)
 
     def _left(self):
         """Room for the names of the classes, if they are long."""
-        return LEFT + 7 * max(0, max(map(len, self.spec.names), default=0) - 7)
+        labels = [label for track in self.spec.tracks for label in track.labels]
+        return LEFT + 7 * max(0, max(map(len, labels), default=0) - 7)
 
     def _tracks(self) -> dict[str, Panel]:
-        u, weights = self.unit, dict(WEIGHTS)
-        if self.spec.names:
-            weights["value"] *= 1.5  # a row for every class
-        gaps = GAP * u * (len(weights) - 1)
-        room = self.height - (TOP + 14 + BOTTOM) * u - gaps
+        u, tracks = self.unit, self.spec.tracks
+        room = self.height - (TOP + 14 + BOTTOM) * u - GAP * u * (len(tracks) - 1)
         panels, at = {}, (TOP + 14) * u
-        for name, weight in weights.items():
-            tall = room * weight / sum(weights.values())
-            panels[name] = Panel(round(self._left() * u), round(at), self._right(), round(at + tall))
+        for track in tracks:
+            tall = room * track.weight / sum(other.weight for other in tracks)
+            panels[track.name] = Panel(round(self._left() * u), round(at), self._right(), round(at + tall))
             at += tall + GAP * u
         return panels
 
+    def _rows(self) -> list[list[tuple[int, Block]]]:
+        """The blocks row by row, each with the column of the grid in which it begins."""
+        rows, at = [], self.spec.across
+        for block in self.spec.blocks:
+            if at + block.span > self.spec.across:
+                rows, at = [*rows, []], 0
+            rows[-1].append((at, block))
+            at += block.span
+        return rows
+
     def _blocks(self) -> list[Panel]:
-        """Two in a row."""
-        if not self.spec.blocks:
-            return []
-        u, blocks = self.unit, []
-        rows = -(-len(self.spec.blocks) // 2)
-        left, top = self._right() + 34 * u, (TOP + 44) * u
-        wide, tall = (SIDE - 34 - 16) * u / 2, min(230 * u, (self.height - (TOP + BOTTOM + 60) * u) / rows - GAP * u)
-        for n in range(len(self.spec.blocks)):
-            x, y = left + (n % 2) * (wide + 16 * u), top + (n // 2) * (tall + 1.4 * GAP * u)
-            blocks.append(Panel(round(x), round(y), round(x + wide), round(y + tall)))
+        u, across, rows, blocks = self.unit, self.spec.across, self._rows(), []
+        apart = 32 * u / across
+        each = ((SIDE - 34) * u - apart * (across - 1)) / across  # width of a column of the grid
+        heights = [max(min(BLOCK * u, _tall(block, each, apart)) if block.square else BLOCK * u for _, block in row) for row in rows]
+        above = [1.4 * GAP * u if any(block.title for _, block in row) else apart for row in rows[1:]] + [0.0]  # of the row that follows
+        below = [16 * u if any(block.caption for _, block in row) else 0.0 for row in rows]
+        gaps = [a + b for a, b in zip(above, below)]
+        room = self.height - (TOP + BOTTOM + 60) * u - max(GAP * u * len(rows), sum(gaps))
+        fit = max(0.02, min(1.0, room / sum(heights))) if rows else 1.0
+        y = (TOP + 44) * u
+        for row, height, gap in zip(rows, heights, gaps):
+            tall = fit * height
+            for at, block in row:
+                x, wide, high = self._right() + 34 * u + at * (each + apart), each * block.span + apart * (block.span - 1), tall
+                if block.square:
+                    place = min(wide / block.wide, tall / block.tall)
+                    wide, high = place * block.wide, place * block.tall
+                blocks.append(Panel(round(x), round(y), round(x + wide), round(y + high)))
+            y += tall + gap
         return blocks
 
     # Painting
@@ -99,19 +121,20 @@ class Scene:
         return self.paint()
 
     def paint(self, data=None) -> np.ndarray:
-        """The page; data(axes by panel name, axes of the blocks) may draw into it (where no shader does)."""
+        """The page; data(axes of the tracks, axes of the blocks) may draw into it (where no shader does)."""
         with rc_context(self._settings()):
             figure = Figure(figsize=(self.width / 100, self.height / 100), dpi=100, facecolor=self.theme.page)
             canvas = FigureCanvasAgg(figure)
-            axes = {name: self._axes(figure, panel) for name, panel in self.panels.items()}
-            self._paint_tracks(figure, axes)
+            tracks = [self._axes(figure, panel) for panel in self.panels.values()]
+            self._paint_tracks(figure, tracks)
             blocks = [self._axes(figure, panel) for panel in self.blocks]
             self._paint_blocks(figure, blocks)
-            self._text(figure, self._left() * self.unit, 33 * self.unit, self.spec.title, 14, self.theme.ink, weight="bold")
+            left = self._left() * self.unit
+            self._text(figure, left, 33 * self.unit, self.spec.title, 14, self.theme.ink, self.status.left - left, weight="bold")
             if self.keys:
                 self._text(figure, self.width / 2, self.height - 12 * self.unit, KEYS, 9.5, self.theme.grey, ha="center")
             if data:
-                data(axes, blocks)
+                data(tracks, blocks)
             canvas.draw()
             return np.asarray(canvas.buffer_rgba()).copy()
 
@@ -150,92 +173,61 @@ class Scene:
         axes.set_axisbelow(True)
         return axes
 
-    def _paint_tracks(self, figure, axes):
-        spec, theme, steps = self.spec, self.theme, self.spec.steps
-        for name, track in axes.items():
-            track.set_xlim(-steps, 0)
-            track.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=(1, 2, 5, 10), integer=True))
-            track.tick_params(labelbottom=name == "cells")
-            track.grid(axis="x", color=theme.grid, linewidth=0.7 * self.unit)
-        axes["cells"].xaxis.set_major_formatter(lambda x, _: "now" if x == 0 else f"{x:.0f}".replace("-", "−"))
-        cells = self.panels["cells"]
-        self._text(figure, (cells.left + cells.right) / 2, cells.bottom + 33 * self.unit, spec.time, 9, theme.grey, ha="center")
-
-        self._paint_value(figure, axes["value"])
-        self._paint_error(figure, axes["error"])
-        axes["anomaly"].set(ylim=(0, 1.05), yticks=(0, 0.5, 1))
-        self._head(figure, "anomaly", "Anomaly score", ())
-        axes["columns"].set(ylim=(0, spec.columns), yticks=(0, spec.columns // 2, spec.columns))
-        self._head(figure, "columns", f"Winning columns: {spec.winners} of {spec.columns:,}",
-                   (("predicted", theme.expected, "box"), ("not predicted", theme.unexpected, "box")))
-        axes["cells"].set(ylim=(0, spec.winners), yticks=())
-        lines = range(1, spec.winners)
-        axes["cells"].hlines(lines, -steps, 0, color=theme.grid, linewidth=0.6 * self.unit)
-        self._head(figure, "cells", f"Their cells: {spec.cells} a column",
-                   (("chosen by the context", theme.expected, "box"), ("all alike: a burst", theme.unexpected, "box")))
-
-    def _paint_value(self, figure, axes):
-        spec, theme = self.spec, self.theme
-        if spec.names:
-            count = len(spec.names)
-            axes.set(ylim=(0, count), yticks=np.arange(count) + 0.5)
-            axes.set_yticklabels(spec.names, size=min(self._points(9), 0.7 * self.panels["value"].height / count))
-            axes.tick_params(axis="y", length=0)
-            self._head(figure, "value", "What was predicted, and what came",
-                       (("as dark as probable" if theme.name == "light" else "as bright as probable", theme.prediction, "box"), ("came", theme.ink, "box")))
-            return
-        axes.set_ylim(*spec.limits)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=(1, 2, 5, 10)))
-        axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}".replace("-", "−") if abs(y) < 1e4 else f"{y / 1000:,g}k")
-        axes.grid(axis="y", color=theme.grid, linewidth=0.7 * self.unit)
-        self._head(figure, "value", f"{spec.value[0].upper()}{spec.value[1:]}: prediction against truth",
-                   (("truth", theme.truth, "thick"), ("prediction", theme.prediction, "line")))
-
-    def _paint_error(self, figure, axes):
-        spec, theme = self.spec, self.theme
-        if spec.error_log:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(numticks=5))
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
-        else:
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
-        axes.set_ylim(*spec.error_limits)
-        axes.grid(axis="y", color=theme.grid, linewidth=0.7 * self.unit)
-        # Two lines may all but touch: the dashes of one lie in the gaps of the other. Their names stand in the legend.
-        for n, (value, colour) in enumerate(zip(spec.lines.values(), theme.lines)):
-            axes.axhline(value, color=colour, linewidth=1.3 * self.unit, linestyle=(5 * n, (4, 6)))
-        named = [(f"{name} {_short(value)}", colour, "dashes") for (name, value), colour in zip(spec.lines.items(), theme.lines)]
-        self._head(figure, "error", spec.error, named)
+    def _paint_tracks(self, figure, tracks):
+        theme, u = self.theme, self.unit
+        for axes, track, panel in zip(tracks, self.spec.tracks, self.panels.values()):
+            axes.set_xlim(-self.spec.steps, 0)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=(1, 2, 5, 10), integer=True))
+            axes.tick_params(labelbottom=axes is tracks[-1])
+            axes.grid(axis="x", color=theme.grid, linewidth=0.7 * u)
+            track.paint(axes, self, panel.height / u)
+            self._head(figure, panel, track.title, track.legend(theme))
+        tracks[-1].xaxis.set_major_formatter(lambda x, _: "now" if x == 0 else f"{x:.0f}".replace("-", "−"))
+        self._text(figure, (panel.left + panel.right) / 2, panel.bottom + 33 * u, self.spec.time, 9, theme.grey, ha="center")
 
     def _paint_blocks(self, figure, blocks):
-        for axes, panel, title in zip(blocks, self.blocks, self.spec.blocks):
-            axes.set(xlim=(0, self.spec.winners), ylim=(0, self.spec.cells), xticks=(), yticks=())
-            axes.vlines(range(1, self.spec.winners), 0, self.spec.cells, color=self.theme.grid, linewidth=0.6 * self.unit)
-            for spine in axes.spines.values():
-                spine.set_visible(False)
-            self._text(figure, panel.left, panel.top - 6 * self.unit, title, 10, self.theme.ink, weight="bold")
-        if blocks:
-            self._text(figure, self.blocks[0].left, (TOP + 10) * self.unit, self.spec.blocks_title, 10, self.theme.grey, va="center")
+        if not blocks:
+            return
+        u, edge = self.unit, self.width - RIGHT * self.unit / 2
+        panels = iter(zip(blocks, self.blocks))
+        for row in self._rows():
+            row = [(block, *next(panels)) for _, block in row]
+            for n, (block, axes, panel) in enumerate(row):
+                block.paint(axes, self)
+                for text, y, size, colour, weight in ((block.title, panel.top - 6 * u, 10, self.theme.ink, "bold"),
+                                                      (block.caption, panel.bottom + 14 * u, 9, self.theme.grey, "normal")):
+                    same = "title" if weight == "bold" else "caption"
+                    end = next((other.left - 6 * u for after, _, other in row[n + 1:] if getattr(after, same)), edge)
+                    self._text(figure, panel.left, y, text, size, colour, end - panel.left, weight=weight)
+        left = self.blocks[0].left
+        self._text(figure, left, (TOP + 10) * u, self.spec.blocks_title, 10, self.theme.grey, edge - left, va="center")
 
-    def _head(self, figure, name, title, legend):
-        """The title over a track, and what its colours say, from the right."""
-        panel, u = self.panels[name], self.unit
-        y = panel.top - 7 * u
-        self._text(figure, panel.left, y, title, 10, self.theme.ink, weight="bold")
-        x = panel.right
+    def _head(self, figure, panel, title, legend):
+        """The title over a track, and what its colours say, from the right; the legend is left out where both find no room."""
+        u = self.unit
+        y, x = panel.top - 7 * u, panel.right
+        head = self._text(figure, panel.left, y, title, 10, self.theme.ink, panel.width, weight="bold")
+        begin, made = panel.left + _wide(figure, head) + 10 * u, []
         for label, colour, shape in reversed(legend):
             text = self._text(figure, x, y, label, 9, self.theme.grey, ha="right")
-            x -= text.get_window_extent(figure.canvas.get_renderer()).width + 6 * u
+            x -= _wide(figure, text) + 6 * u
             long = 10 * u if shape == "box" else 20 * u
             thick = {"box": 8, "thick": 4, "line": 1.8, "dashes": 1.6}[shape] * u * 0.72
             style = (0, (1.6, 1.2)) if shape == "dashes" else "-"
             xs, ys = np.array((x - long, x)) / self.width, np.full(2, 1 - (y - 3.6 * u) / self.height)
-            figure.add_artist(Line2D(xs, ys, color=colour, linewidth=thick, linestyle=style, solid_capstyle="butt"))
+            made += [text, figure.add_artist(Line2D(xs, ys, color=colour, linewidth=thick, linestyle=style, solid_capstyle="butt"))]
             x -= long + 16 * u
+        if made and x + 16 * u < begin:
+            for artist in made:
+                artist.remove()
 
-    def _text(self, figure, x, y, text, size, colour, **more):
-        return figure.text(x / self.width, 1 - y / self.height, text, size=self._points(size), color=colour, **more)
+    def _text(self, figure, x, y, text, size, colour, room=None, **more):
+        """room: pixels; what is longer is cut."""
+        made = figure.text(x / self.width, 1 - y / self.height, text, size=self._points(size), color=colour, **more)
+        while room is not None and len(text) > 1 and _wide(figure, made) > room:
+            text = text[:-1].rstrip()
+            made.set_text(text + "…")
+        return made
 
     def _points(self, size):
         return size * self.unit
@@ -247,5 +239,10 @@ class Scene:
                 "xtick.labelcolor": theme.grey, "ytick.labelcolor": theme.grey, "xtick.labelsize": 8.5 * u, "ytick.labelsize": 8.5 * u}
 
 
-def _short(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value >= 1 else f"{value:.4f}".rstrip("0").removeprefix("0")
+def _tall(block, each, apart):
+    """The height of a block of squares that fills its part of the grid, whose columns are so wide and so far apart."""
+    return (each * block.span + apart * (block.span - 1)) * block.tall / block.wide
+
+
+def _wide(figure, text):
+    return text.get_window_extent(figure.canvas.get_renderer()).width
