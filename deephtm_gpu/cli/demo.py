@@ -24,6 +24,8 @@ DEMOS = {
     "jump": "a sine that jumps: an anomaly",
     "letters": "A B C D and X B C Y: the same letters light different cells",
     "taxi": "taxi passengers in New York, five half-hours ahead",
+    "objects": "a column learns objects by touch, and recognises them",
+    "hierarchy": "letters make words, words make phrases: two levels",
 }
 MOST_STEPS = 10_000_000  # a whole run is kept in memory
 CHUNK = 512  # steps between two looks at the progress bar

@@ -139,6 +139,14 @@ class IdealObserver:
         return np.bincount(self._task.features.ravel(), weights=there.ravel(), minlength=self._task.distinct)
 
 
+def features_alone(task, told, touches):
+    """A trivial observer, that feels features and knows nothing of places: the share of the explorations `told` in which the first `touches`
+    features are found on the true object and on no other."""
+    count = np.stack([(task.features == f).sum(axis=1) for f in range(task.distinct)], axis=1)  # (O, F)
+    alone = [(count >= np.bincount(e.features[:touches], minlength=task.distinct)).all(axis=1).sum() == 1 for e in told]
+    return float(np.mean(alone)) if alone else float("nan")
+
+
 def _turn(angle):
     cos, sin = np.cos(angle), np.sin(angle)
     return np.array([[cos, -sin], [sin, cos]])

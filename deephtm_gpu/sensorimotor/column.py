@@ -105,7 +105,7 @@ class SensorimotorColumn:
         old = self._places.get(object, np.zeros((0, 2), np.float32))
         self._places[object] = np.unique(np.concatenate([old, places]), axis=0)
         order = np.concatenate([self._order.permutation(len(places)) for _ in range(exposures)])
-        number = list(self._places).index(object)
+        number = self._number(object)
         self._parts.learn(places[order], np.full(len(order), number), winners[order], ONCE if exposures == 1 else OFTEN)
 
     def begin(self, angles=(0.0,)):
@@ -154,6 +154,24 @@ class SensorimotorColumn:
         """The column that `save(path)` wrote. Raises UserError where it holds none, DeviceError where there is no such device."""
         return load_column(cls, path, device)
 
+    def expects(self, object, place):
+        """What it expects at a place (2,) of an object that it knows: (F,), the probability of each feature, given that one is there.
+        Raises UserError."""
+        place, number = _displacement(place)[None], [self._number(object)]
+        evidence = np.array([self._parts.judge(place, number, winners)[0][0] for winners in self._known])
+        each = np.exp(evidence - evidence.max())
+        return each / each.sum()
+
+    @property
+    def grid(self):
+        """The shape of its grid cells: modules, side, side."""
+        return self._sizes["modules"], self._sizes["side"], self._sizes["side"]
+
+    def bumps(self, object, place):
+        """How active the grid cells are at a place (2,) of an object: (modules, side, side), each module's summing to 1. Raises
+        UserError."""
+        return self._parts.bumps(_displacement(place), self._number(object))
+
     def living(self):
         """The living hypotheses: (numbers of their objects (H,), places (H, 2), probabilities (H,)). Raises UserError."""
         told = self._begun()
@@ -161,9 +179,13 @@ class SensorimotorColumn:
 
     def known(self, object):
         """The places (L, 2) that were learned of an object. Raises UserError."""
+        self._number(object)
+        return self._places[object].copy()
+
+    def _number(self, object) -> int:
         if object not in self._places:
             raise UserError(f"What is known of {object!r} was asked for; the column knows {len(self._places)} objects, and not that one.")
-        return self._places[object].copy()
+        return list(self._places).index(object)
 
     def _begun(self):
         if self._hypotheses is None:

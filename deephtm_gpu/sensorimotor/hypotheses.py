@@ -2,7 +2,7 @@
 
 import numpy as np
 
-BEHIND = 15.0  # nats behind the best hypothesis, where one dies
+BEHIND = 12.0  # nats behind the best hypothesis, where one dies
 SHRINK = 0.3  # of the variance, by a sensation
 STEPS = 2  # of re-anchoring
 

@@ -9,6 +9,7 @@ from deephtm_gpu.layers.grid_cells import GridCells
 from deephtm_gpu.layers.network import Network
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.model import Model
+from deephtm_gpu.ops.grid import grid_forward, wrapped
 from deephtm_gpu.optimisers import SGD
 from deephtm_gpu.sensorimotor.judge import Judge
 
@@ -33,6 +34,7 @@ class Parts:
         self.memory = Model(Network([place, anchor, begins], expected), loss="bce", optimizer=self._rate, seed=seed, device=opened)
         self.anchors = np.random.default_rng([seed, 1]).random((objects, 2 * modules), np.float32)
         self._columns, self._moved = columns, True
+        self._modules, self._side, self._sharpness = modules, side, grid.sharpness
         self._judge = Judge(opened, {"C": columns, "K": winners, "M": cells, "G": modules, "B": side}, grid.sharpness, epsilon)
 
     @property
@@ -55,6 +57,12 @@ class Parts:
         self._rate.lr = float(rate)
         self.memory.fit([places, self.anchors[objects], np.ones((B, 1), np.float32)], targets=won)
         self._moved = True
+
+    def bumps(self, place, object) -> np.ndarray:
+        """place (2,), object: its number -> (G, B, B), the activity of the grid cells, of each module summing to 1"""
+        phase = wrapped(self.anchors[object] + self.memory.state_dict()["0.weight"] @ place)[None]
+        code, norm = grid_forward(phase, self._sharpness, self._modules, self._side)
+        return (code * norm).reshape(self._modules, self._side, self._side) + 1 / self._side**2
 
     def judge(self, places, objects, winners, gradient=False):
         """How well K winners fit: places (H, 2), objects (H,), winners (K,) or (H, K) -> evidence l (H,), in nats, and where the

@@ -6,7 +6,7 @@ In a notebook or a script: `import deephtm_gpu.view as view`, then `view.network
 
 from deephtm_gpu.view.files import save_figure, write_whole
 from deephtm_gpu.view.graph import network_figure
-from deephtm_gpu.view.live import SeriesShow, SymbolShow
+from deephtm_gpu.view.live import ObjectsShow, SeriesShow, SymbolShow
 from deephtm_gpu.view.prediction import prediction_figure
 from deephtm_gpu.view.rasters import cells_figure, raster_figure
 from deephtm_gpu.view.scores import LAST, errors, rmse_after
@@ -14,6 +14,6 @@ from deephtm_gpu.view.structure import structure_figure, structure_rows
 from deephtm_gpu.view.weights import distal_figure, receptive_fields_figure
 
 __all__ = [
-    "LAST", "SeriesShow", "SymbolShow", "cells_figure", "distal_figure", "errors", "network_figure", "prediction_figure", "raster_figure",
+    "LAST", "ObjectsShow", "SeriesShow", "SymbolShow", "cells_figure", "distal_figure", "errors", "network_figure", "prediction_figure", "raster_figure",
     "receptive_fields_figure", "rmse_after", "save_figure", "structure_figure", "structure_rows", "write_whole",
 ]

@@ -3,9 +3,10 @@
 A Show has a Spec, which says what its picture is made of: tracks over time (view/live/tracks), and blocks at the side."""
 
 from deephtm_gpu.view.live.block import MARK, Block
+from deephtm_gpu.view.live.objects_show import ObjectsShow
 from deephtm_gpu.view.live.series_show import SeriesShow
 from deephtm_gpu.view.live.show import Show
 from deephtm_gpu.view.live.spec import Spec
 from deephtm_gpu.view.live.symbol_show import SymbolShow
 
-__all__ = ["MARK", "Block", "SeriesShow", "Show", "Spec", "SymbolShow"]
+__all__ = ["MARK", "Block", "ObjectsShow", "SeriesShow", "Show", "Spec", "SymbolShow"]

@@ -1,0 +1,51 @@
+"""Letters make words, words make phrases: two levels of memory. Run it with: python demos/hierarchy.py"""
+
+import deephtm_gpu as dh
+from deephtm_gpu import view
+from deephtm_gpu.cli.demo import script
+from deephtm_gpu.data.symbol_baselines import frequent_accuracy, markov_accuracy
+from deephtm_gpu.data.words import words
+
+LAST = 200  # queries that the accuracy is over
+
+
+def demo(steps=30_000, seed=0, device="auto"):
+    # 1. The data: phrases such as `cad bof abe gig nam nol,eff.` How a phrase opens decides how it closes, and five random words
+    #    stand between. Each letter is a random code of 16 numbers; `ends` is 1 at the sign behind a word.
+    text = words(between=5, steps=max(steps, 1), seed=seed)
+
+    # 2. The lower level: letters win columns, and context chooses among their cells. Of its own it remembers some letters.
+    letter, end = dh.Input((16,)), dh.Input((1,))
+    remembered = dh.Trace(decay=0.9)  # of words; it stands above, and comes back as context
+    columns = dh.SpatialPooler(256, winners=8)(dh.RunningNorm()(dh.ReLU()(dh.Linear(128)(letter))))
+    cells = dh.TemporalMemory(5, window=8, lr_scale=20.0, slow=False)(columns, context=[dh.previous(remembered)])
+
+    # 3. The upper level ticks at the ends of words: it sees all that the cells below did during the word, and remembers words.
+    word = dh.when(end, cells, gather="sum")
+    remembered(dh.TemporalMemory(5, lr_scale=20.0)(dh.SpatialPooler(128, winners=5)(word)))
+
+    # 4. The next letter is read off the lower level's cells, and nothing else.
+    net = dh.Network([letter, end], dh.Linear(text.task.classes, lr_scale=3.0)(dh.ReLU()(dh.Linear(128, lr_scale=3.0)(cells))))
+    optimizer = dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3))
+    model = dh.Model(net, loss="cross_entropy", optimizer=optimizer, seed=seed, device=device)
+
+    def learn(begin, end):
+        history = model.fit([text.task.inputs[begin:end], text.ends[begin:end]], targets=text.task.targets[begin:end])
+        return history.prediction, history
+
+    return view.SymbolShow(model, text.task, "Letters make words, words make phrases", learn=learn, levels=("Letters", "Words"),
+                           lines={"no memory of how it began": 0.5}, steps=120, time="letters")
+
+
+def report(show):
+    """How often the first letter of the closing word was predicted right: of the last 200; without memory of the opening, half."""
+    right, some = show.right(), len(show.task.queries) > 0
+    accuracy = float(right[-LAST:].mean()) if len(right) else float("nan")
+    return {
+        "queries": len(right), "accuracy_last_200": accuracy,
+        "baselines": {"table_of_two_letters": markov_accuracy(show.task, 2), "most_frequent": frequent_accuracy(show.task)} if some else {},
+        "shown": {f"Closing words predicted right, of the last {min(LAST, len(right))}": f"{accuracy:.3f}"}}
+
+
+if __name__ == "__main__":
+    script("hierarchy", globals())
