@@ -1,5 +1,8 @@
 """How the information flows: several outputs, each with its weight; layers at several places; clocks and gates."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import assert_close
@@ -120,3 +123,18 @@ def test_a_chain_may_hold_a_layer_twice():
     model = dh.Model(dh.Sequential(layer, dh.ReLU(), layer), input_shape=(3,), seed=0, device="numpy")
     assert sorted(model.state_dict()) == ["0.bias", "0.weight"]
     assert "those of 0" in model.summary()
+
+
+# The page of examples
+
+
+def test_the_examples_of_the_page_run_and_learn(capsys):
+    page = (Path(__file__).parents[1] / "demos" / "flow.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 3
+    names = {}
+    for example in examples:
+        exec(compile(example, "flow.md", "exec"), names)
+    came, others = re.findall(r"came: (\S+) of the others: (\S+)", capsys.readouterr().out)[0]
+    assert float(came) > 0.9 and float(others) < 0.05
+    assert all(hasattr(dh, name) for name in re.findall(r"\bdh\.(\w+)", page))

@@ -122,13 +122,14 @@ def test_python_m_is_the_same_program():
 
 
 def test_readme_example_runs(capsys):
-    example, more, many = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example, more, column, many = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
     short = example.replace("steps=4000", "steps=600").replace("seed=0", 'seed=0, device="numpy"')
     assert "steps=600" in short and "numpy" in short
     names = {}
     exec(compile(short, "README.md", "exec"), names)
     exec(compile(more, "README.md", "exec"), names)
+    exec(compile(column.replace("objects=2", 'objects=2, device="numpy"'), "README.md", "exec"), names)
     names["series"] = np.zeros((2, 9, 1), np.float32)
     exec(compile(many.replace("models=64", "models=2").replace("model(17)", "model(1)").replace("seed=0", 'seed=0, device="numpy"'), "README.md", "exec"), names)
     assert names["history"].prediction.shape == (2, 9, 1)
