@@ -162,6 +162,7 @@ def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
     (lambda x: dh.Surprise()(x), ["Surprise", "TemporalMemory"]),
     (lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2))), ["window=4", "dh.every", "window=1"]),
     (lambda x: dh.TemporalMemory(2, slow=3), ["slow", "3"]),
+    (lambda x: dh.TemporalMemory(2, init_std=-1), ["init_std", "-1"]),
 ])
 def test_mistakes(make, words):
     tells(lambda: dh.Model(dh.Network(x := dh.Input((4,)), make(x)), device="numpy"), *words)

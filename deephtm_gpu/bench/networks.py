@@ -50,7 +50,7 @@ def levels(classes, code=16, feedback=True, slow=False, traces=(), columns=256, 
     cells = dh.TemporalMemory(5, window=8, lr_scale=distal, slow=slow)(winners, context=above)
     if feedback:
         word = dh.when(end, cells, gather="sum")
-        remembered(dh.TemporalMemory(5, decay=words, lr_scale=distal)(dh.SpatialPooler(128, 5, lr_scale=SLOW)(word)))
+        remembered(dh.TemporalMemory(5, decay=words, lr_scale=distal, init_std=0.15)(dh.SpatialPooler(128, 5, lr_scale=SLOW)(word)))
     hidden = dh.ReLU()(dh.Linear(128, lr_scale=3.0)(cells))
     return dh.Network([letter, end], dh.Linear(classes, lr_scale=3.0)(hidden))
 

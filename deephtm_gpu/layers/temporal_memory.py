@@ -17,7 +17,8 @@ class TemporalMemory(Layer):
     """Cells that depolarise in context (MODEL: TemporalMemory). Call it on a SpatialPooler's node, and give further distal
     context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
 
-    decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of its own past steps credit is given.
+    init_std: of the distal weights from cells at the start (those from columns and other contexts start at 0): how strongly context chooses
+    among cells before anything is learned. decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of its own past steps credit is given.
     gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
     synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
     (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F
@@ -26,7 +27,7 @@ class TemporalMemory(Layer):
     says why). 2,048 columns of 32 cells with F = 1024 take 264 MiB instead of 17 GB, and a step costs about the same.
     """
 
-    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None, slow=True):
+    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None, slow=True, init_std=CELL_STD):
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
@@ -37,7 +38,9 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's gate = {gate!r} was asked for; there are 'entmax' and 'uniform'.")
         if not isinstance(slow, bool):
             raise UserError(f"TemporalMemory's slow = {slow!r} was asked for; it is True or False.")
-        self.decay, self.gate, self.slow = float(decay), gate, slow
+        if not (is_number(init_std) and init_std >= 0):
+            raise UserError(f"TemporalMemory's init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
+        self.decay, self.gate, self.slow, self.init_std = float(decay), gate, slow, float(init_std)
 
     def __call__(self, node, context=()):
         nodes = [context] if isinstance(context, Node) else list(context)
@@ -62,7 +65,7 @@ class TemporalMemory(Layer):
 
         if self.synapses:
             check_pool(self, self.synapses, N, C, P)
-        distal = Synapses(low, "distal", N, P, self.synapses, std=CELL_STD, std_places=N, learned=True)
+        distal = Synapses(low, "distal", N, P, self.synapses, std=self.init_std, std_places=N, learned=True)
         most, most_slow = min(N, _most_cells(self.decay, K, L)), min(C, _most_columns(K))
         fast, fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
         slow, slow_list = low.state("slow", (C,)), low.state("slow_list", (most_slow,), index=True, ragged=True)
