@@ -3,8 +3,8 @@
 import numpy as np
 
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
-from deephtm_gpu.layers.temporal_memory import TemporalMemory
-from deephtm_gpu.ops.context import context_forward
+from deephtm_gpu.layers.temporal_memory import SURE_OF_COLUMNS, TemporalMemory
+from deephtm_gpu.ops.context import context_forward, fast_update, slow_update
 from deephtm_gpu.ops.pool import pool_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 
@@ -48,7 +48,8 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape
             P = C * M + C + sum(forms[n].size for n in node.contexts)
-            depolarisation, likely = _expected(read, name, names[owners[node]], C, M, P, node.layer.synapses)
+            ticks = f"{name}.kept_cells" in plan.tensors
+            depolarisation, likely = _expected(read, name, names[owners[node]], C, M, P, node.layer, ticks)
             state[name] = {
                 "cells": one(_written_out(cells, cell, C * M).reshape(-1, C, M)),
                 "predictive": one(depolarisation.reshape(-1, C, M)),
@@ -63,9 +64,16 @@ def _written_out(index, value, size):
     return dense
 
 
-def _expected(read, name, owner, C, M, P, F):
-    """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context."""
-    fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in ("fast", "fast_list", "slow", "slow_list"))
+def _expected(read, name, owner, C, M, P, layer, ticks):
+    """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context. ticks: whether it
+    goes by a clock; then what was active in its last tick is yet to come into the context."""
+    F, traces = layer.synapses, ("fast", "fast_list", "slow", "slow_list")
+    fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in traces)
+    if ticks:
+        kept = {t: read(f"{name}.kept_{t}") for t in ("cells", "cell", "winners", "columns", "surprise")}
+        fast_update(kept["cells"], kept["cell"], fast, fast_list, layer.decay)
+        if layer.slow:
+            slow_update(kept["winners"], kept["columns"], kept["surprise"], slow, slow_list, SURE_OF_COLUMNS)
     index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=C * M)
 
     def look(kind):

@@ -84,8 +84,7 @@ fn context_forward(fast: u32, fast_list: u32, slow: u32, slow_list: u32, index: 
   }
 }
 
-// Scales the entries of a trace by `keep` and drops the small ones; returns how many are left.
-// Entries below `least` are dropped.
+// Scales the entries of a trace by `keep` and drops those below `least`; returns how many are left.
 fn leak(dense: u32, list: u32, keep: f32, least: f32) -> u32 {
   let A = length(list);
   var kept = 0u;

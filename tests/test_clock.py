@@ -73,6 +73,13 @@ def test_a_layer_that_reads_several_clocks_goes_by_the_one_they_share():
     assert with_the_network[:3].tolist() == [1, 1.5, 1.75]
     half = seen(lambda x: sums(e := dh.every(x, 2), dh.every(e, 2)), x)[:, 0]  # steps with e, every second step
     assert half[:8].tolist() == [0, 1, 1, 2.5, 2.5, 3.25, 3.25, 3.625]
+    twins = seen(lambda x: sums(dh.every(x, 3), dh.every(x, 3)), x)[:, 0]
+    assert twins[:6].tolist() == [0, 0, 2, 2, 2, 3], "two of the same steps are one clock"
+    gated = seen(lambda x: sums(dh.when(x, x), dh.when(x, x)), x * np.tile([[0], [1], [0]], (4, 1)).astype(np.float32))[:, 0]
+    assert gated[:5].tolist() == [0, 2, 2, 2, 3]
+    expected = dh.Expectation(3, 2)
+    held = seen(lambda x: dh.Trace(0.5)(expected(dh.every(x, 3))), x)
+    assert np.array_equal(held[2], held[4]) and not np.array_equal(held[4], held[5])
     strangers = seen(lambda x: sums(dh.every(x, 2), dh.every(x, 3)), x)[:, 0]
     assert strangers[:4].tolist() == [0, 1, 2.5, 3.25]
 
@@ -153,6 +160,10 @@ def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
 
 @pytest.mark.parametrize("make, words", [
     (lambda x: dh.every(x, 0), ["every's steps", "0"]),
+    (lambda x: dh.every(x, 1 << 25), ["every's steps", "16,777,216"]),
+    (lambda x: dh.Surprise()(dh.previous(dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(x)))), ["Surprise", "TemporalMemory"]),
+    (lambda x: dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(x), context=3), ["TemporalMemory", "context=3"]),
+    (lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2) + dh.every(x, 2))), ["window=4", "dh.every"]),
     (lambda x: dh.every(x, 2.5), ["every's steps", "2.5"]),
     (lambda x: dh.every("x", 2), ["Every", "'str'"]),
     (lambda x: dh.every(x, 2, gather="mean"), ["gather", "'mean'", "'sum'"]),
@@ -175,3 +186,30 @@ def test_a_path_behind_a_clock_goes_on_at_ticks(device):
     held = seen(lambda m: cells(dh.every(m, 3)), move, device=device)
     assert_close("code", held[2::3], seen(dh.GridCells(modules=3, orientation=0.0), move[2::3]), 1e-4)
     assert_close("held", held[4], held[2], 1e-6)
+    anchored = seen(lambda m: dh.GridCells(modules=3, orientation=0.0)(dh.every(m, 3), anchor=dh.Linear(6, init_std=0.0)(m)), move, device=device)
+    assert_close("an anchor is only looked at", anchored, held, 1e-6)
+    begins = seen(lambda m, b: dh.GridCells(modules=3, orientation=0.0)(dh.every(m, 3), restart=dh.every(b, 3)), move, np.ones((12, 1), np.float32), device=device)
+    assert_close("a restart is held too, and counts once", begins[4], begins[2], 1e-6)
+
+
+@DEVICES
+@pytest.mark.parametrize("moves", [lambda: dh.Trace(0.5), lambda: dh.GridCells(2, 3, orientation=0.1)], ids=["trace", "grid cells"])
+def test_between_ticks_nothing_goes_back_through_what_stands_still(device, moves):
+    x = dh.Input((4,))
+    model = dh.Model(dh.Network(x, dh.Linear(3)(moves()(dh.Linear(2)(dh.every(x, 3))))), device=device, optimizer=dh.SGD(0.1), seed=1)
+    changed, rng = [], RNG(10)
+    for _ in range(9):
+        before = model.state_dict()["1.weight"]
+        model.step(rng.normal(size=4).astype(np.float32), target=np.ones(3, np.float32))
+        changed.append(bool((model.state_dict()["1.weight"] != before).any()))
+    assert changed == [False, False, True] * 3
+
+
+@DEVICES
+def test_the_state_of_a_ticking_memory_tells_the_next_tick(device):
+    cycle = np.eye(4, dtype=np.float32) + 0.1
+    model = ticking(lambda n: dh.every(n, 3), device)
+    model.fit(np.repeat(cycle[np.arange(900) // 3 % 4], 1, axis=0), targets=np.zeros((900, 2), np.float32))
+    winners = [next(v["winners"] for v in model.trace(np.repeat(cycle, 3, axis=0)).observed.values() if "winners" in v)[3 * k + 2] for k in range(4)]
+    predicted = model.state()["2"]["predicted"]
+    assert set(np.argsort(-predicted)[:4]) == set(winners[0]), "900 steps end with the fourth of the cycle; the first comes next"

@@ -430,7 +430,9 @@ def clocks():
     above = top(upper(dh.RunningNorm()(held(word))), context=[dh.Linear(3)(cells)])
     slower = dh.Trace(0.9)(dh.Linear(4)(dh.every(dh.ReLU()(now(cells)), 13)))  # ticks in the last step
     gated = dh.Linear(3)(dh.when(dh.Surprise()(cells), dh.Linear(4)(z)))
+    path = dh.GridCells(2, 3, orientation=0.1)(dh.Linear(2, init_std=0.3)(dh.every(z, 13)))
     y = dh.Linear(3)(above) + dh.Linear(3)(slower) + gated + dh.Linear(3)(cells)
+    y = y + dh.Linear(3)(path)
     return dh.Network([x, z], y), ["mse"], [encoder, held, lower, upper]
 
 

@@ -1,7 +1,7 @@
 """What people compose: layers, and the nodes of a graph that calling them makes."""
 
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from deephtm_gpu.errors import UserError
@@ -33,15 +33,26 @@ class Node:
         self.inputs = list(inputs)
         self.contexts = list(contexts)
 
+    @property
+    def flow(self) -> list:
+        """What the value comes from: the inputs, or where there are none the contexts."""
+        return self.inputs or self.contexts
+
     def __add__(self, other):
         from deephtm_gpu.layers.combine import Add
 
         return Add()([self, other])
 
+    def __radd__(self, other):
+        if isinstance(other, int) and other == 0:  # as sum() begins
+            return self
+        return self + other
+
 
 class Layer:
     """A step of the flow. Call it on a node to get the next node; called on several nodes it stands at several places with the
-    same weights (and at each with a temporal state of its own), and every place's gradient steps along.
+    same weights (and at each with a temporal state of its own). Each place makes a step of the optimiser by its own gradient, one after the
+    other: with plain SGD that is the step along their sum, with momentum, RMSprop or Adam a longer one.
 
     A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
     its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; 0 freezes.
@@ -49,6 +60,7 @@ class Layer:
 
     lr_scale: float | None = None
     sizes_itself = False  # whether its form is known without its inputs'
+    first_alone = False  # whether it steps when its first input does, and only looks at the others
 
     def __call__(self, node):
         return self.place([check_node(node, self)])
@@ -61,6 +73,9 @@ class Layer:
 
     def form(self, inputs: list[Form]) -> Form:
         raise NotImplementedError
+
+    def check(self, node: Node, inputs: list[Form]):
+        """Raises UserError where a place in the flow does not fit, beyond what `form` sees."""
 
     def lower(self, low, inputs):
         """low: a `plan.lowering.Scope`; inputs: its values. Returns the value, and the function that emits the backward
@@ -128,7 +143,11 @@ class Previous(Layer):
         self.place([])
 
     def form(self, inputs):
-        return inputs[0]
+        return replace(inputs[0], memory=False)
+
+    def __repr__(self):
+        source = self.source.layer if isinstance(self.source, Node) else self.source
+        return f"Previous({type(source).__name__})"
 
     def lower(self, low, inputs):
         def held(name, **kind):

@@ -4,10 +4,12 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import Form, Layer, check_count, check_node, is_number
 
 GATHERS = ("last", "sum")
+MOST_STEPS = 1 << 24  # a float32 counts no further
 
 
 class Hold(Layer):
-    """Gives its node's value as of the last tick of a clock of its own; zeros before the first. See `every`."""
+    """Gives its node's value as of the last tick of a clock of its own; zeros before the first. See `every`. A subclass says when it
+    ticks (`_tick`), and what two have in common that tick alike (`beat`)."""
 
     def _check_gather(self, gather):
         if gather not in GATHERS:
@@ -40,11 +42,17 @@ class Every(Hold):
 
     def __init__(self, steps, gather="last"):
         self.steps = check_count("every's steps", steps)
+        if self.steps > MOST_STEPS:
+            raise UserError(f"every's steps = {steps!r} was asked for; they are counted in float32: give at most {MOST_STEPS:,}.")
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, begun, started):
         low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
                     steps=self.steps)
+
+
+    def beat(self, node):
+        return self.steps
 
 
 class When(Hold):
@@ -58,6 +66,9 @@ class When(Hold):
             raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
         return super().form(inputs)
 
+    def beat(self, node):
+        return node.inputs[1]
+
     def _tick(self, low, inputs, tick, begun, started):
         gate, _ = low.written_out(inputs[1])
         low.forward("when_forward", gate=gate.tensor, parent=low.parent_tick(), started=started, tick=tick, begun=begun)
@@ -68,15 +79,17 @@ def every(node, steps, gather="last"):
     the tick before.
 
     All layers behind it tick with it: they look at what is held, and their memories and traces step once per tick. A layer that reads
-    nodes of several clocks goes by the one that these have in common, at last the network's own; contexts are only looked at. An
-    `every` behind an `every` counts the first one's ticks. Gradients go through it in the step of a tick.
+    nodes of several clocks goes by the one that these have in common, at last the network's own; contexts are only looked at. Two
+    `every` of the same steps, or two `when` of one gate, are one clock. An `every` behind an `every` counts the first one's ticks.
+    Gradients go through it in the step of a tick.
     """
     layer = Every(steps, gather)
     return layer.place([check_node(node, layer)])
 
 
 def when(gate, node, gather="last"):
-    """As `every`, in the steps in which `gate`, a node of one number, is above 0.5: the end of a word, a surprise."""
+    """As `every`, in the steps in which `gate`, a node of one number, is above 0.5: the end of a word, a surprise. Where `node` itself
+    goes by a clock, the gate counts in that clock's ticks alone."""
     layer = When(gather)
     return layer.place([check_node(node, layer), check_node(gate, layer)])
 
@@ -97,7 +110,12 @@ class Trace(Layer):
         x, to_pairs = low.written_out(inputs[0])
         y = low.tape("y", (x.size,))
         low.forward("trace_forward", x=x.tensor, tick=low.tick or low.always(), kept=low.state("kept", (x.size,)), y=y, decay=self.decay, D=x.size)
-        return low.value(y), lambda dy: [to_pairs(dy)]
+
+        def backward(dy):
+            # Between ticks it stands still, whatever comes.
+            return [to_pairs(low.times("dx", dy, low.tick, learns=True) if low.tick else dy)]
+
+        return low.value(y), backward
 
 
 class Surprise(Layer):
@@ -116,14 +134,17 @@ class Surprise(Layer):
 
 
 def clocks_of(nodes) -> dict:
-    """By node: the node of the `Hold` whose ticks it goes by; None: every step. nodes: in the order of flow."""
-    clocks, parents = {}, {}
+    """By node: the node of the `Hold` whose ticks it goes by; None: every step. nodes: in the order of flow. Of several that tick alike
+    the first stands for all."""
+    clocks, parents, alike = {}, {}, {}
     for node in nodes:
         if isinstance(node.layer, Hold):
-            parents[node] = clocks[node.inputs[0]]
-            clocks[node] = node
+            parent = clocks[node.inputs[0]]
+            clocks[node] = clock = alike.setdefault((parent, node.layer.beat(node)), node)
+            parents[clock] = parent
         else:
-            clocks[node] = _common([_chain(clocks[before], parents) for before in node.inputs])
+            read = node.flow[:1] if node.layer.first_alone else node.flow
+            clocks[node] = _common([_chain(clocks[before], parents) for before in read])
     return clocks
 
 

@@ -36,6 +36,8 @@ class GridCells(Layer):
     sharpness: how steep the softmax over a module's cells is; far below 1 the norm is less than 1.
     """
 
+    first_alone = True
+
     def __init__(self, modules=10, side=5, sharpness=1.0, scale=2.0, ratio=1.3, orientation=None, learn=False, init_std=None,
                  lr_scale=0.01):
         self.modules, self.side = check_count("GridCells' modules", modules), check_count("GridCells' side", side, least=2)
@@ -52,13 +54,21 @@ class GridCells(Layer):
             raise UserError(f"GridCells' init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
         self.sharpness, self.scale, self.ratio, self.orientation = float(sharpness), float(scale), float(ratio), orientation
         self.learn, self.init_std, self.lr_scale = bool(learn), init_std, check_scale(lr_scale)
-        self._given = None  # "anchor", "restart": what it was called with, in the order of inputs
         self._periods()
 
     def __call__(self, movement, anchor=None, restart=None):
-        given = {name: node for name, node in (("anchor", anchor), ("restart", restart)) if node is not None}
-        self._given = tuple(given)
-        return self.place([check_node(node, self) for node in (movement, *given.values())])
+        given = {role: check_node(node, self) for role, node in (("anchor", anchor), ("restart", restart)) if node is not None}
+        node = self.place([check_node(movement, self), *given.values()])
+        node.roles = list(given)
+        return node
+
+    def check(self, node, inputs):
+        wanted = {"anchor": (2 * self.modules, f"two phases for each of {self.modules} modules"),
+                  "restart": (1, "above 0.5 where the path begins anew")}
+        for role, given in zip(getattr(node, "roles", self._roles(inputs[1:])), inputs[1:]):
+            size, why = wanted[role]
+            if given.size != size:
+                raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must have {size}, {why}.")
 
     def form(self, inputs):
         D, G, B = inputs[0].size, self.modules, self.side
@@ -67,11 +77,6 @@ class GridCells(Layer):
                 f"{self!r} was put behind a movement of {D} numbers; a hexagonal grid is one of the plane, where a movement has 2: "
                 "give init_std, and weights for any movement are drawn."
             )
-        for role, given in zip(self._given or self._roles(inputs[1:]), inputs[1:]):
-            wanted = {"anchor": 2 * G, "restart": 1}[role]
-            if given.size != wanted:
-                why = f"two phases for each of {G} modules" if role == "anchor" else "above 0.5 where the path begins anew"
-                raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must have {wanted}, {why}.")
         return Form(G * B * B, shape=(G * B * B,))
 
     def lower(self, low, inputs):
@@ -86,7 +91,10 @@ class GridCells(Layer):
         travelled, path = low.state("travelled", (2 * G,)), low.state("path", (D,))
         phase, displacement = low.tape("phase", (2 * G,)), low.tape("displacement", (D,))
         code, norm = low.tape("code", (G * B * B,)), low.tape("norm", (1,))
-        moved = low.times("moved", movement.tensor, low.tick) if low.tick else movement.tensor  # behind a clock: once per tick
+        moved = movement.tensor
+        if low.tick:  # behind a clock the path goes on, or begins anew, once per tick
+            moved = low.times("moved", moved, low.tick)
+            restart = low.times("restarts", restart, low.tick)
         low.forward("path_forward", movement=moved, weight=weight, restart=restart, anchor=anchor, travelled=travelled,
                     path=path, phase=phase, displacement=displacement, D=D, G=G)
         low.forward("grid_forward", phase=phase, code=code, norm=norm, sharpness=self.sharpness, G=G, B=B)
@@ -97,6 +105,8 @@ class GridCells(Layer):
             if movement.grad:
                 dmovement = low.scratch("dmovement", (D,))
                 low.learn("linear_backward", dy=dphase, weight=weight, dx=dmovement, I=D, O=2 * G)
+                if low.tick:
+                    dmovement = low.times("dmoved", dmovement, low.tick, learns=True)
             if self.learn:
                 low.update_product(weight, dphase, displacement)
             back = {"anchor": lambda to_pairs: to_pairs(dphase), "restart": lambda to_pairs: None}
@@ -105,7 +115,10 @@ class GridCells(Layer):
         return low.value(code), backward
 
     def _roles(self, others):
-        """What the inputs behind the movement are: an anchor has 2 numbers or more, a restart 1. (A file says no more of them.)"""
+        """What the inputs behind the movement are: both, or the one of the two that its size tells. (A place in the flow, and a file, know
+        no more of them.)"""
+        if len(others) == 2:
+            return ["anchor", "restart"]
         return ["restart" if x.size == 1 else "anchor" for x in others]
 
     def _periods(self):

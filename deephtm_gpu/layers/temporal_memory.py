@@ -43,7 +43,10 @@ class TemporalMemory(Layer):
         self.decay, self.gate, self.slow, self.init_std = float(decay), gate, slow, float(init_std)
 
     def __call__(self, node, context=()):
-        nodes = [context] if isinstance(context, Node) else list(context)
+        try:
+            nodes = [context] if isinstance(context, Node) else list(context)
+        except TypeError:
+            raise UserError(f"{self!r} was called with context={context!r}; it takes a node, or a list of nodes.") from None
         return self.place([check_node(node, self)], [check_node(c, self) for c in nodes])
 
     def form(self, inputs):

@@ -74,6 +74,7 @@ def forms_of(network: Network) -> dict[Node, Form]:
             before = [] if node.layer.sizes_itself else [source_of(node)] if source_of(node) else node.inputs
             read = [form(b, (*asked, node)) for b in before]
             try:
+                node.layer.check(node, read)
                 forms[node] = node.layer.form(read)
             except UserError as error:
                 told = ", ".join(f"{b.layer!r} ({f.size})" for b, f in zip(before, read))
@@ -285,7 +286,8 @@ class Scope:
 
     def set_clock(self, tick, begun):
         """Of a `Hold`: what stands behind it goes by these."""
-        self._lowering.ticks[self._node] = tick, begun
+        clock = self._lowering.clocks[self._node]
+        self._lowering.ticks.setdefault(clock, (tick, begun))
 
     @property
     def tick(self) -> Tensor | None:
@@ -448,7 +450,7 @@ def _up_to_the_last_pooler(network) -> set[Node]:
     def mark(node):
         if node not in found:
             found.add(node)
-            for before in node.inputs:
+            for before in node.flow:
                 mark(before)
 
     for node in network.nodes:
