@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from deephtm_gpu.errors import UserError
@@ -35,11 +36,13 @@ def make_folder(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = error.strerror or error
+        why = "a file of that name is there" if isinstance(error, FileExistsError) else error.strerror or error
         raise UserError(f"The folder {folder} was to be created, but: {why}. Choose another one.") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"Files were to be written to the folder {folder}, which is not writable; choose another one.")
-    return folder
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # what the rights of a folder say is not all: it may be the system's, or a disk may be full
+            return folder
+    except OSError:
+        raise UserError(f"Files were to be written to the folder {folder}, which is not writable; choose another one.") from None
 
 
 def _sync_folder(folder):

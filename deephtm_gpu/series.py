@@ -10,6 +10,8 @@ from deephtm_gpu.errors import UserError
 def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None) -> list[np.ndarray]:
     """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
     whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. Returns float32 arrays (T, S, D). Raises UserError."""
+    if len(shapes) > 1 and not isinstance(given, (list, tuple)):
+        raise UserError(f"{what}: one {type(given).__name__} was given; the network has {len(shapes)}: give a list with one series for each.")
     arrays = [given] if len(shapes) == 1 and not is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
         raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")

@@ -9,20 +9,23 @@ from deephtm_gpu.data.words import words
 LAST = 200  # queries that the accuracy is over
 
 
-def demo(steps=30_000, seed=0, device="auto"):
+def demo(steps=40_000, seed=0, device="auto"):
     # 1. The data: phrases such as `cad bof abe gig nam nol,eff.` How a phrase opens decides how it closes, and five random words
     #    stand between. Each letter is a random code of 16 numbers; `ends` is 1 at the sign behind a word.
     text = words(between=5, steps=max(steps, 1), seed=seed)
 
     # 2. The lower level: letters win columns, and context chooses among their cells. Of its own it remembers some letters.
     letter, end = dh.Input((16,)), dh.Input((1,))
-    remembered = dh.Trace(decay=0.9)  # of words; it stands above, and comes back as context
+    columns_left, cells_left = dh.Trace(decay=0.9), dh.Trace(decay=0.9)  # what words leave behind: see 3
     columns = dh.SpatialPooler(256, winners=8)(dh.RunningNorm()(dh.ReLU()(dh.Linear(128)(letter))))
-    cells = dh.TemporalMemory(5, window=8, lr_scale=20.0, slow=False)(columns, context=[dh.previous(remembered)])
+    context = [dh.previous(columns_left), dh.previous(cells_left)]
+    cells = dh.TemporalMemory(5, window=8, lr_scale=20.0, slow=False)(columns, context=context)
 
     # 3. The upper level ticks at the ends of words: it sees all that the cells below did during the word, and remembers words.
     word = dh.when(end, cells, gather="sum")
-    remembered(dh.TemporalMemory(5, lr_scale=20.0)(dh.SpatialPooler(128, winners=5)(word)))
+    word_columns = dh.SpatialPooler(128, winners=5)(word)
+    columns_left(word_columns)
+    cells_left(dh.TemporalMemory(5, lr_scale=20.0, init_std=0.15)(word_columns))
 
     # 4. The next letter is read off the lower level's cells, and nothing else.
     net = dh.Network([letter, end], dh.Linear(text.task.classes, lr_scale=3.0)(dh.ReLU()(dh.Linear(128, lr_scale=3.0)(cells))))

@@ -50,5 +50,5 @@ def chosen(every: tuple[Row, ...], only: str | None) -> tuple[Row, ...]:
     """Those with `only` in their names; None: all. Raises UserError where there is none."""
     found = tuple(r for r in every if only is None or only.lower() in r.name.lower())
     if not found:
-        raise UserError(f"--rows {only} was asked for; the rows are: {'; '.join(r.name for r in every)}. Give part of a name.")
+        raise UserError(f"--rows {only} was asked for; give part of a name of these:\n  " + "\n  ".join(r.name for r in every))
     return found

@@ -1,4 +1,4 @@
-"""`deephtm bench`: how fast it is here, how well it learns, and how well it finds anomalies."""
+"""`deephtm bench`: how fast it is here, how well it learns, how well it finds anomalies, and what its parts are good for."""
 
 from deephtm_gpu.cli.files import check_json, write_json
 

@@ -14,7 +14,7 @@ COMMANDS = {
     "validate": "every op of an adapter against the NumPy reference",
     "demo": "a demo, in a live window or headless",
     "run": "learn a CSV file online: predictions and anomalies, row by row",
-    "bench": "steps per second on this machine",
+    "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are good for",
 }
 MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # the last two: 128 + the signal's number, as shells count
 

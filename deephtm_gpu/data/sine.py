@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import check_count
 
 
 def sine(steps, period=50.0, amplitude=1.0, phase=0.0, jump_at=None, jump=0.0):
@@ -13,8 +14,7 @@ def sine(steps, period=50.0, amplitude=1.0, phase=0.0, jump_at=None, jump=0.0):
     period in steps, phase and jump in radians; from step `jump_at` on, `jump` is added to the phase.
     Returns (steps, 1) float32, computed in float64. Raises UserError.
     """
-    if steps < 1:
-        raise UserError(f"A sine of {steps} steps was asked for; a series has at least one: give steps >= 1.")
+    steps = check_count("sine's steps", steps)
     _check_period(period)
     if not all(map(math.isfinite, (amplitude, phase, jump))):
         raise UserError(f"Amplitude {amplitude}, phase {phase} and jump {jump} were asked for; give finite numbers.")

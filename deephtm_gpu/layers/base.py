@@ -33,6 +33,9 @@ class Node:
         self.inputs = list(inputs)
         self.contexts = list(contexts)
 
+    def __repr__(self):
+        return f"<node of {self.layer!r}>"
+
     @property
     def flow(self) -> list:
         """What the value comes from: the inputs, or where there are none the contexts."""
