@@ -10,7 +10,7 @@
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 const WG: u32 = 64u;
 const EPSILON: f32 = 1e-4;
-const TURN: f32 = 6.2831853;
+const HALF_TURN: f32 = 3.14159265;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 
@@ -61,12 +61,27 @@ fn path_forward(movement: u32, weight: u32, restart: u32, anchor: u32, travelled
   }
 }
 
-// The angles of the three plane waves at cell c of the module whose phase lies there, within half a turn: there cos and sin are exact.
+// sin(pi x) for x within -0.5 .. 0.5, to the last digits: WGSL lets sin() and cos() be off by 5e-4, and some adapters' are.
+fn sine(x: vec3<f32>) -> vec3<f32> {
+  let a = HALF_TURN * x;
+  let b = a * a;
+  return a * (1.0 + b * (-1.6666667e-1 + b * (8.3333333e-3 + b * (-1.9841270e-4 + b * (2.7557319e-6 + b * (-2.5052108e-8 + b * 1.6059044e-10))))));
+}
+
+// cos and sin of 2 pi x for x within -0.5 .. 0.5.
+fn cos_of(x: vec3<f32>) -> vec3<f32> {
+  let s = sine(x);
+  return 1.0 - 2.0 * s * s;
+}
+
+fn sin_of(x: vec3<f32>) -> vec3<f32> { return 2.0 * sine(x) * sine(0.5 - abs(x)); }
+
+// The three plane waves at cell c of the module whose phase lies there, in turns from -0.5 to 0.5.
 fn waves(phase: u32, c: u32, B: u32) -> vec3<f32> {
   let d1 = work[phase] - f32(c / B) / f32(B);
   let d2 = work[phase + 1u] - f32(c % B) / f32(B);
   let d = vec3<f32>(d1, d2, d1 + d2);
-  return TURN * (d - floor(d + 0.5));
+  return d - floor(d + 0.5);
 }
 
 fn grid_forward(phase: u32, code: u32, norm: u32, sharpness: f32, G: u32, B: u32) {
@@ -78,7 +93,7 @@ fn grid_forward(phase: u32, code: u32, norm: u32, sharpness: f32, G: u32, B: u32
     let cells = select(0u, n, m < G);
     var sum = 0.0;
     for (var c = lane % wide; c < cells; c += wide) {
-      let wave = cos(waves(phase + 2u * m, c, B));
+      let wave = cos_of(waves(phase + 2u * m, c, B));
       let p = exp(sharpness * (wave.x + wave.y + wave.z - 3.0));  // 3 is the most that there can be
       work[code + m * n + c] = p;
       sum += p;
@@ -121,15 +136,15 @@ fn grid_backward(dcode: u32, code: u32, norm: u32, phase: u32, dphase: u32, shar
       let at = m * n + c;
       let dv = (work[dcode + at] - along * work[code + at]) / root;
       let de = (work[code + at] * root + 1.0 / f32(n)) * (dv - mean);
-      let wave = sin(waves(phase + 2u * m, c, B));
+      let wave = sin_of(waves(phase + 2u * m, c, B));
       d1 += de * (wave.x + wave.z);
       d2 += de * (wave.y + wave.z);
     }
     d1 = span_sum(d1, wide);
     d2 = span_sum(d2, wide);
     if (lane % wide == 0u && m < G) {
-      work[dphase + 2u * m] = -TURN * sharpness * d1;
-      work[dphase + 2u * m + 1u] = -TURN * sharpness * d2;
+      work[dphase + 2u * m] = -2.0 * HALF_TURN * sharpness * d1;
+      work[dphase + 2u * m + 1u] = -2.0 * HALF_TURN * sharpness * d2;
     }
   }
 }
