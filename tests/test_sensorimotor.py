@@ -39,9 +39,47 @@ def test_explorations():
     noisy = explorations(task, seed=2, movement_noise=0.2)
     off = np.concatenate([e.moves - np.diff(task.places[e.object, e.points], axis=0) for e in noisy])
     assert 0.17 < off.std() < 0.23
-    for wrong in (dict(sensations=11), dict(sensor_noise=0.1)):
-        with pytest.raises(UserError):
-            explorations(task, **wrong)
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(count=2.5), "count = 2.5"), (dict(features="a"), "features = 'a'"), (dict(points=0), "points = 0"), (dict(side=None), "side = None"),
+    (dict(seed=-1), "seed = -1"), (dict(seed="a"), "seed = 'a'"),
+])
+def test_objects_that_cannot_be(wrong, says):
+    with pytest.raises(UserError, match=says):
+        objects(**wrong)
+
+
+NOISES = [({noise: value}, f"{noise} = {value!r}") for noise in ("movement_noise", "sensor_noise") for value in (-1, np.nan, np.inf, "a", None)]
+TOLD = [(dict(angles=()), "angles"), (dict(angles=0.0), "angles"), (dict(angles="a"), "angles"), (dict(angles=[np.nan]), "nan"),
+        (dict(sensor_noise=0.1), "give codes"), (dict(codes=np.eye(9)), r"\(9, 9\)"), (dict(codes=[["a"]] * 10), "codes"), *NOISES]
+
+
+@pytest.mark.parametrize("wrong, says", TOLD)
+def test_what_neither_an_exploration_nor_its_observer_takes(wrong, says):
+    task = objects(2)
+    for call in (explorations, IdealObserver):
+        with pytest.raises(UserError, match=says):
+            call(task, **wrong)
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(sensations=11), "11 sensations"), (dict(sensations=2.5), "2.5"), (dict(sensations="a"), "'a'"), (dict(each=0), "= 0"), (dict(each=1.5), "= 1.5"),
+    (dict(seed=-1), "seed = -1"), (dict(seed="a"), "seed = 'a'"),
+])
+def test_explorations_that_cannot_be(wrong, says):
+    with pytest.raises(UserError, match=says):
+        explorations(objects(2), **wrong)
+
+
+@pytest.mark.parametrize("call, says", [
+    (lambda: IdealObserver("task"), "'task'"), (lambda: explorations(None), "None"), (lambda: IdealObserver(objects(2)).sense(10), "Feature 10"),
+    (lambda: IdealObserver(objects(2)).sense("a"), "'a'"), (lambda: IdealObserver(objects(2), codes=np.eye(10)).sense(3), "code"),
+    (lambda: IdealObserver(objects(2)).move((1, "a")), "displacement"),
+])
+def test_what_an_observer_does_not_understand(call, says):
+    with pytest.raises(UserError, match=says):
+        call()
 
 
 def test_the_ideal_observer_by_hand():
