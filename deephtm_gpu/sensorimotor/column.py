@@ -95,6 +95,16 @@ class SensorimotorColumn:
         """The names of the objects that it knows, in the order in which they were learned."""
         return tuple(self._places)
 
+    @property
+    def features(self):
+        """How many features it knows by number."""
+        return len(self._codes)
+
+    @property
+    def capacity(self):
+        """How many objects it can learn."""
+        return self._capacity
+
     def learn(self, object, places, features, exposures=5):
         """Sees L points of an object `exposures` times, in random order. What was known of it stays.
 
