@@ -277,7 +277,8 @@ def knowing():
 @pytest.mark.parametrize("wrong, told", [
     (lambda: dict(touches=0), "touches = 0"), (lambda: dict(touches=6), "5 points"), (lambda: dict(exposures=0), "exposures = 0"),
     (lambda: dict(touches=6, total=5), "5 points"), (lambda: dict(total="a"), "total = 'a'"), (lambda: dict(total=0), "total = 0"),
-    (lambda: dict(seed=-1), "seed = -1"), (lambda: dict(column="c"), "'c'"), (lambda: dict(task=3), "and 3"), (lambda: dict(column=knowing()), "knows 1 objects already"),
+    (lambda: dict(seed=-1), "seed = -1"), (lambda: dict(column="c"), "'c'"), (lambda: dict(task=3), "and 3"),
+    (lambda: dict(column=knowing()), "knows 1 objects already"),
     (lambda: dict(column=dh.SensorimotorColumn(4, 2, device="numpy")), "made for 2 objects"),
     (lambda: dict(column=dh.SensorimotorColumn(5, 3, device="numpy")), "5 features"),
 ])

@@ -144,7 +144,8 @@ def test_the_figure_of_columns_takes_one_input(twice):
 
 
 @pytest.mark.parametrize("do, told", [
-    *[(lambda m, cell=cell: distal_figure(m, cell), ["pair of whole numbers"]) for cell in (0, "ab", (0.5, 0), (0, "a"), None, (1, 2, 3), (-1, 0), [[0], [0, 1]])],
+    *[(lambda m, cell=cell: distal_figure(m, cell), ["pair of whole numbers"])
+      for cell in (0, "ab", (0.5, 0), (0, "a"), None, (1, 2, 3), (-1, 0), [[0], [0, 1]])],
     (lambda m: raster_figure(m.fit(series(3))), ["observe()", "trace"]),
     (lambda m: raster_figure(m.trace(series(3)), layer=9), ["Layer 9", "'3'"]),
     (lambda m: distal_figure(m, (99, 0)), ["(99, 0)", "columns 0 to 23"]),

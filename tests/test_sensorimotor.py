@@ -408,8 +408,9 @@ def touched():
     assert column.sense(1).object == "a"
 
 
-@pytest.mark.parametrize("place", ["ab", (1, "a"), {}, (10**400, 0), (1e7, 0), (3e38, 0), (np.inf, 0), (np.nan, 0), (1, 2, 3), (1, 2j), [1, [2]], None, 5],
-                         ids=lambda place: str(place)[:9])
+@pytest.mark.parametrize("place", [
+    "ab", (1, "a"), {}, (10**400, 0), (1e7, 0), (3e38, 0), (np.inf, 0), (np.nan, 0), (1, 2, 3), (1, 2j), [1, [2]], None, 5,
+], ids=lambda place: str(place)[:9])
 def test_wrong_places(touched, place):
     refused("A displacement", touched.move, place)
     refused("A displacement", touched.predict, place)
@@ -424,8 +425,8 @@ def test_wrong_noise(touched, noise):
 
 
 @pytest.mark.parametrize("feature, says", [
-    (-1, "Feature -1"), (4, "Feature 4"), (np.zeros(3), r"shape \(3,\)"), (np.full(4, np.nan), "finite"), (np.full(4, 3e38), "3e"), ([None] * 4, "None"),
-    (["a"] * 4, "'a'"), ([[1], [1, 2]], "finite"), (1.5, "whole number"), (True, "whole number"), ("a", "'a'"), ({}, "{}"), (10**400, "1000"),
+    (-1, "Feature -1"), (4, "Feature 4"), (np.zeros(3), r"shape \(3,\)"), (np.full(4, np.nan), "finite"), (np.full(4, 3e38), "3e"),
+    ([None] * 4, "None"), (["a"] * 4, "'a'"), ([[1], [1, 2]], "finite"), (1.5, "whole number"), (True, "whole number"), ("a", "'a'"), ({}, "{}"), (10**400, "1000"),
 ], ids=lambda x: str(x)[:9])
 def test_wrong_features(touched, feature, says):
     refused(says, touched.sense, feature)
@@ -491,7 +492,9 @@ def test_an_object_whose_learning_breaks_off_is_not_known(monkeypatch):
     np.testing.assert_array_equal(column.sense(3).posterior, same.sense(3).posterior)
 
 
-@pytest.mark.parametrize("judged, living", [([0, np.nan, -1], [0, 2]), ([np.nan] * 3, [0, 1, 2]), ([-np.inf, -5, -np.inf], [1]), ([-np.inf] * 3, [0, 1, 2])])
+@pytest.mark.parametrize("judged, living", [
+    ([0, np.nan, -1], [0, 2]), ([np.nan] * 3, [0, 1, 2]), ([-np.inf, -5, -np.inf], [1]), ([-np.inf] * 3, [0, 1, 2]),
+])
 def test_whatever_is_judged_someone_lives(judged, living):
     told = Hypotheses(np.arange(3), np.zeros((3, 2)))
     told.sense(lambda places, objects, winners, gradient: (np.float32(judged), None), np.arange(5))

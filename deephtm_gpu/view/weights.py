@@ -74,7 +74,8 @@ def distal_figure(model, cell, layer=None):
     C, M = memories[name].output_shape
     chosen = real(cell)
     if chosen is None or chosen.shape != (2,) or chosen.dtype.kind not in "iu" or not ((chosen >= 0) & (chosen < (C, M))).all():
-        raise UserError(f"Cell {shown(cell)} was asked for; a cell is a pair of whole numbers, (column, number in the column), and layer {name} has columns 0 to {C - 1} of cells 0 to {M - 1}.")
+        raise UserError(f"Cell {shown(cell)} was asked for; a cell is a pair of whole numbers, (column, number in the column), and "
+                        f"layer {name} has columns 0 to {C - 1} of cells 0 to {M - 1}.")
     column, number = map(int, chosen)
     weights = _written_out(model, name, column * M + number)  # (P,)
     with style():
