@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
+from deephtm_gpu.cli.demo import CHUNK, FIRST, _next_chunk
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.sine import memoryless_floor, persistence_rmse, sine
 
@@ -66,6 +67,24 @@ def test_short_runs_end_well(tmp_path, steps, reached):
     report = read(tmp_path)
     assert [c["steps"] for c in report["checkpoints"]] == [steps]
     assert (report["rmse_last_300"] is not None) == reached
+
+
+def test_where_no_exploration_is_over_nothing_is_said_of_them(tmp_path, capsys):
+    assert main(["demo", "objects", "--steps", "10", "--device", "numpy", "--headless", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "nan" not in said and "compare" not in said and "10 steps" in said
+    report = json.loads((tmp_path / "objects.json").read_text())
+    assert report["explorations"] == 0 and report["baselines"] == report["recognised"] == {}
+
+
+@pytest.mark.parametrize("pace, reached", [(0.5, 1), (45, 45), (400, 400), (50_000, CHUNK)])
+def test_the_bar_moves_about_once_a_second(pace, reached):
+    chunk, chunks = FIRST, []
+    for n in range(12):
+        spent = chunk / pace + (2.0 if n == 0 else 0)  # a first step that builds things
+        chunk = _next_chunk(chunk, spent)
+        chunks.append(chunk)
+    assert chunks[-1] == pytest.approx(reached, rel=0.05) and max(chunks) <= max(reached, 1.01 * FIRST)
 
 
 def test_folders_are_created_and_old_files_replaced(tmp_path):

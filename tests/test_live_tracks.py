@@ -14,9 +14,11 @@ from deephtm_gpu import view
 from deephtm_gpu.backends.devices import DeviceInfo
 from deephtm_gpu.cli import demo
 from deephtm_gpu.cli.main import main
+from deephtm_gpu.data.objects import objects
 from deephtm_gpu.data.words import words
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.view.live import MARK, Block, Show, Spec
+from deephtm_gpu.view.live.levels import levels_of
 from deephtm_gpu.view.live.look import DARK, THEMES
 from deephtm_gpu.view.live.plain import PlainPainter
 from deephtm_gpu.view.live.scene import SMALLEST, Scene
@@ -192,6 +194,16 @@ def test_a_show_of_two_levels_tells_what_one_fit_tells():
     assert np.allclose(shares[ticked][1:], 1, atol=1e-5) and not shares[~ticked].any() and (~ticked).any()
 
 
+def test_a_memory_is_shown_with_the_pooler_that_it_reads():
+    x = dh.Input((5,))
+    idle, first = dh.SpatialPooler(40, 7)(x), dh.SpatialPooler(30, 4)(x)
+    memory = dh.TemporalMemory(2)(first)
+    model = dh.Model(dh.Network(x, dh.Concat()([dh.Linear(2)(idle), dh.Linear(3)(memory)])), device="numpy")
+    names = model._network.names()
+    found, = levels_of(model)
+    assert (found.pooler, found.memory, found.columns, found.winners, found.cells) == (names[first], names[memory], 30, 4, 2)
+
+
 def test_more_levels_than_there_are_is_a_mistake():
     text = words(between=1, steps=20)
     with pytest.raises(UserError, match="3 levels .* has 2"):
@@ -232,3 +244,44 @@ def test_a_show_tells_how_many_steps_it_learned():
     kept = show.ring()
     assert [show.advance(4, kept) for _ in range(4)] == [4, 4, 2, 0] and kept.count == show.done == 10
     assert kept.blocks[0][1, 1] == 1
+
+
+# A show of a column that touches objects
+
+
+def touching(column=None, task=None, **options):
+    task = objects(3, features=4, points=5, side=3) if task is None else task
+    column = dh.SensorimotorColumn(4, 3, device="numpy") if column is None else column
+    return view.ObjectsShow(column, task, "t", **{"total": 40, "exposures": 1, "touches": 3} | options)
+
+
+def test_a_column_is_shown_while_it_learns_and_recognises():
+    show = touching(total=15 + 4)
+    kept = show.ring()
+    while show.advance(6, kept):
+        pass
+    assert len(show.explored) == len(show.recognised) == 1 and kept.count == 19
+    share = kept.last(4, "likely")  # (4, O)
+    show.column.begin()
+    posterior = dict(zip(show.column.objects, show.column.sense(int(show._told[1].features[0])).posterior))
+    np.testing.assert_allclose(share[-1], [posterior[o] for o in range(3)], rtol=1e-5)
+    assert all(block.max() > 0 for block in kept.blocks)
+
+
+def knowing():
+    column = dh.SensorimotorColumn(4, 4, device="numpy")
+    column.learn("cup", [[0, 0]], [0])
+    return column
+
+
+@pytest.mark.parametrize("wrong, told", [
+    (lambda: dict(touches=0), "touches = 0"), (lambda: dict(touches=6), "5 points"), (lambda: dict(exposures=0), "exposures = 0"),
+    (lambda: dict(touches=6, total=5), "5 points"), (lambda: dict(total="a"), "total = 'a'"), (lambda: dict(total=0), "total = 0"),
+    (lambda: dict(seed=-1), "seed = -1"), (lambda: dict(column="c"), "'c'"), (lambda: dict(task=3), "and 3"),
+    (lambda: dict(column=knowing()), "knows 1 objects already"),
+    (lambda: dict(column=dh.SensorimotorColumn(4, 2, device="numpy")), "made for 2 objects"),
+    (lambda: dict(column=dh.SensorimotorColumn(5, 3, device="numpy")), "5 features"),
+])
+def test_shows_of_touch_that_cannot_be(wrong, told):
+    with pytest.raises(UserError, match=told):
+        touching(**wrong())

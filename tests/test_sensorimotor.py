@@ -39,9 +39,47 @@ def test_explorations():
     noisy = explorations(task, seed=2, movement_noise=0.2)
     off = np.concatenate([e.moves - np.diff(task.places[e.object, e.points], axis=0) for e in noisy])
     assert 0.17 < off.std() < 0.23
-    for wrong in (dict(sensations=11), dict(sensor_noise=0.1)):
-        with pytest.raises(UserError):
-            explorations(task, **wrong)
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(count=2.5), "count = 2.5"), (dict(features="a"), "features = 'a'"), (dict(points=0), "points = 0"), (dict(side=None), "side = None"),
+    (dict(seed=-1), "seed = -1"), (dict(seed="a"), "seed = 'a'"),
+])
+def test_objects_that_cannot_be(wrong, says):
+    with pytest.raises(UserError, match=says):
+        objects(**wrong)
+
+
+NOISES = [({noise: value}, f"{noise} = {value!r}") for noise in ("movement_noise", "sensor_noise") for value in (-1, np.nan, np.inf, "a", None)]
+TOLD = [(dict(angles=()), "angles"), (dict(angles=0.0), "angles"), (dict(angles="a"), "angles"), (dict(angles=[np.nan]), "nan"),
+        (dict(sensor_noise=0.1), "give codes"), (dict(codes=np.eye(9)), r"\(9, 9\)"), (dict(codes=[["a"]] * 10), "codes"), *NOISES]
+
+
+@pytest.mark.parametrize("wrong, says", TOLD)
+def test_what_neither_an_exploration_nor_its_observer_takes(wrong, says):
+    task = objects(2)
+    for call in (explorations, IdealObserver):
+        with pytest.raises(UserError, match=says):
+            call(task, **wrong)
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(sensations=11), "11 sensations"), (dict(sensations=2.5), "2.5"), (dict(sensations="a"), "'a'"), (dict(each=0), "= 0"), (dict(each=1.5), "= 1.5"),
+    (dict(seed=-1), "seed = -1"), (dict(seed="a"), "seed = 'a'"),
+])
+def test_explorations_that_cannot_be(wrong, says):
+    with pytest.raises(UserError, match=says):
+        explorations(objects(2), **wrong)
+
+
+@pytest.mark.parametrize("call, says", [
+    (lambda: IdealObserver("task"), "'task'"), (lambda: explorations(None), "None"), (lambda: IdealObserver(objects(2)).sense(10), "Feature 10"),
+    (lambda: IdealObserver(objects(2)).sense("a"), "'a'"), (lambda: IdealObserver(objects(2), codes=np.eye(10)).sense(3), "code"),
+    (lambda: IdealObserver(objects(2)).move((1, "a")), "displacement"),
+])
+def test_what_an_observer_does_not_understand(call, says):
+    with pytest.raises(UserError, match=says):
+        call()
 
 
 def test_the_ideal_observer_by_hand():
@@ -329,36 +367,135 @@ def test_a_column_comes_back_from_a_file(tmp_path):
         column.save(tmp_path / "column")
 
 
+def test_names_that_are_numbers_of_numpy_come_back_as_numbers(tmp_path):
+    column = SensorimotorColumn(np.int64(4), np.int8(3), columns=np.int64(128), epsilon=np.float32(0.05), device="numpy")
+    for name in (np.int64(7), "x", True):
+        column.learn(name, [[0, 0]], [0], exposures=np.int64(1))
+    column.save(tmp_path / "column")
+    assert SensorimotorColumn.load(tmp_path / "column", device="numpy").objects == column.objects == (7, "x", True)
+    for call in (column.save, SensorimotorColumn.load):
+        with pytest.raises(UserError, match="path = 3 was given"):
+            call(3)
+
+
+def refused(says, call, *args, **options):
+    with pytest.raises(UserError, match=says):
+        call(*args, **options)
+
+
 @pytest.mark.parametrize("options, says", [
-    (dict(features=0), "features = 0"), (dict(features="x"), "features = 'x'"), (dict(winners=2.5), "winners = 2.5"), (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(objects=0), "objects = 0"),
-    (dict(columns=5), "5 winners of 5 columns"), (dict(epsilon=0.0), "epsilon=0.0"), (dict(side=1), "1 x 1"),
+    (dict(features=0), "features = 0"), (dict(features="x"), "features = 'x'"), (dict(winners=2.5), "winners = 2.5"),
+    (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(features=[[1], [1, 2]]), "features = "), (dict(features=None), "features = None"),
+    (dict(features=[["a"]]), "features = "), (dict(features=np.full((2, 2), np.nan)), "nan"), (dict(features=10**9), "10,000 at most"),
+    (dict(features=10**5000), "a huge int"), (dict(objects=0), "objects = 0"), (dict(objects=10**9), "1,000,000 at most"),
+    (dict(columns=5), "5 winners of 5 columns"), (dict(columns=10**400), "1,000,000,000 at most"), (dict(side=10**9), "1,000,000,000 at most"),
+    (dict(epsilon=0.0), "epsilon=0.0"), (dict(epsilon=1e-60), "epsilon=1e-60"), (dict(epsilon="a"), "epsilon = 'a'"),
+    (dict(epsilon=None), "epsilon = None"), (dict(epsilon=[0.1]), r"epsilon = \[0.1\]"), (dict(epsilon=np.nan), "epsilon = nan"),
+    (dict(side=1), "1 x 1"), (dict(seed=-1), "seed = -1"), (dict(seed="a"), "seed = 'a'"),
 ])
 def test_wrong_columns(options, says):
-    with pytest.raises(UserError, match=says):
-        SensorimotorColumn(**{"features": 4, "objects": 2, **options})
+    refused(says, SensorimotorColumn, **{"features": 4, "objects": 2, **options})
 
 
-def test_wrong_input():
+@pytest.fixture(scope="module")
+def touched():
+    """A column that knows one object, and no wrong input changes that."""
+    column = SensorimotorColumn(4, 2, device="numpy")
+    column.learn("a", [[0, 0], [1, 0]], [0, 1])
+    column.begin()
+    yield column
+    assert column.objects == ("a",) and len(column.known("a")) == 2
+    assert column.sense(1).object == "a"
+
+
+@pytest.mark.parametrize("place", [
+    "ab", (1, "a"), {}, (10**400, 0), (1e7, 0), (3e38, 0), (np.inf, 0), (np.nan, 0), (1, 2, 3), (1, 2j), [1, [2]], None, 5,
+], ids=lambda place: str(place)[:9])
+def test_wrong_places(touched, place):
+    refused("A displacement", touched.move, place)
+    refused("A displacement", touched.predict, place)
+    refused("A place", touched.expects, "a", place)
+    refused("A place", touched.bumps, "a", place)
+    refused("A list of places", touched.learn, "a", [place], [0])
+
+
+@pytest.mark.parametrize("noise", [-1.0, np.nan, np.inf, 1e200, 10**400, "a", None, [0.1]], ids=lambda noise: str(noise)[:9])
+def test_wrong_noise(touched, noise):
+    refused("noise", touched.move, (1, 0), noise=noise)
+
+
+@pytest.mark.parametrize("feature, says", [
+    (-1, "Feature -1"), (4, "Feature 4"), (np.zeros(3), r"shape \(3,\)"), (np.full(4, np.nan), "finite"), (np.full(4, 3e38), "3e"),
+    ([None] * 4, "None"), (["a"] * 4, "'a'"), ([[1], [1, 2]], "finite"), (1.5, "whole number"), (True, "whole number"), ("a", "'a'"), ({}, "{}"), (10**400, "1000"),
+], ids=lambda x: str(x)[:9])
+def test_wrong_features(touched, feature, says):
+    refused(says, touched.sense, feature)
+    refused("(?i)feature", touched.learn, "b", [[0, 0]], [feature])
+
+
+@pytest.mark.parametrize("exposures", [0, 1.5, np.nan, "a", None, True, 10**12], ids=str)
+def test_wrong_exposures(touched, exposures):
+    refused("exposures = ", touched.learn, "b", [[0, 0]], [0], exposures=exposures)
+
+
+@pytest.mark.parametrize("name", [[1], {}, np.zeros(2)], ids=str)
+def test_names_that_cannot_be_looked_up(touched, name):
+    refused("was named", touched.learn, name, [[0, 0]], [0])
+    refused("was named", touched.known, name)
+    refused("was named", touched.expects, name, (0, 0))
+
+
+@pytest.mark.parametrize("angles", ["a", ["a"], [10**400], [], 0.0, [np.inf], None, [[0.0]]], ids=lambda angles: str(angles)[:9])
+def test_wrong_angles(touched, angles):
+    refused("angles, in radians", touched.begin, angles)
+
+
+def test_what_is_asked_too_early_or_too_much():
     column = SensorimotorColumn(4, 1, device="numpy")
-
-    def refused(says, call, *args, **options):
-        with pytest.raises(UserError, match=says):
-            call(*args, **options)
-
     refused("knows no object", column.begin)
     refused("has not begun", column.sense, 0)
+    refused("has not begun", column.move, (0, 0))
     column.learn("a", [[0, 0], [1, 0]], [0, 1])
     refused("made for 1 objects", column.learn, "b", [[0, 0]], [0])
     refused("1 features at 2 places", column.learn, "a", [[0, 0], [1, 0]], [0])
-    refused("0 exposures", column.learn, "a", [[0, 0]], [0], exposures=0)
-    refused(r"Places of shape \(2,\)", column.learn, "a", [0, 0], [0])
-    refused("Feature 4", column.learn, "a", [[0, 0]], [4])
-    refused("at least one, in radians", column.begin, [])
+    refused("not that one", column.known, "b")
+    for wrong in ([0, 0], "abc", [], [[1, 2], [1]]):
+        refused("A list of places", column.learn, "a", wrong, [0])
+
+
+def test_movements_do_not_add_up_to_what_is_too_far():
+    column = SensorimotorColumn(4, 1, device="numpy")
+    column.learn("a", [[0, 0]], [0])
     column.begin()
-    refused("Feature -1", column.sense, -1)
-    refused(r"shape \(3,\)", column.sense, np.zeros(3))
-    refused("finite", column.sense, np.full(4, np.nan))
-    refused("displacement", column.move, (1, 2, 3))
-    refused("noise -1", column.move, (1, 2), noise=-1.0)
-    refused("displacement", column.predict, (np.inf, 0))
-    assert column.sense(1).object == "a"
+    column.move((-9e5, 0))
+    refused("leads further than 1,000,000", column.move, (-9e5, 0))
+    refused("leads further than 1,000,000", column.predict, (-9e5, 0))
+    column.move((9e5, 0), noise=1e6)
+    found = column.sense(0)
+    assert found.living == 1 and np.isfinite(found.probability) and np.isfinite(found.place).all()
+
+
+def test_an_object_whose_learning_breaks_off_is_not_known(monkeypatch):
+    task = objects(2, seed=8)
+    column, same = (SensorimotorColumn(10, 2, device="numpy") for _ in range(2))
+    for one in (column, same):
+        one.learn("a", task.places[0], task.features[0])
+    with monkeypatch.context() as broken:
+        broken.setattr(column.memory, "fit", lambda *_, **__: 1 / 0)
+        for name, places in (("a", task.places[0] + 9), ("b", task.places[1])):
+            with pytest.raises(ZeroDivisionError):
+                column.learn(name, places, task.features[1])
+    assert column.objects == ("a",) and len(column.known("a")) == 10
+    for one in (column, same):
+        one.learn("b", task.places[1], task.features[1])
+        one.begin()
+    np.testing.assert_array_equal(column.sense(3).posterior, same.sense(3).posterior)
+
+
+@pytest.mark.parametrize("judged, living", [
+    ([0, np.nan, -1], [0, 2]), ([np.nan] * 3, [0, 1, 2]), ([-np.inf, -5, -np.inf], [1]), ([-np.inf] * 3, [0, 1, 2]),
+])
+def test_whatever_is_judged_someone_lives(judged, living):
+    told = Hypotheses(np.arange(3), np.zeros((3, 2)))
+    told.sense(lambda places, objects, winners, gradient: (np.float32(judged), None), np.arange(5))
+    assert told.objects.tolist() == living and np.isclose(told.probabilities().sum(), 1)

@@ -10,6 +10,7 @@ from deephtm_gpu.data.letters import letters
 from deephtm_gpu.data.reber import reber
 from deephtm_gpu.data.symbol_baselines import frequent_accuracy, frequent_right, markov_accuracy, markov_right
 from deephtm_gpu.data.symbols import SymbolTask, elements_to, moving_accuracy
+from deephtm_gpu.data.words import words
 from deephtm_gpu.errors import UserError
 
 TASKS = {
@@ -161,3 +162,13 @@ def test_baselines_of_reber():
 def test_refused(make, said):
     with pytest.raises(UserError, match=said):
         make()
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(between=-1), "between = -1"), (dict(between=1.5), "between = 1.5"), (dict(between="a"), "between = 'a'"), (dict(steps=0), "steps = 0"),
+    (dict(steps=2.5), "steps = 2.5"), (dict(openings=3), "3 opening words"), (dict(openings=1.0), "openings = 1.0"), (dict(seed=-1), "seed = -1"),
+    (dict(seed="a"), "seed = 'a'"),
+])
+def test_words_that_cannot_be(wrong, says):
+    with pytest.raises(UserError, match=says):
+        words(**{"steps": 10} | wrong)

@@ -28,7 +28,7 @@ DEMOS = {
     "hierarchy": "letters make words, words make phrases: two levels",
 }
 MOST_STEPS = 10_000_000  # a whole run is kept in memory
-CHUNK = 512  # steps between two looks at the progress bar
+FIRST, CHUNK = 16, 512  # steps between two looks at the progress bar: at first, and at most
 
 
 def add_arguments(parser):
@@ -139,17 +139,23 @@ def _headless(show, args):
 
     from deephtm_gpu.view.live.record import Recorder
 
-    ring, seconds = show.ring(), 0.0
+    ring, seconds, chunk = show.ring(), 0.0, FIRST
     recorder = Recorder(show, ring, args.theme) if args.record else None
     with tqdm(total=show.total, unit="step") as bar:
         while show.done < show.total:
-            steps = min(CHUNK, recorder.until_next()) if recorder else CHUNK
+            steps = min(chunk, recorder.until_next()) if recorder else chunk
             began = time.perf_counter()
             bar.update(show.advance(steps, ring))
-            seconds += time.perf_counter() - began
+            spent = time.perf_counter() - began
+            seconds, chunk = seconds + spent, _next_chunk(steps, spent)
             if recorder:
                 recorder.look()
     return ring, seconds, recorder
+
+
+def _next_chunk(steps, spent) -> int:
+    """So many that the bar moves about once a second; after steps that took `spent` seconds. Never many more, as first steps are slow."""
+    return max(1, min(CHUNK, 4 * steps, round(steps / max(spent, 1e-9))))
 
 
 def _print(told, path, recorded):

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.data.symbols import SymbolTask, assemble, check_steps, random_codes
+from deephtm_gpu.arguments import shown
+from deephtm_gpu.data.symbols import SymbolTask, assemble, random_codes
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import check_count
 
 ALPHABET = "abcdefghijklmnop"
 SPACE, COMMA, STOP = range(len(ALPHABET), len(ALPHABET) + 3)  # behind a word; before the word that closes; behind it
@@ -31,10 +33,10 @@ def words(between=5, steps=40_000, seed=0, openings=1) -> Words:
 
     A query is the step of the comma: the first letter of the closing word comes next. The two have equal chances. Raises UserError.
     """
-    check_steps(steps)
-    if between < 0 or openings not in (1, 2):
-        raise UserError(f"Phrases with {openings} opening words and {between} between were asked for; give openings 1 or 2, and between >= 0.")
-    rng = np.random.default_rng(seed)
+    steps, between = check_count("words' steps", steps), check_count("words' between", between, least=0)
+    if check_count("words' openings", openings) > 2:
+        raise UserError(f"Phrases with {shown(openings)} opening words were asked for; there are those with 1 and with 2: give one of these.")
+    rng = np.random.default_rng(check_count("words' seed", seed, least=0))
     codes = random_codes(rng, len(NAMES), CODE)
     lexicon = _lexicon(rng, 2 * openings + 2 + FILLERS)
     opening = [lexicon[2 * o : 2 * o + 2] for o in range(openings)]

@@ -83,13 +83,10 @@ def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
         raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take another copy of it.") from None
 
 
-def _text(path, what) -> str:
-    try:
-        path = os.fspath(path)
-    except TypeError:
-        path = None
+def _text(given, what) -> str:
+    path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(path, str) or not path or "\0" in path:
-        raise UserError(f"A model's file was to be {what} and path = {path!r} was given; it must be the name of a file.")
+        raise UserError(f"A model's file was to be {what} and path = {given!r} was given; it must be the name of a file.")
     return path
 
 

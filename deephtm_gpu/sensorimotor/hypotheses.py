@@ -33,12 +33,12 @@ class Hypotheses:
         self.variance += noise**2
 
     def sense(self, judge, winners):
-        """Adds what K winners say, re-anchors, and drops who is too far behind. judge: as `NumpyParts.judge`."""
+        """Adds what K winners say, re-anchors, and drops who is too far behind. judge: as `Parts.judge`."""
         loose = self.variance > 0
         found, slope = judge(self.places, self.objects, winners, gradient=loose)
         if loose:
             found = self._anchor(judge, winners, found, slope)
-        self.evidence = self.evidence + found
+        self.evidence = self.evidence + _finite(found)
         self._keep(self.evidence >= self.evidence.max() - BEHIND)
 
     def probabilities(self):
@@ -84,3 +84,11 @@ class Hypotheses:
         if not living.all():
             for name in ("objects", "angles", "starts", "places", "evidence"):
                 setattr(self, name, getattr(self, name)[living])
+
+
+def _finite(found):
+    """found (H,): evidence. What is no finite number is taken as far worse than the worst; so whatever comes, one stays alive."""
+    good = np.isfinite(found)
+    if good.all():
+        return found
+    return np.where(good, found, found[good].min(initial=0) - 2 * BEHIND).astype(np.float32)

@@ -1,5 +1,7 @@
 """A sensorimotor column as a file, and back: the file of its memory's Model, and what stands around it."""
 
+from numbers import Integral
+
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.saving.model import load_beside, save_model
 
@@ -8,10 +10,11 @@ KIND = "sensorimotor column"
 
 def save_column(column, path):
     """Raises UserError where an object's name is neither text nor a whole number, or the file cannot be written."""
-    names = list(column._places)
-    for name in names:
-        if not isinstance(name, (str, int)):
+    names = []
+    for name in column._places:
+        if not isinstance(name, (str, Integral)):
             raise UserError(f"The object {name!r} cannot be saved; a file holds names that are texts or whole numbers: name it so.")
+        names.append(name if isinstance(name, (str, bool)) else int(name))
     around = {"kind": KIND, "sizes": column._sizes, "codes": column._codes, "names": names,
               "places": {str(n): places for n, places in enumerate(column._places.values())}, "order": column._order.bit_generator.state}
     save_model(column.memory, path, around)

@@ -16,7 +16,7 @@ COLOURS = {"SpatialPooler": ORANGE, "TemporalMemory": GREEN, "Input": GREY, "Pre
 def network_figure(model):
     """model: a Model or Population. A matplotlib Figure with every layer's name, kind, output shape and parameters."""
     network, forms = model._network, model._forms
-    names, parameters = network.names(), {info.name: info.parameters for info in model.layers()}
+    names, owners, parameters = network.names(), network.owners(), {info.name: info.parameters for info in model.layers()}
     places = _places(network)
     across, down = (1 + max(p[axis] for p in places.values()) for axis in (0, 1))
     with style():
@@ -26,7 +26,10 @@ def network_figure(model):
         axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5 + room, -0.5 - room))
         axes.set_axis_off()
         for node in network.nodes:
-            _draw_box(axes, places[node], node, names[node], forms[node], parameters.get(names[node], 0), node in network.outputs)
+            owner = names[owners[node]]
+            count = parameters.get(owner, 0)
+            weights = "" if not count else f"{count:,} weights" if owner == names[node] else f"weights of {owner}"
+            _draw_box(axes, places[node], node, names[node], forms[node], weights, node in network.outputs)
         for node in network.nodes:
             for before in node.inputs:
                 _draw_arrow(axes, places[before], places[node], INK, "-")
@@ -48,13 +51,13 @@ def _places(network):
     return places
 
 
-def _draw_box(axes, place, node, name, form, parameters, is_output):
+def _draw_box(axes, place, node, name, form, weights, is_output):
     (x, y), kind = place, type(node.layer).__name__
     colour = COLOURS.get(kind, BLUE)
     axes.add_patch(FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.06",
                                   facecolor=_pale(colour), edgecolor=colour, linewidth=2.2 if is_output else 1.2, zorder=2))
     shape = " × ".join(map(str, form.shape or (form.size,)))
-    below = f"{parameters:,} weights" if parameters else "output" if is_output else ""
+    below = weights or ("output" if is_output else "")
     for dy, text, size, ink in ((-0.19, textwrap.shorten(f"{name}: {kind}" if not name.startswith(("input", "previous")) else name, 22), 7.5, INK),
                                 (0.01, shape, 9, INK), (0.20, below, 7, GREY)):
         axes.text(x, y + dy, text, ha="center", va="center", size=size, color=ink, zorder=3)

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from deephtm_gpu.arguments import real, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.ops.pool import visible
 from deephtm_gpu.view.rasters import _pick
@@ -19,6 +20,8 @@ def receptive_fields_figure(model, inputs, layer=None, columns=None):
     (those that won most often). Raises UserError.
     """
     _check_alone(model)
+    if (count := len(model._network.inputs)) > 1:
+        raise UserError(f"The figure shows what in its input made columns win; the model has {count} inputs: give a model with one.")
     history = model.trace(inputs)
     pooler = _pick(history, layer, "winners", "a pooler's winners")
     winners = history.observed[pooler]["winners"]  # (T, K)
@@ -69,9 +72,11 @@ def distal_figure(model, cell, layer=None):
     if name not in memories:
         raise UserError(f"Layer {layer!r} was asked for; the model's memories are {', '.join(map(repr, memories))}.")
     C, M = memories[name].output_shape
-    column, number = cell
-    if not (0 <= column < C and 0 <= number < M):
-        raise UserError(f"Cell {tuple(cell)} was asked for; layer {name} has columns 0 to {C - 1} of cells 0 to {M - 1}.")
+    chosen = real(cell)
+    if chosen is None or chosen.shape != (2,) or chosen.dtype.kind not in "iu" or not ((chosen >= 0) & (chosen < (C, M))).all():
+        raise UserError(f"Cell {shown(cell)} was asked for; a cell is a pair of whole numbers, (column, number in the column), and "
+                        f"layer {name} has columns 0 to {C - 1} of cells 0 to {M - 1}.")
+    column, number = map(int, chosen)
     weights = _written_out(model, name, column * M + number)  # (P,)
     with style():
         figure = Figure(figsize=(10, 3.6), layout="constrained")
@@ -93,13 +98,14 @@ def _check_alone(model):
 
 def _written_out(model, name, row):
     """The row's weights by place (P,); NaN where it sees none."""
-    own = model.state_dict()
-    weights = own[f"{name}.distal_weight"][row]
-    if f"{name}.distal_pool" not in own:
+    own, names, owners = model.state_dict(), model._network.names(), model._network.owners()
+    owner = next(names[owners[node]] for node in names if names[node] == name)  # where the layer stands first
+    weights = own[f"{owner}.distal_weight"][row]
+    if f"{owner}.distal_pool" not in own:
         return weights
     P = next(call.consts["P"] for call in model._plan.forward if call.layer == name and call.name == "pool_forward")
     places = np.arange(P)
-    _, seen, synapse = visible(np.array([row]), places, own[f"{name}.distal_pool"], len(weights), P)
+    _, seen, synapse = visible(np.array([row]), places, own[f"{owner}.distal_pool"], len(weights), P)
     full = np.full(P, np.nan, np.float32)
     full[places[seen]] = weights[synapse - row * len(weights)]
     return full

@@ -1,11 +1,12 @@
 """What a picture shows of a model's spatial poolers and temporal memories."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.spatial_pooler import SpatialPooler
+from deephtm_gpu.layers.temporal_memory import TemporalMemory
 from deephtm_gpu.view.live.tracks import Cells, Columns
 
 WEIGHT = 1.2  # of each track, where there are several levels
@@ -45,11 +46,11 @@ class Level:
 
 
 def levels_of(model, titles=()) -> list[Level]:
-    """Its poolers and memories in the order of flow, the first of each together and so on, as many as there are titles; without, the
-    first alone. Raises UserError where the model has not so many."""
-    layers = model.layers()
-    poolers, memories = ([layer for layer in layers if layer.kind == kind] for kind in ("SpatialPooler", "TemporalMemory"))
-    pairs = list(zip(poolers, memories))
+    """Its memories in the order of flow, each with the pooler that it reads, as many as there are titles; without, the first alone.
+    Raises UserError where the model has not so many."""
+    names, forms = model._network.names(), model._forms
+    pairs = [(pooler, node) for node in names if isinstance(node.layer, TemporalMemory) for pooler in node.inputs
+             if isinstance(pooler.layer, SpatialPooler)]
     if not pairs:
         raise UserError("A show watches columns and cells; give a model with a SpatialPooler and a TemporalMemory.")
     if len(titles) > len(pairs):
@@ -57,7 +58,6 @@ def levels_of(model, titles=()) -> list[Level]:
                         f"give at most so many titles.")
     found = []
     for n, (pooler, memory) in enumerate(pairs[: max(len(titles), 1)]):
-        winners = int(re.search(r"winners=(\d+)", pooler.repr)[1])  # a summary keeps no more than what repr shows
-        found.append(Level(pooler.name, memory.name, memory.output_shape[0], winners, memory.output_shape[1],
-                           titles[n] if titles else "", str(n + 1) if n else ""))
+        (columns, cells), winners = forms[memory].shape, forms[memory].winners
+        found.append(Level(names[pooler], names[memory], columns, winners, cells, titles[n] if titles else "", str(n + 1) if n else ""))
     return found

@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from deephtm_gpu.data.objects import IdealObserver, explorations
+from deephtm_gpu.arguments import shown
+from deephtm_gpu.data.objects import IdealObserver, Objects, explorations
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import check_count
+from deephtm_gpu.sensorimotor import SensorimotorColumn
 from deephtm_gpu.view.live.block import MARK, Block
 from deephtm_gpu.view.live.show import Show
 from deephtm_gpu.view.live.spec import Spec
@@ -12,13 +16,17 @@ SURE = 0.9  # the probability from which an object and its start are recognised
 
 
 class ObjectsShow(Show):
-    """column: a SensorimotorColumn. task: a `data.objects.Objects`, on a grid. It learns all objects in `exposures` rounds, a touch a step,
+    """column: a SensorimotorColumn that knows no object yet. task: a `data.objects.Objects`, on a grid. It learns all objects in `exposures` rounds, a touch a step,
     then recognises one after the other by `touches` each, until `total` touches are over. seed: of the order in which it touches.
 
     explored: the explorations that are over. recognised, ideal: of each of them, whether the truth had a probability of .9 after each touch,
-    for the column and for an ideal observer."""
+    for the column and for an ideal observer. Raises UserError."""
 
     def __init__(self, column, task, title, total, exposures=3, touches=6, seed=0):
+        _check(column, task)
+        total, exposures, touches = (check_count(f"ObjectsShow's {name}", value)
+                                     for name, value in (("total", total), ("exposures", exposures), ("touches", touches)))
+        seed = check_count("ObjectsShow's seed", seed, least=0)
         super().__init__(column.memory, total)
         self.column, self.task = column, task
         (O, P), F, side = task.features.shape, task.distinct, int(task.places.max()) + 1
@@ -28,7 +36,7 @@ class ObjectsShow(Show):
         self._taught = np.concatenate([[(o, p) for o in rng.permutation(O) for p in rng.permutation(P)] for _ in range(exposures)])
         left = max(0, total - self.lessons)
         rounds = -(-left // (O * touches))
-        told = [e for n in range(rounds) for e in explorations(task, seed=seed + n, sensations=touches)]
+        told = [e for n in range(max(rounds, 1)) for e in explorations(task, seed=seed + n, sensations=touches)]  # what cannot be is told now
         self._told = [told[i] for n in range(rounds) for i in n * O + rng.permutation(O)]
         self._ideal, self.explored, self.recognised, self.ideal = IdealObserver(task), [], [], []
         G, B, _ = column.grid
@@ -37,7 +45,7 @@ class ObjectsShow(Show):
             Line("living", "Living hypotheses: object and place of the first touch", (0.7, 2 * O * P), lines={"all hypotheses": O * P}, weight=1.1),
             Classes(O, "Which object it may be", name="object", probability="likely", came=None, weight=2.2),
         )
-        blocks = (Block("The object, and where on it it may be", side, side, span=5),
+        blocks = (Block("Where on it it may be", side, side, span=5),
                   *(Block("Grid modules" if n == 0 else "", B, B) for n in range(G)))
         self.spec = Spec(title, tracks, blocks, steps=120, time="touches", across=5)
 
@@ -76,8 +84,8 @@ class ObjectsShow(Show):
             self.ideal.append([i for _, i in self._right])
         _, places, share = column.living()
         self._picture(places, share, self.task.places[told.object, told.points[k]], found.object, found.place)
-        likely = np.zeros(len(self.task.places))
-        likely[list(column.objects)] = found.posterior
+        share = dict(zip(column.objects, found.posterior))
+        likely = [share.get(o, 0) for o in range(len(self.task.places))]
         return self._row(expected, told.features[k], found.living, likely)
 
     def _row(self, expected, feature, living, likely):
@@ -96,3 +104,16 @@ class ObjectsShow(Show):
         where[y, x] += MARK
         for block, bump in zip(self.blocks[1:], self.column.bumps(object, place)):
             block[:] = bump / bump.max()
+
+
+def _check(column, task):
+    if not isinstance(column, SensorimotorColumn) or not isinstance(task, Objects):
+        raise UserError(f"A show of {shown(column)} and {shown(task)} was asked for; give a dh.SensorimotorColumn, and the objects that "
+                        "data.objects.objects(...) returned.")
+    if column.objects:
+        raise UserError(f"A show was asked for of a column that knows {len(column.objects)} objects already; it shows how they are learned: give a "
+                        "new column.")
+    O, F = len(task.places), task.distinct
+    if column.capacity < O or column.features != F:
+        raise UserError(f"A show of {O} objects with {F} features was asked for; the column was made for {column.capacity} objects with "
+                        f"{column.features} features: make it with objects={O}, features={F}.")

@@ -32,7 +32,8 @@ class SymbolShow(ModelShow):
         self._asked, self._error = asked, np.nan
         self._watched = [tuple(self.names.index(name) for name in block[:-1]) for block in watched]
         first = self.levels[0]
-        tracks = Classes(self.names, weight=max(2.55, 0.155 * task.classes)), Line("error", error, (0, 1.05), log=False, lines=lines or {}), *self.memory_tracks()
+        each = 0.155 if len(self.levels) == 1 else 0.24  # of a class: with more levels there are more tracks to share the height with
+        tracks = Classes(self.names, weight=max(2.55, each * task.classes)), Line("error", error, (0, 1.05), log=False, lines=lines or {}), *self.memory_tracks()
         self.spec = Spec(title, tracks, tuple(Block(block[-1], first.winners, first.cells, square=False) for block in watched), **spec)
 
     def right(self):
