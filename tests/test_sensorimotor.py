@@ -235,6 +235,13 @@ def test_names_and_further_points():
     np.testing.assert_allclose(first.posterior, [0.5, 0.5], atol=0.05)
     column.move((-0.5, -1.5))
     found = column.sense(3)
+    assert found.object == "pen" and found.fit > 0.9
+    column.move((7, 7))
+    assert column.sense(1).fit < 0.2, "nothing is known there, and nobody says so"
+    column.begin()
+    column.sense(2)
+    column.move((-0.5, -1.5))
+    found = column.sense(3)
     assert found.object == "pen" and found.probability > SURE and found.posterior[1] > SURE and found.living < 5
     np.testing.assert_allclose(found.start, [0.5, 1.5])
     np.testing.assert_allclose(found.place, [0, 0], atol=1e-6)

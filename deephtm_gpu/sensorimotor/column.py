@@ -26,6 +26,9 @@ class Recognition:
     posterior: (O,) the probability of each object, in the order in which they were learned. object: the name of the likeliest
     hypothesis' object; start and place: (2,), where touch began and where it is now, in that object's own coordinates;
     angle: radians by which it is turned; probability: of this hypothesis. living: how many hypotheses are left.
+
+    The column knows of no object but those that it learned: one of them is always the likeliest. fit says how far that hypothesis expected
+    what was sensed just now (the geometric mean of the winners' probabilities): near 1, or near epsilon where it fits nothing that is known.
     """
 
     posterior: np.ndarray
@@ -35,6 +38,7 @@ class Recognition:
     angle: float
     probability: float
     living: int
+    fit: float
 
 
 class SensorimotorColumn:
@@ -151,7 +155,8 @@ class SensorimotorColumn:
         share = told.probabilities()
         best = int(share.argmax())
         return Recognition(told.of_objects(len(self._places)), self.objects[told.objects[best]], told.starts[best].copy(),
-                           told.places[best].copy(), float(told.angles[best]), float(share[best]), len(told))
+                           told.places[best].copy(), float(told.angles[best]), float(share[best]), len(told),
+                           float(np.exp(told.latest[best] / self._sizes["winners"])))
 
     def move(self, displacement, noise=0.0):
         """displacement: (2,), what is told of the movement. noise: its standard deviation, in either direction; the column then

@@ -11,8 +11,8 @@ class Hypotheses:
     """H living hypotheses: this object, from this start, turned by this angle.
 
     objects: (H,) int. starts, places: (H, 2) float32, in the object's own coordinates: where touch began and where it is
-    now. angles: (H,) radians by which the object is turned. evidence: (H,) float32, nats. variance: of the place in either
-    direction, the same for all.
+    now. angles: (H,) radians by which the object is turned. evidence: (H,) float32, nats, of which `latest` came with the last
+    sensation. variance: of the place in either direction, the same for all.
     """
 
     def __init__(self, objects, places, angles=(0.0,)):
@@ -22,6 +22,7 @@ class Hypotheses:
         self.starts = np.tile(np.asarray(places, np.float32), (len(angles), 1))
         self.places = self.starts.copy()
         self.evidence = np.zeros(len(self.objects), np.float32)
+        self.latest = self.evidence.copy()
         self.variance = 0.0
 
     def __len__(self):
@@ -38,7 +39,8 @@ class Hypotheses:
         found, slope = judge(self.places, self.objects, winners, gradient=loose)
         if loose:
             found = self._anchor(judge, winners, found, slope)
-        self.evidence = self.evidence + _finite(found)
+        self.latest = _finite(found)
+        self.evidence = self.evidence + self.latest
         self._keep(self.evidence >= self.evidence.max() - BEHIND)
 
     def probabilities(self):
@@ -82,7 +84,7 @@ class Hypotheses:
 
     def _keep(self, living):
         if not living.all():
-            for name in ("objects", "angles", "starts", "places", "evidence"):
+            for name in ("objects", "angles", "starts", "places", "evidence", "latest"):
                 setattr(self, name, getattr(self, name)[living])
 
 

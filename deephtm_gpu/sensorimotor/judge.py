@@ -21,9 +21,9 @@ class Judge:
         self._opened, self._sizes, self._knobs = opened, sizes, {"sharpness": sharpness, "epsilon": epsilon}
         self._backends, self._weights = {}, {}
 
-    def take(self, metric, weight, bias):
-        """R (2G, 2), W_d (N, G*B*B) and the biases (N,) from now on."""
-        self._weights = {"metric": metric, "weight": weight, "bias": bias}
+    def take(self, weights: dict[str, np.ndarray]):
+        """From now on: metric, R (2G, 2); weight, W_d (N, G*B*B); bias (N,)."""
+        self._weights = weights
         for backend in self._backends.values():
             self._give(backend)
 

@@ -32,6 +32,7 @@ class Parts:
         expected = Expectation(columns, cells, losers=LOSERS)(grid(place, anchor=anchor, restart=begins))
         self._rate = SGD(1.0)
         self.memory = Model(Network([place, anchor, begins], expected), loss="bce", optimizer=self._rate, seed=seed, device=opened)
+        self._metric = self.memory.state_dict()["0.weight"]  # it is not learned
         self.anchors = np.random.default_rng([seed, 1]).random((objects, 2 * modules), np.float32)
         self._columns, self._moved = columns, True
         self._modules, self._side, self._sharpness = modules, side, grid.sharpness
@@ -60,7 +61,7 @@ class Parts:
 
     def bumps(self, place, object) -> np.ndarray:
         """place (2,), object: its number -> (G, B, B), the activity of the grid cells, of each module summing to 1"""
-        phase = wrapped(self.anchors[object] + self.memory.state_dict()["0.weight"] @ place)[None]
+        phase = wrapped(self.anchors[object] + self._metric @ place)[None]
         code, norm = grid_forward(phase, self._sharpness, self._modules, self._side)
         return (code * norm).reshape(self._modules, self._side, self._side) + 1 / self._side**2
 
@@ -69,6 +70,6 @@ class Parts:
         `gradient` is asked for dl/dplace (H, 2), else None"""
         if self._moved:
             weights = self.memory.state_dict()
-            self._judge.take(*(weights[name] for name in ("0.weight", "1.weight", "1.bias")))
+            self._judge.take({"weight": weights["1.weight"], "metric": weights["0.weight"], "bias": weights["1.bias"]})
             self._moved = False
         return self._judge(np.asarray(places, np.float32), self.anchors[objects], winners, gradient)

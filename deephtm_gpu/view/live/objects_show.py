@@ -49,6 +49,11 @@ class ObjectsShow(Show):
                   *(Block("Grid modules" if n == 0 else "", B, B) for n in range(G)))
         self.spec = Spec(title, tracks, blocks, steps=120, time="touches", across=5)
 
+    @property
+    def phase(self):
+        each = self.task.features.size
+        return f"learning, round {self.done // each + 1} of {self.lessons // each}" if self.done < self.lessons else "recognising"
+
     def reset(self):
         """Nothing is lost of what was learned; the exploration at hand goes on."""
 

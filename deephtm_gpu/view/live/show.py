@@ -7,7 +7,7 @@ class Show:
     """Whatever has the following may be watched in a window, recorded, and run by `deephtm demo`:
 
     spec: a Spec, what the picture shows.
-    total, done: how many steps there are to learn, and how many are over.
+    total, done: how many steps there are to learn, and how many are over. phase: what it is doing, to be told beside; "" says nothing.
     ring(): a new Ring for the spec, to be given to `advance`.
     advance(steps, ring): learns so many more steps, or as many as there are, and puts them into the ring; returns how many.
     reset(): forgets the temporal state.
@@ -16,6 +16,8 @@ class Show:
     A subclass of this one needs `spec` and `_learn(begin, end)`, which learns these steps, may write into `blocks`, and returns what the
     spec's fields show of each: name -> (end - begin, numbers). blocks: from `ring()` on the arrays (tall, wide) of the spec's blocks.
     model: with a `reset()` too."""
+
+    phase = ""
 
     def __init__(self, model, total):
         self.model, self.total, self.done = model, total, 0
