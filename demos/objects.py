@@ -31,7 +31,8 @@ def report(show):
     """How many explorations had object and place at .9 after 2, 3, 4 touches, beside an ideal observer that knows the objects by heart."""
     over = len(show.recognised)
     if not over:
-        return {"explorations": 0, "recognised": {}, "baselines": {}, "shown": {}}
+        return {"explorations": 0, "recognised": {}, "baselines": {},
+                "shown": {"Still learning": f"it recognises from touch {show.lessons + 1:,} on; give more --steps"}}
     right, ideal = np.mean(show.recognised, axis=0), np.mean(show.ideal, axis=0)
     return {
         "explorations": over, "recognised": {f"after {k}": float(right[k - 1]) for k in range(1, TOUCHES + 1)},

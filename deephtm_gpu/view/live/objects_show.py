@@ -45,7 +45,7 @@ class ObjectsShow(Show):
             Line("living", "Living hypotheses: object and place of the first touch", (0.7, 2 * O * P), lines={"all hypotheses": O * P}, weight=1.1),
             Classes(O, "Which object it may be", name="object", probability="likely", came=None, weight=2.2),
         )
-        blocks = (Block("Where on it it may be", side, side, span=5),
+        blocks = (Block("Where on the object it may be", side, side, span=5),
                   *(Block("Grid modules" if n == 0 else "", B, B) for n in range(G)))
         self.spec = Spec(title, tracks, blocks, steps=120, time="touches", across=5)
 
