@@ -101,7 +101,11 @@ def check_node(node, layer) -> Node:
 
 def check_count(what: str, value, least: int = 1) -> int:
     """value as an int, or a UserError that names argument and value."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+    try:
+        whole = not isinstance(value, bool) and value.__index__() >= least
+    except (AttributeError, TypeError):
+        whole = False
+    if not whole:
         raise UserError(f"{what} = {value!r} was asked for; it must be a whole number, {least} or more.")
     return value.__index__()
 
