@@ -38,7 +38,7 @@ def _rows(name, make, least=None, most=None, **upper):
 
 
 LEVEL_ROWS = (
-    *_rows("one word decides, 5 between", partial(words, between=5, steps=40_000), least=0.90, most=0.65),
+    *_rows("one word decides, 5 between", partial(words, between=5, steps=60_000), least=0.90, most=0.65),
     *_rows("exclusive or of two words", partial(words, between=0, steps=60_000, openings=2), start=0.7),
     _rows("exclusive or, 3 words between", partial(words, between=3, steps=90_000, openings=2), start=0.7)[0],
 )
