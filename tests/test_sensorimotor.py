@@ -506,3 +506,17 @@ def test_whatever_is_judged_someone_lives(judged, living):
     told = Hypotheses(np.arange(3), np.zeros((3, 2)))
     told.sense(lambda places, objects, winners, gradient: (np.float32(judged), None), np.arange(5))
     assert told.objects.tolist() == living and np.isclose(told.probabilities().sum(), 1)
+
+
+def test_a_column_on_the_gpu_does_what_one_on_numpy_does():
+    task, told = objects(6, seed=21), []
+    for device in ("numpy", "gpu"):
+        column = _taught(task, exposures=2, seed=21, device=device)
+        column.begin()
+        posteriors = []
+        for k, feature in enumerate(explorations(task, 22, sensations=3)[4].features):
+            if k:
+                column.move(explorations(task, 22, sensations=3)[4].moves[k - 1], noise=0.1)
+            posteriors.append(column.sense(int(feature)).posterior)
+        told.append(np.array([*posteriors, column.predict((1, 0))[:6]]))
+    np.testing.assert_allclose(told[1], told[0], atol=2e-3)
