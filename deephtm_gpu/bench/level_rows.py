@@ -25,13 +25,13 @@ def _trivial(seed, make) -> Figures:
     return {"most frequent": frequent_accuracy(task), "order 2": markov_accuracy(task, 2), "order 8": markov_accuracy(task, 8)}
 
 
-def _rows(name, make, least=None, most=None, **upper):
+def _rows(name, make, least=None, most=None, traces=(0.97,), **upper):
     measure = partial(_accuracy, make=make, **upper)
     reach, keep = (Bound(ACCURACY, least=least),) if least else (), (Bound(ACCURACY, each=most),) if most else ()
     return (
         Row(f"{name}: two levels", measure, reach, partial(_trivial, make=make)),
         Row(f"control: {name}, feedback cut", partial(measure, ticks=False), keep),
-        Row(f"{name}: one level, slow traces", partial(measure, feedback=False, traces=(0.9, 0.97)), ()),
+        Row(f"{name}: one level, slow trace", partial(measure, feedback=False, traces=traces), ()),
         Row(f"{name}: one level, surprise clock", partial(measure, feedback=False, slow=True), ()),
         Row(f"{name}: one level, fast context alone", partial(measure, feedback=False), ()),
     )
@@ -39,6 +39,6 @@ def _rows(name, make, least=None, most=None, **upper):
 
 LEVEL_ROWS = (
     *_rows("one word decides, 5 between", partial(words, between=5, steps=60_000), least=0.90, most=0.65),
-    *_rows("exclusive or of two words", partial(words, between=0, steps=60_000, openings=2), start=0.7),
+    *_rows("exclusive or of two words", partial(words, between=0, steps=60_000, openings=2), traces=(0.9, 0.97), start=0.7),
     _rows("exclusive or, 3 words between", partial(words, between=3, steps=90_000, openings=2), start=0.7)[0],
 )
