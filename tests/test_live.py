@@ -225,7 +225,7 @@ def test_what_cannot_be_shown_is_told(net, streams, words):
 class Steps:
     """A show of steps of a millisecond."""
 
-    total, done = 10_000, 0
+    total, done, phase = 10_000, 0, ""
 
     def advance(self, steps, ring):
         time.sleep(0.001 * steps)

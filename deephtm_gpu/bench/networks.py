@@ -36,24 +36,23 @@ def symbols_model(task, gate="entmax", distal=20.0, synapses=None, seed=0, devic
                     optimizer=dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3)), seed=seed, device=device)
 
 
-def levels(classes, code=16, feedback=True, slow=False, traces=(), columns=256, distal=20.0, decay=0.8, start=0.15):
+def levels(classes, feedback=True, slow=False, traces=(), start=0.15):
     """Letters and words: a memory of letters, and above it one of words that ticks at their ends and sees all of a word's cells at once.
     What words leave behind, of their columns and of their cells, leaks at ticks, and comes back to the letters as distal context. Inputs:
     the letter's code, and 1 at a word's end.
 
-    decay, start: of the memory of words, and of its distal weights at first: with larger ones a word's cells say more of the words before
-    it. feedback=False: one level. slow: whether the letters' memory has its own slow context, clocked by surprise. traces: of one level, the
+    start: of the distal weights of the memory of words: with larger ones a word's cells say more of the words before it. feedback=False: one level. slow: whether the letters' memory has its own slow context, clocked by surprise. traces: of one level, the
     decays of further slow contexts of its columns."""
-    letter, end = dh.Input((code,)), dh.Input((1,))
+    letter, end = dh.Input((16,)), dh.Input((1,))
     hidden = dh.RunningNorm()(dh.ReLU()(dh.Linear(128, lr_scale=SLOW)(letter)))
-    winners = dh.SpatialPooler(columns, 8, lr_scale=SLOW)(hidden)
+    winners = dh.SpatialPooler(256, 8, lr_scale=SLOW)(hidden)
     left = [dh.Trace(decay=0.9), dh.Trace(decay=0.9)]
     above = [dh.previous(trace) for trace in left] if feedback else [dh.previous(dh.Trace(decay)(winners)) for decay in traces]
-    cells = dh.TemporalMemory(5, window=8, lr_scale=distal, slow=slow)(winners, context=above)
+    cells = dh.TemporalMemory(5, window=8, lr_scale=20.0, slow=slow)(winners, context=above)
     if feedback:
         word = dh.when(end, cells, gather="sum")
         columns = dh.SpatialPooler(128, 5, lr_scale=SLOW)(word)
-        remembered = dh.TemporalMemory(5, decay=decay, lr_scale=distal, init_std=start)(columns)
+        remembered = dh.TemporalMemory(5, lr_scale=20.0, init_std=start)(columns)
         left[0](columns), left[1](remembered)
     hidden = dh.ReLU()(dh.Linear(128, lr_scale=3.0)(cells))
     return dh.Network([letter, end], dh.Linear(classes, lr_scale=3.0)(hidden))

@@ -5,10 +5,9 @@ from functools import partial
 import numpy as np
 
 from deephtm_gpu.bench.rows import Bound, Figures, Row
-from deephtm_gpu.data.objects import QUARTERS, IdealObserver, explorations, objects
+from deephtm_gpu.data.objects import QUARTERS, SURE, IdealObserver, explorations, names_truth, objects
 from deephtm_gpu.sensorimotor import SensorimotorColumn
 
-SURE = 0.9  # the probability from which something is recognised
 EACH, MOST = 5, 300  # explorations of an object, and of all
 CODE, NOISE = 16, 0.4  # numbers in a feature's code where it is sensed with noise, and the noise in each
 
@@ -26,13 +25,12 @@ def taught(task, exposures=5, **column):
 def follow(column, task, told, noise=0.0, angles=(0.0,)):
     """Per sensation of an exploration, (L,) each: whether the truth has a probability of .9, and whether something else has."""
     right, wrong = [], []
-    start = task.places[told.object, told.points[0]]
     column.begin(angles)
     for k, feature in enumerate(told.features):
         if k:
             column.move(told.moves[k - 1], noise)
         found = column.sense(feature)
-        true = found.object == told.object and (found.start == start).all() and abs(found.angle - told.angle) < 1e-3
+        true = names_truth(found, task, told)
         right.append(true and found.probability >= SURE)
         wrong.append(not true and found.probability >= SURE)
     return right, wrong
@@ -40,13 +38,13 @@ def follow(column, task, told, noise=0.0, angles=(0.0,)):
 
 def watch(ideal, told):
     """Per sensation, whether the truth has a probability of .9 for the ideal observer."""
-    turn, right = int(np.abs(np.array(ideal.angles) - told.angle).argmin()), []
+    right = []
     ideal.begin()
     for k, feature in enumerate(told.features):
         if k:
             ideal.move(told.moves[k - 1])
         ideal.sense(feature)
-        right.append(ideal.posterior[told.object, turn, told.points[0]] >= SURE)
+        right.append(ideal.truth(told) >= SURE)
     return right
 
 

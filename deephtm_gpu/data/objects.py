@@ -13,6 +13,8 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import check_count
 
 QUARTERS = tuple(np.pi / 2 * np.arange(4))  # a grid of places turned by these is a grid again
+SURE = 0.9  # the probability from which something is recognised
+NEAR_ANGLE = 1e-3  # radians
 NEAR = 1e-4  # movements that differ by less are the same
 
 
@@ -136,6 +138,11 @@ class IdealObserver:
         """(O, A, P): the probability of each object, angle and point that was the start."""
         return self._joint.sum(axis=-1)
 
+    def truth(self, exploration):
+        """The probability of its object, angle and start."""
+        turn = int(np.abs(np.array(self.angles) - exploration.angle).argmin())
+        return self.posterior[exploration.object, turn, exploration.points[0]]
+
     def predict(self, displacement):
         """(distinct,): the probability of each feature where this movement leads to, given that it leads to a point. Raises
         UserError."""
@@ -156,6 +163,12 @@ def _checked(task, angles, movement_noise, codes, sensor_noise):
     elif sensor_noise:
         raise UserError("Noise was asked for in features that are numbers; only codes can have it: give codes, too.")
     return angles, movement_noise, codes, sensor_noise
+
+
+def names_truth(found, task, exploration) -> bool:
+    """Whether a Recognition, of a column that calls objects by their numbers, names the exploration's object, start and angle."""
+    start = task.places[exploration.object, exploration.points[0]]
+    return bool(found.object == exploration.object and (found.start == start).all() and abs(found.angle - exploration.angle) < NEAR_ANGLE)
 
 
 def features_alone(task, told, touches):

@@ -81,7 +81,7 @@ class Layer:
         """Raises UserError where a place in the flow does not fit, beyond what `form` sees."""
 
     def lower(self, low, inputs):
-        """low: a `plan.lowering.Scope`; inputs: its values. Returns the value, and the function that emits the backward
+        """low: a `plan.scope.Scope`; inputs: its values. Returns the value, and the function that emits the backward
         calls: from the gradient of the value to one gradient (or None) per input and context."""
         raise NotImplementedError
 

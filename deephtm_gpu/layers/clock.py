@@ -50,7 +50,6 @@ class Every(Hold):
         low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
                     steps=self.steps)
 
-
     def beat(self, node):
         return self.steps
 

@@ -17,8 +17,9 @@ class TemporalMemory(Layer):
     """Cells that depolarise in context (MODEL: TemporalMemory). Call it on a SpatialPooler's node, and give further distal
     context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
 
-    init_std: of the distal weights from cells at the start (those from columns and other contexts start at 0): how strongly context chooses
-    among cells before anything is learned. decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of its own past steps credit is given.
+    decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of
+    its own past steps credit is given. init_std: of the distal weights from cells at the start (those from columns and other contexts
+    start at 0): how strongly context chooses among cells before anything is learned.
     gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
     synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
     (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F
@@ -211,8 +212,7 @@ class Kept:
             low.forward("keep_index", places=places, kept_places=kept, D=kept.size)
         for x, kept in ((cell, self.cell), (columns, self.columns)):
             low.forward("keep_update", x=x, kept=kept, D=kept.size)
-        low.forward("hold_forward", x=surprise, tick=low.tick, parent=low.tick, kept=self.surprise, gathered=low.state("unused", (1,)),
-                    y=low.scratch("surprise_held", (1,)), gathers=0, D=1)
+        low.forward("trace_forward", x=surprise, tick=low.tick, kept=self.surprise, y=low.scratch("surprise_held", (1,)), decay=0.0, D=1)
 
 
 def _most_cells(decay, K, L) -> int:

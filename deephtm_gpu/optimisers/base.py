@@ -77,7 +77,7 @@ class Optimizer:
         return coef
 
     def _lower_updates(self, lowering, coef):
-        from deephtm_gpu.plan.lowering import make_call
+        from deephtm_gpu.plan.scope import make_call
 
         rule, living = self.rule(), self._without_the_ended(lowering, coef)
         # In the order of flow: what the next forward needs first is stepped first.
@@ -96,7 +96,7 @@ class Optimizer:
 
     def _without_the_ended(self, lowering, coef) -> Tensor:
         """A stream that has ended touches nothing, so that no moment moves for it; what it has deferred counts all the same."""
-        from deephtm_gpu.plan.lowering import make_call
+        from deephtm_gpu.plan.scope import make_call
 
         if lowering.plan.streams == 1:
             return coef
@@ -134,7 +134,7 @@ def squares_of(lowering, scale) -> list[tuple]:
 def lower_squares(lowering, terms, name, coef, **arguments):
     """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the streams'
     step sizes, `coef`, of them."""
-    from deephtm_gpu.plan.lowering import make_call
+    from deephtm_gpu.plan.scope import make_call
 
     Q = len(terms)
     squares = lowering.plan.add(Tensor(f"squares_{coef.name}", (Q,), STATE))

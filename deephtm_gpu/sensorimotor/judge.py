@@ -7,8 +7,8 @@ cells; l = sum over the winners of log(epsilon + (1 - epsilon) sigmoid(z)). And 
 import numpy as np
 
 from deephtm_gpu.backends.chunk import Rows
-from deephtm_gpu.plan.lowering import make_call
 from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, Tensor
 
 STREAMS = (16, 256, 2048)  # hypotheses at once: the fewest that hold them all, or several rows of the most

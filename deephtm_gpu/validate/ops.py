@@ -10,8 +10,8 @@ from deephtm_gpu.backends.gpu.backend import GpuBackend
 from deephtm_gpu.backends.gpu.schedule import tuning_of
 from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
-from deephtm_gpu.plan.lowering import make_call
 from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, SCRATCH, Tensor
 from deephtm_gpu.validate.check import Check, compare
 

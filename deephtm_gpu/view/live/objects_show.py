@@ -3,7 +3,7 @@
 import numpy as np
 
 from deephtm_gpu.arguments import shown
-from deephtm_gpu.data.objects import IdealObserver, Objects, explorations
+from deephtm_gpu.data.objects import SURE, IdealObserver, Objects, explorations, names_truth
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.base import check_count
 from deephtm_gpu.sensorimotor import SensorimotorColumn
@@ -12,12 +12,11 @@ from deephtm_gpu.view.live.show import Show
 from deephtm_gpu.view.live.spec import Spec
 from deephtm_gpu.view.live.tracks import Classes, Line
 
-SURE = 0.9  # the probability from which an object and its start are recognised
-
 
 class ObjectsShow(Show):
-    """column: a SensorimotorColumn that knows no object yet. task: a `data.objects.Objects`, on a grid. It learns all objects in `exposures` rounds, a touch a step,
-    then recognises one after the other by `touches` each, until `total` touches are over. seed: of the order in which it touches.
+    """column: a SensorimotorColumn that knows no object yet. task: a `data.objects.Objects`, on a grid. It learns all objects in
+    `exposures` rounds, a touch a step, then recognises one after the other by `touches` each, until `total` touches are over. seed: of the
+    order in which it touches.
 
     explored: the explorations that are over. recognised, ideal: of each of them, whether the truth had a probability of .9 after each touch,
     for the column and for an ideal observer. Raises UserError."""
@@ -81,8 +80,7 @@ class ObjectsShow(Show):
             column.move(move), ideal.move(move)
         found = column.sense(int(told.features[k]))
         ideal.sense(told.features[k])
-        true = found.object == told.object and (found.start == self.task.places[told.object, told.points[0]]).all()
-        self._right.append((true and found.probability >= SURE, ideal.posterior[told.object, 0, told.points[0]] >= SURE))
+        self._right.append((names_truth(found, self.task, told) and found.probability >= SURE, ideal.truth(told) >= SURE))
         if k == self._touches - 1:
             self.explored.append(told)
             self.recognised.append([r for r, _ in self._right])

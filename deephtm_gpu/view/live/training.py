@@ -51,7 +51,7 @@ class Training:
     @property
     def status(self) -> str:
         at, speed = f"step {self.show.done:,} of {self.show.total:,}", SPEEDS[self._speed]
-        if getattr(self.show, "phase", ""):
+        if self.show.phase:
             at = f"{self.show.phase}   ·   {at}"
         if self.finished:
             return f"{at}   ·   done"

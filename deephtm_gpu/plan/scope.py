@@ -1,0 +1,271 @@
+"""What a layer sees of the lowering, and what it leaves there: values, calls, updates."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.layers.base import Node
+from deephtm_gpu.layers.clock import parent_of
+from deephtm_gpu.plan.plan import Call
+from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, TAPE, Tensor
+
+SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
+
+
+@dataclass(eq=False)
+class Value:
+    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`."""
+
+    tensor: Tensor
+    size: int
+    index: Tensor | None = None
+    winners: int = 0
+    cells: int = 1
+    grad: bool = False  # whether anything before it learns
+    anomaly: Tensor | None = None  # of a memory
+
+    @property
+    def sparse(self):
+        return self.index is not None
+
+    @property
+    def length(self):
+        return self.tensor.size
+
+
+@dataclass
+class Update:
+    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get the squared norm
+    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight. lag: see `Call`."""
+
+    name: str
+    tensors: dict
+    consts: dict
+    scale: float
+    squares: list
+    layer: str
+    lag: int
+    places: int  # of the flow that share the parameter
+
+
+class Scope:
+    """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it."""
+
+    def __init__(self, lowering, node: Node, name: str | None = None):
+        self._lowering, self._node, self._written = lowering, node, -1
+        self.name = name or lowering.names[node]
+        self._owner = lowering.names[lowering.owners[node]]  # under this name stand the parameters
+        self.learns = False  # whether the layer has parameters that are learned
+        self.form = lowering.forms[node]
+        self.is_output = node in lowering.network.outputs
+        self.classifies = lowering.surprise is not None
+        self.surprise, self.clock, self.share_of_streams = lowering.surprise, lowering.clock, lowering.share_of_streams
+
+    # Tensors
+
+    def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False) -> Tensor:
+        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or a function that
+        makes the array with the random generator that it is given. Layers that stand at several places have it once."""
+        full = f"{self._owner}.{name}"
+        self.learns |= learned
+
+        def draw(seed):
+            rng = np.random.default_rng([seed, zlib.crc32(full.encode())])
+            values = np.full(shape, start(rng) if callable(start) else start, np.float32)
+            if std:
+                columns = std_columns or shape[-1]
+                values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
+            return values
+
+        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned)
+
+    def state(self, name, shape, **kind) -> Tensor:
+        return self._add(f"{self.name}.{name}", shape, STATE, **kind)
+
+    def tape(self, name, shape, **kind) -> Tensor:
+        return self._add(f"{self.name}.{name}", shape, TAPE, **kind)
+
+    def number(self, name, below) -> Tensor:
+        """A parameter that is one whole number, drawn once and for ever; with the weights, for these mean nothing without it."""
+        full = f"{self._owner}.{name}"
+        return self._shared(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
+
+    def noise_seed(self) -> Tensor:
+        """Where the layer's random draws begin."""
+        return self.state("noise_seed", (1,), index=True, start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
+
+    def scratch(self, name, shape, **kind) -> Tensor:
+        return self._add(f"{self.name}.{name}", shape, SCRATCH, **kind)
+
+    def input(self) -> Tensor:
+        """The IO tensor of an Input's node."""
+        tensor = self._lowering._io(self.name, self.form.size)
+        self._lowering.plan.inputs.append(tensor)
+        return tensor
+
+    def keep_window(self, steps):
+        """Keeps the tape of so many past steps after their target has come."""
+        plan = self._lowering.plan
+        plan.window = max(plan.window, steps)
+
+    # Clocks
+
+    def set_clock(self, tick, begun):
+        """Of a `Hold`: what stands behind it goes by these."""
+        clock = self._lowering.clocks[self._node]
+        self._lowering.ticks.setdefault(clock, (tick, begun))
+
+    @property
+    def tick(self) -> Tensor | None:
+        """1 in the steps in which the layer steps, (1,); None: in all."""
+        return self._lowering.ticks.get(self._lowering.clocks[self._node], (None, None))[0]
+
+    @property
+    def begun(self) -> Tensor | None:
+        """1 from its first tick on, (1,)."""
+        return self._lowering.ticks.get(self._lowering.clocks[self._node], (None, None))[1]
+
+    def parent_tick(self) -> Tensor:
+        """Of a `Hold`: the tick that its clock counts."""
+        parent = parent_of(self._node, self._lowering.clocks)
+        return self._lowering.ticks[parent][0] if parent else self.always()
+
+    def always(self) -> Tensor:
+        """1 in every step, where a tick is asked for."""
+        plan = self._lowering.plan
+        return plan.tensors.get("always") or plan.add(Tensor("always", (1,), STATE, start=1.0))
+
+    def times(self, name, x: Tensor, by: Tensor, learns=False, place=SCRATCH) -> Tensor:
+        """x times a number of the stream, as a new tensor. learns: on the way back."""
+        y = self._add(f"{self.name}.{name}", x.shape, place)
+        (self.learn if learns else self.forward)("times_forward", x=x, by=by, y=y, D=x.size)
+        return y
+
+    @property
+    def ahead(self) -> int:
+        return self._lowering.plan.ahead
+
+    def anomaly(self) -> Tensor:
+        """Where the anomaly score goes: that of the first memory is the model's, others stay beside it."""
+        plan = self._lowering.plan
+        if plan.anomaly is None:
+            plan.anomaly = self._lowering._io("anomaly", 1)
+            return plan.anomaly
+        return self.scratch("anomaly", (1,))
+
+    def value(self, tensor, index=None) -> Value:
+        return Value(tensor, self.form.size, index, self.form.winners, self.form.cells)
+
+    def written_out(self, x: Value):
+        """x with all its numbers written out, and the function that brings a gradient back to x's pairs."""
+        if not x.sparse:
+            return x, lambda dx: dx
+        n = self._written = self._written + 1
+        y = self.tape(f"written_out{n}", (x.size,))
+        self.forward("dense_forward", index=x.index, value=x.tensor, y=y, D=x.size, L=x.length)
+
+        def to_pairs(dx):
+            if dx is None:
+                return None
+            d = self.scratch(f"dpairs{n}", (x.length,))
+            self.learn("dense_backward", dy=dx, index=x.index, dvalue=d, L=x.length)
+            return d
+
+        return Value(y, x.size, grad=x.grad), to_pairs
+
+    def _shared(self, name, shape, place, **more):
+        there = self._lowering.plan.tensors.get(name)
+        if there is None:
+            return self._add(name, shape, place, **more)
+        if (there.shape, there.place, there.transposed) != (tuple(shape), place, more.get("transposed", False)):
+            raise UserError(
+                f"{self._node.layer!r} shares its weights between places of the flow that do not fit together: {there.name!r} is "
+                f"{there.shape} at the first, and would be {tuple(shape)} at another; make a second layer, or bring what it reads to one size "
+                "and kind."
+            )
+        return there
+
+    def _add(self, name, shape, place, **more):
+        return self._lowering.plan.add(Tensor(name, tuple(shape), place, **more))
+
+    # Calls
+
+    def forward(self, name, learning=False, **arguments):
+        self._lowering.plan.forward.append(make_call(name, arguments, self.name, None, learning))
+
+    def learn(self, name, lag=0, learning=True, **arguments):
+        self._lowering.plan.learn.append(make_call(name, arguments, self.name, lag, learning, leaving=lag > 0))
+
+    def finish(self, ending):
+        """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
+        self._lowering.endings.append((self._node, ending))
+
+    # Updates: a weight and its bias, and the factors of their gradients
+
+    def update_dense(self, weight, bias, dy, x):
+        """All rows of weight (O, I)."""
+        O, I = dy.size, x.size
+        self._update("outer_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
+                     [("outer_square", dict(left=dy, right=x), dict(D=O, I=I))])
+        self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
+
+    def update_product(self, weight, left, right):
+        """All rows of weight (O, I), which no bias goes with, by the gradient left (O,) times right (I,)."""
+        O, I = left.size, right.size
+        self._update("outer_update", dict(left=left, right=right, weight=weight), dict(O=O, I=I),
+                     [("product_square", dict(left=left, right=right), dict(D=O, I=I))])
+
+    def update_lazily(self, weight, dy, x):
+        """Of weight (O, I), whose bias is fixed: the rows with dy != 0."""
+        O, I = weight.shape
+        self._update("lazy_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
+                     [("product_square", dict(left=dy, right=x), dict(D=O, I=I))])
+
+    def update_inputs(self, weight, bias, dy, index, value):
+        """Of a weight held (N, O): the rows of the inputs that are active."""
+        L, O = value.size, dy.size
+        self._update("rows_update", dict(rows=index, left=value, right=dy, weight=weight), dict(L=L, N=weight.shape[0], I=O),
+                     [("outer_square", dict(left=dy, right=value), dict(D=O, I=L))])
+        self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
+
+    def update_outputs(self, weight, bias, rows, dy, x):
+        """Of weight (O, I): the rows of the outputs that were used. bias: None where it is fixed."""
+        L, I = dy.size, x.size
+        square = "product_square" if bias is None else "outer_square"
+        self._update("rows_update", dict(rows=rows, left=dy, right=x, weight=weight), dict(L=L, N=weight.shape[0], I=I),
+                     [(square, dict(left=dy, right=x), dict(D=L, I=I))])
+        if bias is None:
+            return
+        self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
+
+    def update_synapses(self, op, weight, bias, rows, dy, index, value, sight, lag=0):
+        """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the step `lag`
+        before. op: "synapse", where all rows see all places, or "pool"; sight: what its passes are told of who sees what."""
+        L = dy.size
+        square = ("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))
+        if op == "pool":
+            square = ("pool_square", dict(left=dy, rows=rows, index=index, value=value), dict(L=L, **sight))
+        self._update(f"{op}_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
+                     dict(L=L, N=bias.size, **sight), [square], lag)
+
+    def _update(self, name, tensors, consts, squares=(), lag=0):
+        scale = self._node.layer.lr_scale
+        if scale is None:
+            scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
+        if scale:
+            places = sum(owner is self._lowering.owners[self._node] for owner in self._lowering.owners.values())
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, places))
+
+
+def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
+    """Sorts arguments into tensors and constants."""
+    from deephtm_gpu.ops.table import PASSES
+
+    op = PASSES[name]
+    tensors = {k: arguments.pop(k) for k in op.tensors}
+    consts = {k: arguments.pop(k) for k in op.consts}
+    if arguments:
+        raise TypeError(f"{name} takes no {sorted(arguments)}")
+    return Call(name, tensors, consts, layer, lag, learning, leaving)
