@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from deephtm_gpu.backends.chunk import Rows, Told, shares
+from deephtm_gpu.backends.batch import Batch, Outputs, shares
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.history import History, StepResult
@@ -71,7 +71,7 @@ class Model:
         self._given = False  # whether weights were put in
         self._pending = 0  # steps on the tape whose target has not come
         self._observed: tuple[str, ...] = ()  # tensors that every row reports
-        self._last: Told | None = None  # what the last row gave
+        self._last: Outputs | None = None  # what the last row gave
         self._going = np.ones(self._units, bool)  # which streams have not ended since the last reset
         self._build(ahead=1 if self._predicts_inputs() else 0)
 
@@ -312,7 +312,7 @@ class Model:
             rates = np.array([self._optimizer.rate(self._updates)] * turns, np.float32)
             share = None if self.streams == 1 else shares(np.ones((turns, self.streams), bool))
             updates = np.full(turns, self._updates)
-            self._backend.run(Rows([], None, rates, updates, self._steps, 0, share, learn=True, flush=True))
+            self._backend.run(Batch([], None, rates, updates, self._steps, 0, share, learn=True, flush=True))
 
     def _check_mask(self, mask) -> np.ndarray:
         """mask (steps, S) -> the same as an array, all its rules kept."""
@@ -337,8 +337,8 @@ class Model:
         ys = as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]), mask=mask)
         return xs, ys
 
-    def _rows(self, xs, ys, going, learn) -> Rows:
-        rows = Rows(xs, ys, np.zeros(0), np.zeros(len(going), np.int64), self._steps, self._pending,
+    def _rows(self, xs, ys, going, learn) -> Batch:
+        rows = Batch(xs, ys, np.zeros(0), np.zeros(len(going), np.int64), self._steps, self._pending,
                     shares(going) if self.streams > 1 else None, learn)
         rows.updates[:] = self._updates + np.maximum(np.arange(len(rows)) - rows.waiting(self._ahead), 0)
         rows.rates = np.array([self._optimizer.rate(int(k)) for k in rows.updates], np.float32)
@@ -371,11 +371,11 @@ class Model:
             else:
                 if runs < total:
                     self._going = going[-1].copy()
-                    parts.append(Told.empty(self._plan, total - runs))
+                    parts.append(Outputs.empty(self._plan, total - runs))
                     parts[-1].silence(np.ones((total - runs, self._units), bool))
         return self._history(parts)
 
-    def _advance(self, told: Told, count):
+    def _advance(self, told: Outputs, count):
         self._steps += count
         self._pending = min(self._pending + count, self._ahead)
         self._last = told.last()
@@ -390,7 +390,7 @@ class Model:
             self._backend.restore(kept[0])
             _, self._steps, self._pending, self._last = kept
 
-    def _history(self, parts: list[Told]) -> History:
+    def _history(self, parts: list[Outputs]) -> History:
         """A row's loss was told when its target came, `ahead` rows later: put it back beside its prediction."""
         losses = [np.concatenate([p.losses[j] for p in parts]) for j in range(len(self._losses))]  # (T, S) each
         total = sum(weight * loss if weight != 1 else loss for weight, loss in zip(self._loss_weights, losses) if weight)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.errors import TrainingError
 
 EVERY = 2048  # rows at least between two snapshots: a copy of everything costs as much as many steps
@@ -17,7 +17,7 @@ class Watch:
         """The weights were changed from outside: take a new snapshot before the next chunk."""
         self._snapshot, self._since = None, []
 
-    def run(self, rows: Rows, done: int) -> Told:
+    def run(self, rows: Batch, done: int) -> Outputs:
         """backend.run(rows), checked. done: rows of the series before these, for the message."""
         if self._snapshot is None or sum(map(len, self._since)) >= EVERY:
             self._snapshot, self._since = self._backend.snapshot(), []
@@ -41,7 +41,7 @@ class Watch:
             return ""
         return f" of model {models[0]}" + (f" and {len(models) - 1} more" if len(models) > 1 else "")
 
-    def _find_layer(self, rows: Rows, bad: int) -> str:
+    def _find_layer(self, rows: Batch, bad: int) -> str:
         """Runs again up to the bad row and looks for the first call whose result is not finite."""
         self._backend.restore(self._snapshot)
         for earlier in self._since:
@@ -62,7 +62,7 @@ def _finite(value) -> bool:
     return all(np.isfinite(v).all() for v in value) if isinstance(value, list) else bool(np.isfinite(value).all())
 
 
-def _first_bad(told: Told, rows: Rows, plan) -> int | None:
+def _first_bad(told: Outputs, rows: Batch, plan) -> int | None:
     """The first row with a prediction, an anomaly score, or a loss that was due, that is not finite."""
     good = _good(told, rows, plan).all(axis=1)
     return None if good.all() else int(np.argmin(good))

@@ -8,8 +8,8 @@ from hypothesis import settings
 
 os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
 
-from deephtm_gpu.backends.chunk import Rows, shares
-from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.backends.batch import Batch, shares
+from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.plan.lowering import lower
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -25,7 +25,7 @@ NO_TINT = "dawn-python is not installed, and this test asks Tint about WGSL; ins
 @pytest.fixture(scope="session")
 def adapter():
     """The best adapter, a software one too. A test without one fails: it would say nothing about the shaders."""
-    from deephtm_gpu.backends.gpu.adapters import list_adapters
+    from deephtm_gpu.backends.wgpu.adapters import list_adapters
 
     adapters = list_adapters()
     if not adapters:
@@ -38,7 +38,7 @@ def naga(adapter):
     """naga(code) -> what wgpu's compiler has against the WGSL; None if nothing."""
     import wgpu
 
-    from deephtm_gpu.backends.gpu.backend import open_device
+    from deephtm_gpu.backends.wgpu.backend import open_device
 
     device = open_device(adapter)
 
@@ -81,11 +81,11 @@ def put_on_numpy(net, losses, optimizer, streams=1, ahead=0, dtype=np.float64, s
     return NumpyBackend(plan, dtype)
 
 
-def one_row(inputs, targets, step, learn=True, rate=1.0) -> Rows:
+def one_row(inputs, targets, step, learn=True, rate=1.0) -> Batch:
     """Step number `step`. inputs, targets: a list of arrays (S, D)."""
     streams = len(inputs[0])
     share = shares(np.ones((1, streams), bool)) if streams > 1 else None
-    return Rows([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, pending=0, share=share, learn=learn)
+    return Batch([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, pending=0, share=share, learn=learn)
 
 
 # Central differences

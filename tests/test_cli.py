@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import deephtm_gpu
-from deephtm_gpu.backends.gpu import adapters
+from deephtm_gpu.backends.wgpu import adapters
 from deephtm_gpu.cli import info, run
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.csv_stream import Row

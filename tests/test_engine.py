@@ -5,7 +5,7 @@ import pytest
 
 import deephtm_gpu as dh
 from deephtm_gpu import watch
-from deephtm_gpu.backends.gpu import backend as gpu_backend
+from deephtm_gpu.backends.wgpu import backend as gpu_backend
 from deephtm_gpu.data.sine import sine
 
 MOST_DISPATCHES = 6
@@ -61,7 +61,7 @@ class Counter:
 
 
 def _best():
-    from deephtm_gpu.backends.gpu.adapters import list_adapters
+    from deephtm_gpu.backends.wgpu.adapters import list_adapters
 
     return list_adapters()[0]
 
@@ -232,7 +232,7 @@ def test_rollout_continues_a_learned_sine(adapter):
 
 def test_auto_says_once_that_it_falls_back(monkeypatch, capsys):
     from deephtm_gpu.backends import devices
-    from deephtm_gpu.backends.gpu import adapters
+    from deephtm_gpu.backends.wgpu import adapters
 
     monkeypatch.setattr(adapters, "list_adapters", lambda: ())
     monkeypatch.setattr(devices, "_told", set())

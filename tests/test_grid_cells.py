@@ -8,9 +8,9 @@ import pytest
 from conftest import assert_close, central_difference, one_row, put_on_numpy, some_entries
 
 import deephtm_gpu as dh
-from deephtm_gpu.backends.chunk import Rows
-from deephtm_gpu.backends.gpu.backend import GpuBackend
-from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.backends.batch import Batch
+from deephtm_gpu.backends.numpy import NumpyBackend
+from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.ops.grid import wrapped
 from deephtm_gpu.plan.lowering import lower
@@ -55,7 +55,7 @@ def look(backend, *inputs):
     """Runs rows (T, D) without learning; the state is not put back."""
     T = len(inputs[0])
     rows = [np.asarray(x, np.float32)[:, None] for x in inputs]
-    return backend.run(Rows(rows, None, np.ones(T, np.float32), np.zeros(T, np.int64), first=0, pending=0, learn=False))
+    return backend.run(Batch(rows, None, np.ones(T, np.float32), np.zeros(T, np.int64), first=0, pending=0, learn=False))
 
 
 @on_devices

@@ -14,7 +14,7 @@ from PIL import Image
 
 import deephtm_gpu as dh
 from deephtm_gpu import view
-from deephtm_gpu.backends.gpu import adapters
+from deephtm_gpu.backends.wgpu import adapters
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.letters import letters
 from deephtm_gpu.data.sine import sine

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import deephtm_gpu
-from deephtm_gpu.backends.gpu.compose import shader_folder
 from deephtm_gpu.cli.demo import DEMOS
 from deephtm_gpu.cli.main import COMMANDS
+from deephtm_gpu.kernels.compose import shader_folder
 from deephtm_gpu.ops.table import SHADERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ def test_wheel_works_by_itself(built, tmp_path):
         wheel.extractall(tmp_path)
     program = (
         "import deephtm_gpu as dh, numpy as np\n"
-        "from deephtm_gpu.backends.gpu.compose import declarations, shader_folder\n"
+        "from deephtm_gpu.kernels.compose import declarations, shader_folder\n"
         "declarations('relu')\n"
         "net = dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(3), dh.Linear(4))\n"
         "dh.Model(net, input_shape=(4,), device='numpy').fit(np.ones((5, 4), np.float32))\n"

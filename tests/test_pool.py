@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import deephtm_gpu as dh
-from deephtm_gpu.backends.gpu.arenas import Layout
+from deephtm_gpu.kernels.arenas import Layout
 from deephtm_gpu.ops.pool import POOLS, pool_forward, visible
 from deephtm_gpu.plan.lowering import lower
 

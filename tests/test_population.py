@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
-from deephtm_gpu.backends.gpu import backend as gpu_backend
 from deephtm_gpu.backends.side_by_side import SideBySide
+from deephtm_gpu.backends.wgpu import backend as gpu_backend
 
 DEVICES = ("numpy", "gpu")
 P, T = 5, 60

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
-from deephtm_gpu.backends.gpu.backend import GpuBackend
-from deephtm_gpu.backends.gpu.schedule import HARDWARE, LLVMPIPE, SOFTWARE
+from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.bench.speed import cases, elsewhere, kernels, report, timing
 from deephtm_gpu.bench.speed.roofline import measure
 from deephtm_gpu.cli.main import main
+from deephtm_gpu.kernels.tuning import HARDWARE, LLVMPIPE, SOFTWARE
 from deephtm_gpu.plan.lowering import lower
 
 MOST_BYTES, MOST_WORK = 2_200_000, 400_000  # of a step of the post's network; the dense layers alone take 1.3 MB and 262,144

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from deephtm_gpu.backends.gpu.compose import shader_folder
 from deephtm_gpu.cli.main import main
+from deephtm_gpu.kernels.compose import shader_folder
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.validate import check_networks, check_ops, check_probes
 from deephtm_gpu.validate.check import compare
@@ -131,7 +131,7 @@ def test_command(adapter, tmp_path, capsys):
 
 
 def test_command_fails_when_an_op_does(adapter, monkeypatch, capsys):
-    from deephtm_gpu.backends.gpu import compose
+    from deephtm_gpu.backends.wgpu import compose
 
     sound = compose.declarations
     broken = compose.split((shader_folder() / "relu.wgsl").read_text().replace("> 0.0)", "> 1.0)"))

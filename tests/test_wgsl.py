@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
-from deephtm_gpu.backends.gpu.compose import shader_folder, split
-from deephtm_gpu.backends.gpu.schedule import HARDWARE, SOFTWARE, Tuning
-from deephtm_gpu.backends.gpu.texture_code import on_textures
+from deephtm_gpu.kernels.compose import shader_folder, split
+from deephtm_gpu.kernels.texture_code import on_textures
+from deephtm_gpu.kernels.tuning import HARDWARE, SOFTWARE, Tuning
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
 from deephtm_gpu.plan.lowering import lower
 
@@ -148,7 +148,7 @@ TUNINGS = {"software": SOFTWARE, "hardware": HARDWARE, "most": Tuning(lanes=INVO
 def kernels(adapter, name, lanes) -> tuple[str, ...]:
     """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target, a step in several
     dispatches and many in one."""
-    from deephtm_gpu.backends.gpu.backend import GpuBackend
+    from deephtm_gpu.backends.wgpu.backend import GpuBackend
 
     class Collector(GpuBackend):
         def _pipeline(self, code):

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deephtm_gpu.backends.gpu.adapters import choose_device
-from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.backends.side_by_side import SideBySide
+from deephtm_gpu.backends.wgpu.adapters import choose_device
 
 _told: set[str] = set()
 
@@ -43,6 +43,6 @@ def open_device(device: str) -> Opened:
             _told.add(why)
             print(f"deephtm: running on NumPy: {why}.", file=sys.stderr)
         return Opened(DeviceInfo("NumPy", "numpy", "software"), _on_numpy)
-    from deephtm_gpu.backends.gpu.backend import open_adapter
+    from deephtm_gpu.backends.wgpu.backend import open_adapter
 
     return Opened(DeviceInfo(adapter.name, adapter.backend, adapter.kind), open_adapter(adapter))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.plan.plan import Plan
 
 
@@ -22,11 +22,11 @@ class SideBySide:
         counts = [b.dispatches for b in self._backends]
         return None if None in counts else sum(counts)
 
-    def run(self, rows: Rows) -> Told:
+    def run(self, rows: Batch) -> Outputs:
         told = [b.run(rows.of_models(begin, begin + self._each)) for begin, b in zip(self._begins, self._backends)]
         predictions, losses, observed = ([np.concatenate(x, axis=1) for x in zip(*(getattr(t, what) for t in told))]
                                          for what in ("predictions", "losses", "observed"))
-        return Told(predictions, losses, np.concatenate([t.anomaly for t in told], axis=1), observed)
+        return Outputs(predictions, losses, np.concatenate([t.anomaly for t in told], axis=1), observed)
 
     def reset(self):
         for backend in self._backends:

@@ -17,7 +17,7 @@ def add_arguments(parser):
 
 def run(args) -> int:
     """Prints the figures; 0 unless a learning row misses its bounds (1)."""
-    from deephtm_gpu.backends.gpu.adapters import list_adapters
+    from deephtm_gpu.backends.wgpu.adapters import list_adapters
     from deephtm_gpu.errors import UserError
 
     if args.seeds < 1 or args.first_seed < 0:

@@ -1,7 +1,7 @@
 """`deephtm info`: the adapters found here, and which one "auto" takes and why."""
 
 
-from deephtm_gpu.backends.gpu.adapters import INSTALL, choose_device, list_adapters
+from deephtm_gpu.backends.wgpu.adapters import INSTALL, choose_device, list_adapters
 from deephtm_gpu.cli.files import write_json
 
 # What decides whether a network fits, and which kernels can run; the rest stands in the JSON file.

@@ -12,7 +12,7 @@ def add_arguments(parser):
 
 def run(args) -> int:
     """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such adapter."""
-    from deephtm_gpu.backends.gpu.adapters import choose_device
+    from deephtm_gpu.backends.wgpu.adapters import choose_device
     from deephtm_gpu.errors import DeviceError
 
     adapter, why = choose_device("gpu" if args.device == "auto" else args.device)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deephtm_gpu.backends.chunk import Told
+from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.errors import DeviceError, UserError
 from deephtm_gpu.loss import loss_weights
 from deephtm_gpu.optimisers.base import Optimizer
@@ -88,18 +88,18 @@ def _check_counts(counts) -> dict[str, int]:
     return kept
 
 
-def _told_arrays(last: Told | None) -> dict[str, np.ndarray]:
+def _told_arrays(last: Outputs | None) -> dict[str, np.ndarray]:
     if last is None:
         return {}
     arrays = {f"prediction{j}": p for j, p in enumerate(last.predictions)} | {f"loss{j}": x for j, x in enumerate(last.losses)}
     return arrays | {"anomaly": last.anomaly}
 
 
-def _make_told(plan, arrays) -> Told | None:
+def _make_told(plan, arrays) -> Outputs | None:
     """The last row: what it predicted is what a rollout goes on from."""
     if MODEL + "anomaly" not in arrays:
         return None
-    told = Told.empty(plan, 1)
+    told = Outputs.empty(plan, 1)
     for name, array in _told_arrays(told).items():
         array[...] = arrays[MODEL + name]
     return told

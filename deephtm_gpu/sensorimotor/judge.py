@@ -6,7 +6,7 @@ cells; l = sum over the winners of log(epsilon + (1 - epsilon) sigmoid(z)). And 
 
 import numpy as np
 
-from deephtm_gpu.backends.chunk import Rows
+from deephtm_gpu.backends.batch import Batch
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, Tensor
@@ -39,7 +39,7 @@ class Judge:
             return np.asarray(filled, np.float32).reshape(rows, S, -1)
 
         inputs = [spread(np.asarray(x)) for x in (places, anchors, winners)]
-        made = self._backend(S, slope).run(Rows(inputs, None, np.zeros(rows, np.float32), np.zeros(rows, np.int64), 0, 0, learn=False))
+        made = self._backend(S, slope).run(Batch(inputs, None, np.zeros(rows, np.float32), np.zeros(rows, np.int64), 0, 0, learn=False))
         found = [p.reshape(rows * S, -1)[:H] for p in made.predictions]
         return found[0][:, 0], found[1] if slope else None
 

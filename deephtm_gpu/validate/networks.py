@@ -3,9 +3,9 @@
 import numpy as np
 
 from deephtm_gpu import layers as dh
-from deephtm_gpu.backends.chunk import Rows, shares
-from deephtm_gpu.backends.gpu.backend import GpuBackend
-from deephtm_gpu.backends.numpy_backend import NumpyBackend
+from deephtm_gpu.backends.batch import Batch, shares
+from deephtm_gpu.backends.numpy import NumpyBackend
+from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.tensors import PARAMETERS
@@ -130,7 +130,7 @@ def _evidence():
     return dh.Network([x, place], dh.Evidence()(z))
 
 
-def _rows(plan, streams, ahead) -> Rows:
+def _rows(plan, streams, ahead) -> Batch:
     rng = np.random.default_rng(5)
 
     def series(tensor, classes):
@@ -143,4 +143,4 @@ def _rows(plan, streams, ahead) -> Rows:
     going = np.ones((STEPS, streams), bool)
     going[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
     share = shares(going) if streams > 1 else None
-    return Rows(inputs, targets, np.full(STEPS, 0.02, np.float32), np.arange(STEPS), first=0, pending=0, share=share)
+    return Batch(inputs, targets, np.full(STEPS, 0.02, np.float32), np.arange(STEPS), first=0, pending=0, share=share)

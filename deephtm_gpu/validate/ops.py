@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from deephtm_gpu.backends.chunk import Rows
-from deephtm_gpu.backends.gpu.backend import GpuBackend
-from deephtm_gpu.backends.gpu.schedule import tuning_of
+from deephtm_gpu.backends.batch import Batch
+from deephtm_gpu.backends.wgpu.backend import GpuBackend
+from deephtm_gpu.kernels.tuning import tuning_of
 from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.plan import Plan
@@ -62,7 +62,7 @@ def _trial(op, op_pass, example, adapter, tuning, override):
         else:
             backend.write(name, example[name])
     before = backend.memory()
-    backend.run(Rows([], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0, pending=0))
+    backend.run(Batch([], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0, pending=0))
     after = backend.memory()
     for name in op_pass.changes + op_pass.writes:
         if isinstance(tensors[name], Tensor):

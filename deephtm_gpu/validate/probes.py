@@ -3,9 +3,9 @@
 import numpy as np
 import wgpu
 
-from deephtm_gpu.backends.gpu.backend import open_device
-from deephtm_gpu.backends.gpu.compose import shader_folder
-from deephtm_gpu.backends.gpu.schedule import tuning_of
+from deephtm_gpu.backends.wgpu.backend import open_device
+from deephtm_gpu.kernels.compose import shader_folder
+from deephtm_gpu.kernels.tuning import tuning_of
 from deephtm_gpu.validate.check import Check
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.backends.gpu.schedule import Dispatch, Group, Member
+from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
 from deephtm_gpu.plan.plan import Call
 from deephtm_gpu.plan.tensors import STATE
 

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from deephtm_gpu.backends.gpu.adapters import choose_device
+from deephtm_gpu.backends.wgpu.adapters import choose_device
 from deephtm_gpu.bench.speed import cases, elsewhere, kernels, roofline
 from deephtm_gpu.bench.speed.timing import ROUNDS, SECONDS, interleave
 from deephtm_gpu.errors import DeviceError, UserError

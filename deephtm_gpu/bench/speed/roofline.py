@@ -5,11 +5,11 @@ from functools import cache
 
 import wgpu
 
-from deephtm_gpu.backends.gpu.adapters import AdapterInfo
-from deephtm_gpu.backends.gpu.backend import kind_of_memory, open_device
-from deephtm_gpu.backends.gpu.clock import Clock
-from deephtm_gpu.backends.gpu.compose import shader_folder
-from deephtm_gpu.backends.gpu.schedule import tuning_of
+from deephtm_gpu.backends.wgpu.adapters import AdapterInfo
+from deephtm_gpu.backends.wgpu.backend import kind_of_memory, open_device
+from deephtm_gpu.backends.wgpu.timer import Timer
+from deephtm_gpu.kernels.compose import shader_folder
+from deephtm_gpu.kernels.tuning import tuning_of
 
 HALF, EACH, LANES = 1 << 15, 16, "const WG: u32 = 64u;"  # as in shaders/probes/bandwidth.wgsl
 TURNS, IN_REGISTERS = 512, 8 * 4  # as in rate.wgsl
@@ -52,5 +52,5 @@ def _seconds(adapter, shader, workgroups, lanes) -> float:
         for _ in range(TIMES):
             run.dispatch_workgroups(workgroups)
 
-    clock = Clock(device)
+    clock = Timer(device)
     return min(clock.time(encode) for _ in range(RUNS + 1)) / TIMES

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from deephtm_gpu.backends.gpu.adapters import list_adapters
+from deephtm_gpu.backends.wgpu.adapters import list_adapters
 from deephtm_gpu.view.live.look import THEMES
 from deephtm_gpu.view.live.plain import PlainPainter
 from deephtm_gpu.view.live.ring import Ring

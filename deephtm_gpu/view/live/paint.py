@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import wgpu
 
-from deephtm_gpu.backends.gpu.compose import shader_folder
+from deephtm_gpu.kernels.compose import shader_folder
 from deephtm_gpu.view.live.layers import RECORD, layers_of
 from deephtm_gpu.view.live.ring import Ring
 from deephtm_gpu.view.live.scene import Scene

@@ -5,7 +5,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deephtm_gpu.backends.gpu.adapters import list_adapters
+from deephtm_gpu.backends.wgpu.adapters import list_adapters
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.view.files import write_whole
 from deephtm_gpu.view.live.look import DARK, LIGHT, THEMES

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from deephtm_gpu.backends.chunk import Rows, Told
+from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
 
@@ -30,12 +30,12 @@ class NumpyBackend:
 
     # Running
 
-    def run(self, rows: Rows) -> Told:
+    def run(self, rows: Batch) -> Outputs:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as on a GPU; the caller looks at what comes out
             return self._run(rows)
 
-    def _run(self, rows: Rows) -> Told:
-        told, plan = Told.empty(self.plan, len(rows)), self.plan
+    def _run(self, rows: Batch) -> Outputs:
+        told, plan = Outputs.empty(self.plan, len(rows)), self.plan
         inputs = [(self._place[t], x) for t, x in zip(plan.inputs, rows.inputs)]
         if rows.targets is not None:
             inputs += [(self._place[t], x) for t, x in zip(plan.targets, rows.targets)]

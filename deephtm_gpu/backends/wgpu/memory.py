@@ -4,10 +4,9 @@ Positions and lengths are in elements of 4 bytes."""
 import numpy as np
 import wgpu
 
-from deephtm_gpu.backends.gpu.texture_code import on_textures
+from deephtm_gpu.kernels.texture_code import on_textures
 
 WIDEST = 16384  # texels in a row
-TEXTURES = "texture-adapter-specific-format-features"  # the feature: storage textures of vec4<f32> that are read and written
 
 
 class BufferMemory:

@@ -6,49 +6,15 @@ only where both keep to the same rows (a matrix's update, and the next forward t
 whole step, and goes through many steps: small models live in one workgroup each.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil
 
-from deephtm_gpu.backends.gpu.memory import TEXTURES
+from deephtm_gpu.kernels.tuning import MOST_LANES, STEP_OF_AN_OP, Tuning
 from deephtm_gpu.ops.spec import MANY, rows_at_once
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
 MOST_PARTS = 16384
-MOST_LANES = 256  # that every adapter can do
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What hangs on the kind of adapter; measured on llvmpipe, and for hardware not yet. lanes: invocations of a workgroup. wide: multiply-adds of a stream from which an
-    op gets workgroups of its own. grain: multiply-adds that make a workgroup worth its while. loops: how many iterations an
-    invocation may go through in a dispatch; None: no limit. textures: whether these are faster to load from than buffers.
-
-    Of a step's time, to choose between one lasting dispatch and several (in units of a multiply-add in one workgroup): dispatch: what one
-    costs beside its work; workgroups: how many run at once."""
-
-    lanes: int
-    wide: int = 16384
-    grain: int = 8192
-    loops: int | None = None
-    textures: bool = False
-    dispatch: int = 100_000
-    workgroups: int = 64
-
-
-HARDWARE = Tuning(lanes=128)
-# llvmpipe runs eight lanes at once, and every barrier costs it a switch per eight. It silently leaves loops after 65,536
-# iterations in all.
-SOFTWARE = Tuning(lanes=8, loops=60_000, workgroups=2)
-LLVMPIPE = replace(SOFTWARE, textures=True)
-STEP_OF_AN_OP = 1000  # what an op costs beside its work, in multiply-adds
-
-
-def tuning_of(adapter) -> Tuning:
-    """adapter: an AdapterInfo."""
-    if adapter.kind == "hardware":
-        return HARDWARE
-    return LLVMPIPE if "llvmpipe" in adapter.name.lower() and TEXTURES in adapter.features else SOFTWARE
 
 
 @dataclass

@@ -7,15 +7,16 @@ from functools import cache, lru_cache
 import numpy as np
 import wgpu
 
-from deephtm_gpu.backends.chunk import Rows, Told
-from deephtm_gpu.backends.gpu.adapters import AdapterInfo
-from deephtm_gpu.backends.gpu.arenas import Layout
-from deephtm_gpu.backends.gpu.clock import TIMESTAMPS, Clock
-from deephtm_gpu.backends.gpu.compose import ACROSS, BINDINGS, STEPS, TURN, compose
-from deephtm_gpu.backends.gpu.memory import TEXTURES, BufferMemory, TextureMemory
-from deephtm_gpu.backends.gpu.schedule import Dispatch, Tuning, lasting, prefers_lasting, rotation, schedule, tuning_of
+from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.backends.side_by_side import SideBySide
+from deephtm_gpu.backends.wgpu.adapters import AdapterInfo
+from deephtm_gpu.backends.wgpu.memory import BufferMemory, TextureMemory
+from deephtm_gpu.backends.wgpu.timer import TIMESTAMPS, Timer
 from deephtm_gpu.errors import DeviceError
+from deephtm_gpu.kernels.arenas import Layout
+from deephtm_gpu.kernels.compose import ACROSS, BINDINGS, STEPS, TURN, compose
+from deephtm_gpu.kernels.schedule import Dispatch, lasting, prefers_lasting, rotation, schedule
+from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
 
@@ -109,8 +110,8 @@ class GpuBackend:
 
     # Running
 
-    def run(self, rows: Rows) -> Told:
-        told = Told.empty(self.plan, len(rows))
+    def run(self, rows: Batch) -> Outputs:
+        told = Outputs.empty(self.plan, len(rows))
         for begin in range(0, len(rows), self._layout.rows):
             end = min(begin + self._layout.rows, len(rows))
             part = rows.part(begin, end, self.plan.ahead)
@@ -119,7 +120,7 @@ class GpuBackend:
             self._read_back(part, told, begin)  # the only place where the CPU waits for the GPU
         return told
 
-    def _upload(self, rows: Rows):
+    def _upload(self, rows: Batch):
         given = list(zip(self.plan.inputs, rows.inputs))
         if rows.targets is not None:
             given += zip(self.plan.targets, rows.targets)
@@ -137,7 +138,7 @@ class GpuBackend:
             steps["rate"][:-1] = rows.rates
         self._device.queue.write_buffer(self._steps, 0, steps)
 
-    def _replay(self, rows: Rows):
+    def _replay(self, rows: Batch):
         """Rows whose target has come and rows that still wait run different programs, one run of rows after the other."""
         waiting = rows.waiting(self.plan.ahead)
         for begin, end, due in ((0, waiting, False), (waiting, len(rows), True)):
@@ -186,7 +187,7 @@ class GpuBackend:
         turns[:, 0], turns[:, 1] = first, count
         self._device.queue.write_buffer(self._turns, 0, turns)
 
-    def _read_back(self, rows: Rows, told: Told, begin: int):
+    def _read_back(self, rows: Batch, told: Outputs, begin: int):
         layout = self._layout
         raw = self._memory.read("work", layout.told_begin, layout.told_end - layout.told_begin, np.float32)
 
@@ -222,8 +223,8 @@ class GpuBackend:
         """Seconds that a lasting dispatch of so many steps takes: the least of `runs` means over `turns` dispatches. By the
         adapter's own clock where it has one."""
         self._write_turns(np.array([0]), np.array([steps]))
-        clock = Clock(self._device)
-        return min(clock.time(lambda run: self._repeat(run, kernel, turns)) for _ in range(runs + 1)) / turns
+        timer = Timer(self._device)
+        return min(timer.time(lambda run: self._repeat(run, kernel, turns)) for _ in range(runs + 1)) / turns
 
     def _repeat(self, run, kernel, turns):
         pipeline, x, y = kernel

@@ -8,7 +8,7 @@ import wgpu
 TIMESTAMPS = "timestamp-query"
 
 
-class Clock:
+class Timer:
     def __init__(self, device):
         self._device = device
         self._stamps = TIMESTAMPS in device.features

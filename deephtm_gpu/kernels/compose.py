@@ -6,8 +6,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from deephtm_gpu.backends.gpu.arenas import Layout
-from deephtm_gpu.backends.gpu.schedule import Dispatch, Member
+from deephtm_gpu.kernels.arenas import Layout
+from deephtm_gpu.kernels.schedule import Dispatch, Member
 from deephtm_gpu.ops.table import SHADERS
 from deephtm_gpu.plan.tensors import IO, STEP, TAPE, Tensor
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
 def shader_folder() -> Path:
     """`shaders/`: inside the installed package, or beside the package in a checkout."""
     packaged = Path(str(resources.files("deephtm_gpu") / "shaders"))
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "shaders"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "shaders"
 
 
 @cache
