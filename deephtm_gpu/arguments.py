@@ -1,11 +1,36 @@
 """What users hand over, checked: numbers, and arrays of them. Each function raises UserError where it finds something else."""
 
+import numbers
 import reprlib
 
 import numpy as np
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import LARGEST, is_number
+
+
+def check_count(what: str, value, least: int = 1) -> int:
+    """value as an int, or a UserError that names argument and value."""
+    try:
+        whole = not isinstance(value, bool) and value.__index__() >= least
+    except (AttributeError, TypeError):
+        whole = False
+    if not whole:
+        raise UserError(f"{what} = {value!r} was asked for; it must be a whole number, {least} or more.")
+    return value.__index__()
+
+
+LARGEST = 3.4e38  # about what a float32 holds
+
+
+def is_number(value) -> bool:
+    """Python's and NumPy's real numbers that a float32 can hold, but not truth values."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
+
+def check_scale(value) -> float | None:
+    if value is not None and not (is_number(value) and value >= 0):
+        raise UserError(f"lr_scale = {value!r} was asked for; it must be a number, 0 (frozen) or more.")
+    return value
 
 
 def check_number(what: str, value, least=-LARGEST, most=LARGEST) -> float:

@@ -1,7 +1,7 @@
 """What a user asks of the outputs: a loss each, and how much it counts."""
 
+from deephtm_gpu.arguments import is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.plan.lowering import LOSSES
 
 

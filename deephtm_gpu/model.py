@@ -7,22 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from deephtm_gpu.arguments import check_count
 from deephtm_gpu.backends.batch import Batch, Outputs, shares
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.graph.forms import forms_of
+from deephtm_gpu.graph.networks import Network, Sequential
+from deephtm_gpu.graph.nodes import Input
+from deephtm_gpu.graph.summary import summary
 from deephtm_gpu.history import History, StepResult
-from deephtm_gpu.layers.base import Input, check_count
-from deephtm_gpu.layers.network import Network, Sequential
 from deephtm_gpu.loss import loss_names
 from deephtm_gpu.loss import loss_weights as check_weights
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
-from deephtm_gpu.plan.lowering import forms_of, lower
+from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.model import save_model
 from deephtm_gpu.series import as_series, check_distribution
 from deephtm_gpu.state import describe_observed, describe_state, observable
-from deephtm_gpu.summary import summary
 from deephtm_gpu.watch import Watch
 
 CLASSIFYING = ("cross_entropy", "bce")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count
 from deephtm_gpu.model import Model
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.series import as_series, is_list_of_one

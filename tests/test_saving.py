@@ -21,7 +21,7 @@ from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.baselines import Comparison
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Layer, Node
+from deephtm_gpu.graph.nodes import Layer, Node
 from deephtm_gpu.learner import Learner
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.schedules import Schedule

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_number, finite, shown
+from deephtm_gpu.arguments import check_count, check_number, finite, shown
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count
 
 QUARTERS = tuple(np.pi / 2 * np.arange(4))  # a grid of places turned by these is a grid again
 SURE = 0.9  # the probability from which something is recognised

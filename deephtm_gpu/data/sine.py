@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count
 
 
 def sine(steps, period=50.0, amplitude=1.0, phase=0.0, jump_at=None, jump=0.0):

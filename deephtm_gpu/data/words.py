@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.arguments import shown
+from deephtm_gpu.arguments import check_count, shown
 from deephtm_gpu.data.symbols import SymbolTask, assemble, random_codes
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count
 
 ALPHABET = "abcdefghijklmnop"
 SPACE, COMMA, STOP = range(len(ALPHABET), len(ALPHABET) + 3)  # behind a word; before the word that closes; behind it

@@ -1,7 +1,9 @@
 """Parts of a network that step less often than the rest: what stands behind `every` or `when`."""
 
+from deephtm_gpu.arguments import check_count, is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, check_count, check_node, is_number
+from deephtm_gpu.graph.forms import Form
+from deephtm_gpu.graph.nodes import Layer, check_node
 
 GATHERS = ("last", "sum")
 MOST_STEPS = 1 << 24  # a float32 counts no further
@@ -9,7 +11,9 @@ MOST_STEPS = 1 << 24  # a float32 counts no further
 
 class Hold(Layer):
     """Gives its node's value as of the last tick of a clock of its own; zeros before the first. See `every`. A subclass says when it
-    ticks (`_tick`), and what two have in common that tick alike (`beat`)."""
+    ticks (`_tick`), and what two have in common that tick alike (`clock_key`)."""
+
+    ticks = True
 
     def _check_gather(self, gather):
         if gather not in GATHERS:
@@ -50,7 +54,7 @@ class Every(Hold):
         low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
                     steps=self.steps)
 
-    def beat(self, node):
+    def clock_key(self, node):
         return self.steps
 
 
@@ -65,7 +69,7 @@ class When(Hold):
             raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
         return super().form(inputs)
 
-    def beat(self, node):
+    def clock_key(self, node):
         return node.inputs[1]
 
     def _tick(self, low, inputs, tick, begun, started):
@@ -130,39 +134,3 @@ class Surprise(Layer):
         y = low.tape("y", (1,))
         low.forward("copy_forward", x=inputs[0].anomaly, y=y, D=1)
         return low.value(y), lambda dy: [None]
-
-
-def clocks_of(nodes) -> dict:
-    """By node: the node of the `Hold` whose ticks it goes by; None: every step. nodes: in the order of flow. Of several that tick alike
-    the first stands for all."""
-    clocks, parents, alike = {}, {}, {}
-    for node in nodes:
-        if isinstance(node.layer, Hold):
-            parent = clocks[node.inputs[0]]
-            clocks[node] = clock = alike.setdefault((parent, node.layer.beat(node)), node)
-            parents[clock] = parent
-        else:
-            read = node.flow[:1] if node.layer.first_alone else node.flow
-            clocks[node] = _common([_chain(clocks[before], parents) for before in read])
-    return clocks
-
-
-def parent_of(node, clocks):
-    """The clock that a `Hold`'s own clock counts."""
-    return clocks[node.inputs[0]]
-
-
-def _chain(clock, parents) -> list:
-    """The clock, the one that it counts, ... without the network's own."""
-    chain = []
-    while clock is not None:
-        chain.append(clock)
-        clock = parents[clock]
-    return chain
-
-
-def _common(chains):
-    """The first clock that stands in all of the chains; None: the network's own."""
-    if not chains:
-        return None
-    return next((clock for clock in chains[0] if all(clock in chain for chain in chains)), None)

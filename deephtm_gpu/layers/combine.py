@@ -1,7 +1,8 @@
 """Layers with several inputs: Add and Concat."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, check_node
+from deephtm_gpu.graph.forms import Form
+from deephtm_gpu.graph.nodes import Layer, Node, check_node
 
 
 class _Combine(Layer):
@@ -56,3 +57,6 @@ class Concat(_Combine):
             return [to_pairs(d) for (_, to_pairs), d in zip(parts, reversed(gradients))]
 
         return low.value(whole), backward
+
+
+Node.sum_of = staticmethod(lambda nodes: Add()(nodes))

@@ -1,7 +1,9 @@
 """The sensorimotor memory: which columns a dense context expects, and how well what came fits that (FLOW: Sensorimotor column)."""
 
+from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, check_count, check_node, check_scale, is_number
+from deephtm_gpu.graph.forms import Form
+from deephtm_gpu.graph.nodes import Layer, check_node
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 

@@ -4,8 +4,10 @@ from math import cos, pi, sin
 
 import numpy as np
 
+from deephtm_gpu.arguments import LARGEST, check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import LARGEST, Form, Layer, check_count, check_node, check_scale, is_number
+from deephtm_gpu.graph.forms import Form
+from deephtm_gpu.graph.nodes import Layer, check_node
 from deephtm_gpu.plan.tensors import MATRIX
 
 STEEPEST = 20  # of the sharpness: beyond, float32 may lose all cells of a module

@@ -2,8 +2,10 @@
 
 from math import sqrt
 
+from deephtm_gpu.arguments import check_count, check_scale
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, check_count, check_scale
+from deephtm_gpu.graph.forms import Form
+from deephtm_gpu.graph.nodes import Layer
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 

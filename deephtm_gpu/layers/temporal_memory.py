@@ -2,8 +2,10 @@
 
 from math import floor, log, sqrt
 
+from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Layer, Node, check_count, check_node, check_scale, is_number
+from deephtm_gpu.graph.forms import Form
+from deephtm_gpu.graph.nodes import Layer, Node, check_node
 from deephtm_gpu.layers.synapses import Synapses, check_pool
 from deephtm_gpu.ops.context import FORGET, SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE

@@ -2,8 +2,8 @@
 
 from math import log
 
+from deephtm_gpu.arguments import is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.optimisers.base import Optimizer, check_rate, check_share
 
 

@@ -4,8 +4,8 @@ from copy import copy
 
 import numpy as np
 
+from deephtm_gpu.arguments import is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import is_number
 from deephtm_gpu.ops.rule import PLAIN, counts
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule

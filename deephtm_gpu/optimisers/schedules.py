@@ -2,8 +2,8 @@
 
 from math import cos, pi
 
+from deephtm_gpu.arguments import check_count, is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count, is_number
 
 
 class Schedule:

@@ -1,9 +1,10 @@
 """Lowering: a network, a loss and an optimiser become a plan."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Form, Node
-from deephtm_gpu.layers.clock import clocks_of
-from deephtm_gpu.layers.network import Network, source_of
+from deephtm_gpu.graph.clocks import clocks_of
+from deephtm_gpu.graph.forms import Form, forms_of
+from deephtm_gpu.graph.networks import Network
+from deephtm_gpu.graph.nodes import Node, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import Scope, Value, make_call
@@ -20,29 +21,6 @@ def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, a
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     lowering = _Lowering(network, losses, weights or [1.0] * len(losses), optimizer, streams, seeds, ahead, observed)
     return lowering.plan, lowering.forms
-
-
-def forms_of(network: Network) -> dict[Node, Form]:
-    """What every node gives. Raises UserError where sizes do not fit or hang on themselves."""
-    forms: dict[Node, Form] = {}
-
-    def form(node, asked=()):
-        if node not in forms:
-            if node in asked:
-                raise UserError(f"The size of {node.layer!r} depends on itself through dh.previous; put a dh.Linear(units) in the circle.")
-            before = [] if node.layer.sizes_itself else [source_of(node)] if source_of(node) else node.inputs
-            read = [form(b, (*asked, node)) for b in before]
-            try:
-                node.layer.check(node, read)
-                forms[node] = node.layer.form(read)
-            except UserError as error:
-                told = ", ".join(f"{b.layer!r} ({f.size})" for b, f in zip(before, read))
-                raise UserError(f"{error} In this network it reads {told}.") from None
-        return forms[node]
-
-    for node in network.nodes:
-        form(node)
-    return forms
 
 
 class _Lowering:

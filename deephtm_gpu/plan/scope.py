@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Node
-from deephtm_gpu.layers.clock import parent_of
+from deephtm_gpu.graph.clocks import parent_of
+from deephtm_gpu.graph.nodes import Node
 from deephtm_gpu.plan.plan import Call
 from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, TAPE, Tensor
 

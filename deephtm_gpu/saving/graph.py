@@ -1,7 +1,7 @@
 """A network as plain data, and back: its nodes in their order, each with the numbers of the nodes that it reads."""
 
-from deephtm_gpu.layers.base import Layer, Node, Previous
-from deephtm_gpu.layers.network import Network, source_of
+from deephtm_gpu.graph.networks import Network
+from deephtm_gpu.graph.nodes import Layer, Node, Previous, source_of
 from deephtm_gpu.saving.objects import describe, make
 
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_number, finite, real, shown
+from deephtm_gpu.arguments import check_count, check_number, finite, real, shown
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count
 from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
 from deephtm_gpu.sensorimotor.parts import Parts
 from deephtm_gpu.sensorimotor.saving import load_column, save_column

@@ -3,10 +3,10 @@
 import numpy as np
 
 from deephtm_gpu.backends.devices import open_device
-from deephtm_gpu.layers.base import Input
+from deephtm_gpu.graph.networks import Network
+from deephtm_gpu.graph.nodes import Input
 from deephtm_gpu.layers.expectation import Expectation
 from deephtm_gpu.layers.grid_cells import GridCells
-from deephtm_gpu.layers.network import Network
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.model import Model
 from deephtm_gpu.ops.grid import grid_forward, wrapped

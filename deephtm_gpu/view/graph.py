@@ -5,8 +5,7 @@ import textwrap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from deephtm_gpu.layers.base import Previous
-from deephtm_gpu.layers.network import source_of
+from deephtm_gpu.graph.nodes import Previous, source_of
 from deephtm_gpu.view.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, style
 
 WIDTH, HEIGHT = 0.74, 0.62  # of a box; boxes stand at whole numbers

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from deephtm_gpu.arguments import shown
+from deephtm_gpu.arguments import check_count, shown
 from deephtm_gpu.data.objects import SURE, IdealObserver, Objects, explorations, names_truth
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import check_count
 from deephtm_gpu.sensorimotor import SensorimotorColumn
 from deephtm_gpu.view.live.block import MARK, Block
 from deephtm_gpu.view.live.show import Show

@@ -1,7 +1,9 @@
 """Networks: a chain of layers, or any graph of them."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.layers.base import Input, Layer, Node, Previous
+from deephtm_gpu.graph.forms import forms_of
+from deephtm_gpu.graph.nodes import Input, Layer, Node, Previous, source_of
+from deephtm_gpu.graph.summary import summary
 
 
 class Network:
@@ -21,9 +23,6 @@ class Network:
 
     def summary(self) -> str:
         """The network as a table: layers, shapes, and what reads what."""
-        from deephtm_gpu.plan.lowering import forms_of
-        from deephtm_gpu.summary import summary
-
         return summary(self, forms_of(self), {})
 
     def __repr__(self):
@@ -113,21 +112,3 @@ def _in_order(inputs, outputs) -> list[Node]:
             return order
         for node in missing:
             visit(node)
-
-
-def source_of(node) -> Node | None:
-    """The node that a `previous` looks back at; None for other nodes."""
-    if not isinstance(node.layer, Previous):
-        return None
-    source = node.layer.source
-    if isinstance(source, Node):
-        return source
-    places = getattr(source, "nodes", ())
-    if not places:
-        raise UserError(f"dh.previous({source!r}) looks back at a layer that stands nowhere in the flow; call the layer on a node.")
-    if len(places) > 1:
-        raise UserError(
-            f"dh.previous({source!r}) looks back at a layer that stands at {len(places)} places of the flow; give it the node "
-            "that the call of that place returned."
-        )
-    return places[0]

@@ -1,28 +1,12 @@
-"""What people compose: layers, and the nodes of a graph that calling them makes."""
+"""The nodes of a graph, the base of all layers, and the two layers that every graph may have: Input and Previous."""
 
-import numbers
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
+from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
-    most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape: as the user sees
-    it."""
-
-    size: int
-    length: int | None = None
-    winners: int = 0
-    cells: int = 1
-    shape: tuple[int, ...] = ()
-    memory: bool = False
-
-    @property
-    def sparse(self) -> bool:
-        return self.length is not None
+from deephtm_gpu.graph.forms import Form
 
 
 class Node:
@@ -33,8 +17,16 @@ class Node:
         self.inputs = list(inputs)
         self.contexts = list(contexts)
 
+    sum_of: Callable  # from nodes to the node of their sum; layers/combine.py sets it, for the graph knows no layers
+
     def __repr__(self):
         return f"<node of {self.layer!r}>"
+
+    @property
+    def sources(self) -> list:
+        """What its form comes from: of a `previous` the node that it looks back at, else the inputs."""
+        source = source_of(self)
+        return [source] if source else self.inputs
 
     @property
     def flow(self) -> list:
@@ -42,9 +34,7 @@ class Node:
         return self.inputs or self.contexts
 
     def __add__(self, other):
-        from deephtm_gpu.layers.combine import Add
-
-        return Add()([self, other])
+        return self.sum_of([self, other])
 
     def __radd__(self, other):
         if isinstance(other, int) and other == 0:  # as sum() begins
@@ -63,6 +53,7 @@ class Layer:
 
     lr_scale: float | None = None
     sizes_itself = False  # whether its form is known without its inputs'
+    ticks = False  # whether what stands behind it goes by a clock of its own (see `graph/clocks.py`)
     first_alone = False  # whether it steps when its first input does, and only looks at the others
 
     def __call__(self, node):
@@ -97,31 +88,6 @@ def check_node(node, layer) -> Node:
             "call the layers on what comes out, or list them in dh.Sequential."
         )
     return node
-
-
-def check_count(what: str, value, least: int = 1) -> int:
-    """value as an int, or a UserError that names argument and value."""
-    try:
-        whole = not isinstance(value, bool) and value.__index__() >= least
-    except (AttributeError, TypeError):
-        whole = False
-    if not whole:
-        raise UserError(f"{what} = {value!r} was asked for; it must be a whole number, {least} or more.")
-    return value.__index__()
-
-
-LARGEST = 3.4e38  # about what a float32 holds
-
-
-def is_number(value) -> bool:
-    """Python's and NumPy's real numbers that a float32 can hold, but not truth values."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
-
-
-def check_scale(value) -> float | None:
-    if value is not None and not (is_number(value) and value >= 0):
-        raise UserError(f"lr_scale = {value!r} was asked for; it must be a number, 0 (frozen) or more.")
-    return value
 
 
 class Input(Layer):
@@ -188,3 +154,21 @@ def previous(node):
     if not isinstance(node, (Node, Layer)):
         raise UserError(f"dh.previous was given {type(node).__name__!r}; it takes a node (what a layer returns) or a layer.")
     return Previous(node).nodes[0]
+
+
+def source_of(node) -> Node | None:
+    """The node that a `previous` looks back at; None for other nodes."""
+    if not isinstance(node.layer, Previous):
+        return None
+    source = node.layer.source
+    if isinstance(source, Node):
+        return source
+    places = getattr(source, "nodes", ())
+    if not places:
+        raise UserError(f"dh.previous({source!r}) looks back at a layer that stands nowhere in the flow; call the layer on a node.")
+    if len(places) > 1:
+        raise UserError(
+            f"dh.previous({source!r}) looks back at a layer that stands at {len(places)} places of the flow; give it the node "
+            "that the call of that place returned."
+        )
+    return places[0]

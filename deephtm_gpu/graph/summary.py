@@ -1,6 +1,6 @@
 """A network as a table, as people know it from Keras."""
 
-from deephtm_gpu.layers.base import Input, Previous
+from deephtm_gpu.graph.nodes import Input, Previous, source_of
 
 
 def summary(network, forms, parameters, device=None) -> str:
@@ -25,8 +25,6 @@ def summary(network, forms, parameters, device=None) -> str:
 
 
 def _reads(node, names) -> str:
-    from deephtm_gpu.layers.network import source_of
-
     if isinstance(node.layer, Previous):
         return f"{names[source_of(node)]}, one step ago"
     told = ", ".join(names[n] for n in node.inputs)
