@@ -10,7 +10,8 @@ from deephtm_gpu.data.baselines import Comparison
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.saving import load_beside, save_model
+from deephtm_gpu.saving.loading import load_beside
+from deephtm_gpu.saving.writing import save_model
 
 LATER = 5000  # rows after which learning counts as settled, for the second error of the summary
 CORRECTED = 0.2  # at most this part of an error is corrected by its step: the rest may be noise

@@ -11,6 +11,7 @@ os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drive
 from deephtm_gpu.backends.batch import Batch, shares
 from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import Program
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -85,7 +86,8 @@ def one_row(inputs, targets, step, learn=True, rate=1.0) -> Batch:
     """Step number `step`. inputs, targets: a list of arrays (S, D)."""
     streams = len(inputs[0])
     share = shares(np.ones((1, streams), bool)) if streams > 1 else None
-    return Batch([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, pending=0, share=share, learn=learn)
+    program = Program(target="given", teach=learn, learn=learn)
+    return Batch(program, [x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, share=share)
 
 
 # Central differences

@@ -7,10 +7,11 @@ cells; l = sum over the winners of log(epsilon + (1 - epsilon) sigmoid(z)). And 
 import numpy as np
 
 from deephtm_gpu.backends.batch import Batch
-from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.plan import Plan, Program
 from deephtm_gpu.plan.scope import make_call
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, Tensor
+from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, Tensor
 
+FORWARD = Program(learn=False)
 STREAMS = (16, 256, 2048)  # hypotheses at once: the fewest that hold them all, or several rows of the most
 
 
@@ -39,7 +40,7 @@ class Judge:
             return np.asarray(filled, np.float32).reshape(rows, S, -1)
 
         inputs = [spread(np.asarray(x)) for x in (places, anchors, winners)]
-        made = self._backend(S, slope).run(Batch(inputs, None, np.zeros(rows, np.float32), np.zeros(rows, np.int64), 0, 0, learn=False))
+        made = self._backend(S, slope).run(Batch(FORWARD, inputs, None, np.zeros(rows, np.float32), np.zeros(rows, np.int64), 0))
         found = [p.reshape(rows * S, -1)[:H] for p in made.predictions]
         return found[0][:, 0], found[1] if slope else None
 
@@ -55,7 +56,7 @@ class Judge:
 
 
 def _plan(streams, slope, C, K, M, G, B, sharpness, epsilon) -> Plan:
-    plan, L, I, grid = Plan(streams, ahead=0), K * M, G * B * B, {"sharpness": sharpness, "G": G, "B": B}
+    plan, L, I, grid = Plan(streams), K * M, G * B * B, {"sharpness": sharpness, "G": G, "B": B}
 
     def tensor(name, *shape, place=SCRATCH, **kind):
         return plan.add(Tensor(name, shape, place, **kind))
@@ -67,8 +68,6 @@ def _plan(streams, slope, C, K, M, G, B, sharpness, epsilon) -> Plan:
         plan.predictions.append(tensor(name, x.size, place=IO))
         call("copy_forward", x=x, y=plan.predictions[-1], D=x.size)
 
-    for name in ("t", "rate", "k"):  # what comes with every row, though nobody asks here
-        tensor(name, 1, place=STEP)
     place, anchor, won = plan.inputs = [tensor(name, n, place=IO) for name, n in (("place", 2), ("anchor", 2 * G), ("winners", K))]
     metric, weight, bias = tensor("metric", 2 * G, 2, place=MATRIX), tensor("weight", C * M, I, place=MATRIX), tensor("bias", C * M, place=PARAM)
     always = tensor("always", 1, place=STATE, start=1.0)  # each path begins anew, and its gradient at 1

@@ -44,7 +44,7 @@ class Parts:
 
     def take(self, memory):
         """A memory that was saved takes the place of the one at hand."""
-        self.memory, self._rate, self._moved = memory, memory._optimizer, True
+        self.memory, self._rate, self._moved = memory, memory.optimizer, True
 
     def winners(self, features) -> np.ndarray:
         """features (B, inputs) -> (B, K), the columns that win"""

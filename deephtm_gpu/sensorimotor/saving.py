@@ -3,7 +3,8 @@
 from numbers import Integral
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.saving.model import load_beside, save_model
+from deephtm_gpu.saving.loading import load_beside
+from deephtm_gpu.saving.writing import save_model
 
 KIND = "sensorimotor column"
 
@@ -26,7 +27,7 @@ def load_column(kind, path, device):
     if not isinstance(around, dict) or around.get("kind") != KIND:
         raise UserError(f"{path} holds no sensorimotor column; load it with dh.load.")
     try:
-        column = kind(around["codes"], **around["sizes"], device=memory._opened)
+        column = kind(around["codes"], **around["sizes"], device=memory.session.opened)
         column._places = {name: around["places"][str(n)] for n, name in enumerate(around["names"])}
         column._order.bit_generator.state = around["order"]
         column._parts.take(memory)

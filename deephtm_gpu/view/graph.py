@@ -14,7 +14,7 @@ COLOURS = {"SpatialPooler": ORANGE, "TemporalMemory": GREEN, "Input": GREY, "Pre
 
 def network_figure(model):
     """model: a Model or Population. A matplotlib Figure with every layer's name, kind, output shape and parameters."""
-    network, forms = model._network, model._forms
+    network, forms = model.network, model.session.forms
     names, owners, parameters = network.names(), network.owners(), {info.name: info.parameters for info in model.layers()}
     places = _places(network)
     across, down = (1 + max(p[axis] for p in places.values()) for axis in (0, 1))

@@ -20,7 +20,7 @@ def receptive_fields_figure(model, inputs, layer=None, columns=None):
     (those that won most often). Raises UserError.
     """
     _check_alone(model)
-    if (count := len(model._network.inputs)) > 1:
+    if (count := len(model.network.inputs)) > 1:
         raise UserError(f"The figure shows what in its input made columns win; the model has {count} inputs: give a model with one.")
     history = model.trace(inputs)
     pooler = _pick(history, layer, "winners", "a pooler's winners")
@@ -98,12 +98,12 @@ def _check_alone(model):
 
 def _written_out(model, name, row):
     """The row's weights by place (P,); NaN where it sees none."""
-    own, names, owners = model.state_dict(), model._network.names(), model._network.owners()
+    own, names, owners = model.state_dict(), model.network.names(), model.network.owners()
     owner = next(names[owners[node]] for node in names if names[node] == name)  # where the layer stands first
     weights = own[f"{owner}.distal_weight"][row]
     if f"{owner}.distal_pool" not in own:
         return weights
-    P = next(call.consts["P"] for call in model._plan.forward if call.layer == name and call.name == "pool_forward")
+    P = next(call.consts["P"] for call in model.session.plan.forward if call.layer == name and call.name == "pool_forward")
     places = np.arange(P)
     _, seen, synapse = visible(np.array([row]), places, own[f"{owner}.distal_pool"], len(weights), P)
     full = np.full(P, np.nan, np.float32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
-from deephtm_gpu.plan.plan import Call
+from deephtm_gpu.plan.plan import GIVEN, ONLINE, Call
 from deephtm_gpu.plan.tensors import STATE
 
 TURNS, RUNS = 20, 5  # dispatches timed at once, and how often
@@ -25,7 +25,7 @@ class OpCost:
 
 def cost_of_step(plan) -> list[OpCost]:
     """By the plan alone."""
-    return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(learn=True, due=True)]
+    return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(GIVEN if plan.given else ONLINE)]
 
 
 def bytes_of(call: Call) -> int:
@@ -44,7 +44,7 @@ def bytes_of(call: Call) -> int:
 def time_ops(backend) -> list[OpCost]:
     """Each call by itself in a kernel that goes through it many times: what n times take, less what one takes. Changes the
     model's numbers; for one stream."""
-    return [_timed(backend, c) for c in backend.plan.calls(learn=True, due=True)]
+    return [_timed(backend, c) for c in backend.plan.calls(GIVEN if backend.plan.given else ONLINE)]
 
 
 def _timed(backend, call) -> OpCost:

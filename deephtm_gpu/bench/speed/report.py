@@ -99,7 +99,7 @@ def _called(device, case):
 def _cost(opened, device, rate) -> dict:
     if opened.model is None:
         return {}
-    backend, plan = opened.model._backend, opened.model._plan
+    backend, plan = opened.model.session.backend, opened.model.session.plan
     costs = kernels.cost_of_step(plan)
     told = {"dispatches_per_step": backend.dispatches, "bytes_per_step": sum(c.bytes for c in costs),
             "multiply_adds_per_step": sum(c.work for c in costs), "device_bytes": getattr(backend, "bytes", None)}
@@ -155,7 +155,7 @@ def _kernels(devices, say):
                 say(f"{c:,} columns: {error}")
                 continue
             opened.run(64)
-            told[c] = kernels.by_name(kernels.time_ops(opened.model._backend))
+            told[c] = kernels.by_name(kernels.time_ops(opened.model.session.backend))
             del opened
         say(f"\nkernels: {device}, the post's network with {cases.SPARSE} synapses a cell, microseconds of each op inside a kernel (KB by the plan)\n"
             f"{'':34s}" + "".join(f"{f'{c:,} columns':>22s}" for c in told))

@@ -48,7 +48,7 @@ class Level:
 def levels_of(model, titles=()) -> list[Level]:
     """Its memories in the order of flow, each with the pooler that it reads, as many as there are titles; without, the first alone.
     Raises UserError where the model has not so many."""
-    names, forms = model._network.names(), model._forms
+    names, forms = model.network.names(), model.session.forms
     pairs = [(pooler, node) for node in names if isinstance(node.layer, TemporalMemory) for pooler in node.inputs
              if isinstance(pooler.layer, SpatialPooler)]
     if not pairs:
