@@ -2,11 +2,14 @@
 
 import os
 
+# One thread for NumPy's products: the tests run side by side already, and idle BLAS threads spin. Before NumPy is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
+
 import numpy as np
 import pytest
 from hypothesis import settings
-
-os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
 
 from deephtm_gpu.backends.batch import Batch, shares
 from deephtm_gpu.backends.numpy import NumpyBackend
