@@ -9,6 +9,7 @@ import pytest
 
 import deephtm_gpu as dh
 from deephtm_gpu.kernels.compose import shader_folder, split
+from deephtm_gpu.kernels.program import build
 from deephtm_gpu.kernels.texture_code import on_textures
 from deephtm_gpu.kernels.tuning import HARDWARE, SOFTWARE, Tuning
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
@@ -145,24 +146,14 @@ TUNINGS = {"software": SOFTWARE, "hardware": HARDWARE, "most": Tuning(lanes=INVO
 
 
 @cache
-def kernels(adapter, name, lanes) -> tuple[str, ...]:
+def kernels(name, lanes) -> tuple[str, ...]:
     """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target, a step in several
     dispatches and many in one."""
-    from deephtm_gpu.backends.wgpu.backend import GpuBackend
-
-    class Collector(GpuBackend):
-        def _pipeline(self, code):
-            found.append(code)
-
-    found = []
     make, losses, optimizer, streams, ahead = NETWORKS[name]
     plan, _ = lower(make(), losses, optimizer, streams, range(3) if name == "population" else 0, ahead)
-    for lasting in (False, True):
-        backend = Collector(plan, adapter, TUNINGS[lanes], lasting=lasting)
-        for learn in (True, False):
-            for due in (True, False):
-                backend._program(learn, due)
-    return tuple(dict.fromkeys(found))
+    programs = [build(plan, TUNINGS[lanes], plan.calls(learn, due), in_one=in_one)
+                for in_one in (False, True) for learn in (True, False) for due in (True, False)]
+    return tuple(dict.fromkeys(k.code for p in programs for part in (p.head, p.body, p.tail) for k in part))
 
 
 on_networks = pytest.mark.parametrize("name", NETWORKS)
@@ -171,14 +162,14 @@ on_lanes = pytest.mark.parametrize("lanes", TUNINGS)
 
 @on_networks
 @on_lanes
-def test_kernels_are_legal_for_naga(name, lanes, adapter, naga):
-    for code in kernels(adapter, name, lanes):
+def test_kernels_are_legal_for_naga(name, lanes, naga):
+    for code in kernels(name, lanes):
         assert (complaint := naga(code)) is None, f"{complaint}\n{code}"
 
 
 @on_networks
-def test_kernels_on_textures_are_legal_for_naga(name, adapter, naga):
-    for code in kernels(adapter, name, "software"):
+def test_kernels_on_textures_are_legal_for_naga(name, naga):
+    for code in kernels(name, "software"):
         assert (complaint := naga(on_textures(code, 4096))) is None, f"{complaint}\n{on_textures(code, 4096)}"
 
 
@@ -194,16 +185,16 @@ def test_what_reads_and_writes_an_arena_on_textures():
 
 @on_networks
 @on_lanes
-def test_kernels_are_legal_for_tint(name, lanes, adapter, tint):
-    for code in kernels(adapter, name, lanes):
+def test_kernels_are_legal_for_tint(name, lanes, tint):
+    for code in kernels(name, lanes):
         assert (complaint := tint(code)) is None, f"{complaint}\n{code}"
 
 
 @on_networks
 @on_lanes
-def test_kernels_keep_within_the_limits_of_every_device(name, lanes, adapter):
-    assert kernels(adapter, name, lanes)
-    for code in kernels(adapter, name, lanes):
+def test_kernels_keep_within_the_limits_of_every_device(name, lanes):
+    assert kernels(name, lanes)
+    for code in kernels(name, lanes):
         numbers = {n: int(v) for n, v in re.findall(r"const (\w+): u32 = (\d+)u;", code)}
         assert numbers["WG"] <= INVOCATIONS and "@workgroup_size(WG)" in code
         bindings = re.findall(r"@binding\((\d+)\) var<storage", code)

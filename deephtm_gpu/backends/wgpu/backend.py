@@ -1,7 +1,6 @@
 """The GPU backend: a plan turned into dispatches, recorded once and replayed row after row."""
 
 import time
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
@@ -14,15 +13,13 @@ from deephtm_gpu.backends.wgpu.memory import BufferMemory, TextureMemory
 from deephtm_gpu.backends.wgpu.timer import TIMESTAMPS, Timer
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.kernels.arenas import Layout
-from deephtm_gpu.kernels.compose import ACROSS, BINDINGS, STEPS, TURN, compose
-from deephtm_gpu.kernels.schedule import Dispatch, lasting, prefers_lasting, rotation, schedule
+from deephtm_gpu.kernels.compose import BINDINGS, STEPS, TURN
+from deephtm_gpu.kernels.program import ROWS, Kernel, Program, build
 from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
-from deephtm_gpu.plan.plan import Call, Plan
+from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
 
-ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-MOST_STEPS = 64  # of one dispatch
 _STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("", "<u4", 3)])
 _TURN_BYTES = 16
 
@@ -73,17 +70,6 @@ def _pipeline(device, group_layout, code: str):
 
 def kind_of_memory(tuning: Tuning):
     return TextureMemory if tuning.textures else BufferMemory
-
-
-@dataclass(frozen=True)
-class Program:
-    """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next), then
-    tail. Each a flat tuple of (pipeline, workgroups along x, along y). Or, where steps > 0, body alone, for so many rows at once."""
-
-    head: tuple
-    body: tuple
-    tail: tuple
-    steps: int = 0
 
 
 class GpuBackend:
@@ -237,33 +223,14 @@ class GpuBackend:
         kind = (learn, due, flush)
         if kind not in self._programs:
             few = flush or (learn and not due)  # rows there are of this kind: not worth compiling a whole step in one piece
-            self._programs[kind] = self._record(self.plan.calls(*kind), few)
+            in_one = False if few and self._lasting is None else self._lasting
+            program = build(self.plan, self._tuning, self.plan.calls(*kind), self._layout, in_one, self._override)
+            self._programs[kind] = program.map(self.compile)
         return self._programs[kind]
 
-    def _record(self, calls: list[Call], few: bool) -> Program:
-        cut = rotation(calls, self.plan, self._tuning)
-        head, tail = calls[:cut], calls[cut:]
-        parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
-        head, body, tail = (schedule(part, self.plan, self._tuning) for part in parts)
-        whole = lasting(calls, self.plan, self._tuning)
-        if whole and self._lasting is not False and not (few and self._lasting is None) and (self._lasting or prefers_lasting(whole, body, self._tuning)):
-            if lanes := whole.lanes(self._tuning, self.plan.streams):
-                each = whole.iterations(lanes, self.plan.streams) + 1
-                fit = self._tuning.loops // each if self._tuning.loops else MOST_STEPS
-                return Program((), (self._compile(whole),), (), max(1, min(fit, MOST_STEPS)))
-        return Program(*(tuple(map(self._compile, part)) for part in (head, body, tail)))
-
-    def _compile(self, dispatch: Dispatch) -> tuple:
-        lanes = dispatch.lanes(self._tuning, self.plan.streams)
-        if lanes is None:
-            layers = ", ".join(sorted({m.call.layer for m in dispatch.members()}))
-            raise DeviceError(
-                f"The network's layers {layers} need more than {self._tuning.loops:,} loop iterations in a dispatch, where "
-                f"{self._adapter.name} may stop without a word; make them smaller, or use device='numpy'."
-            )
-        code = compose(dispatch, self._layout, lanes, self._override)
-        groups = dispatch.workgroups(self.plan)
-        return self._pipeline(self._memory.code(code)), min(groups, ACROSS), -(-groups // ACROSS)
+    def compile(self, kernel: Kernel) -> tuple:
+        """(pipeline, workgroups along x, along y)"""
+        return self._pipeline(self._memory.code(kernel.code)), kernel.x, kernel.y
 
     def _pipeline(self, code: str):
         return _pipeline(self._device, self._group_layout, code)

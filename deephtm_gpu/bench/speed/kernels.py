@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deephtm_gpu.kernels.program import kernel
 from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
 from deephtm_gpu.plan.plan import Call
 from deephtm_gpu.plan.tensors import STATE
@@ -49,11 +50,11 @@ def time_ops(backend) -> list[OpCost]:
 
 def _timed(backend, call) -> OpCost:
     dispatch = Dispatch(True, [Group([Member(call, 0)])], lasting=True)
-    kernel = backend._compile(dispatch)
-    lanes = dispatch.lanes(backend._tuning, 1)
-    each = 1 + dispatch.iterations(lanes, 1)
+    written = kernel(dispatch, backend._layout, backend._tuning)
+    compiled = backend.compile(written)
+    each = 1 + dispatch.iterations(written.lanes, 1)
     often = max(2, min(backend._layout.rows, (backend._tuning.loops or 60_000) // each))
-    once, many = (backend.time_kernel(kernel, n, TURNS, RUNS) for n in (1, often))
+    once, many = (backend.time_kernel(compiled, n, TURNS, RUNS) for n in (1, often))
     return OpCost(call.name, call.layer, call.work, bytes_of(call), max(0.0, 1e6 * (many - once) / (often - 1)))
 
 
