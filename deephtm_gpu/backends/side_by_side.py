@@ -15,6 +15,7 @@ class SideBySide:
         self._begins = range(0, plan.models, each)
         self._backends = [make(plan.some(begin, begin + each)) for begin in self._begins]
         self._each = each
+        self.info = self._backends[0].info
 
     @property
     def dispatches(self):

@@ -1,12 +1,14 @@
 """The GPU backend: a plan turned into dispatches, recorded once and replayed row after row."""
 
 import time
-from functools import cache, lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import wgpu
 
 from deephtm_gpu.backends.batch import Batch, Outputs
+from deephtm_gpu.backends.protocol import IN_ONE, PARTS, SEVERAL, DeviceInfo
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu.adapters import AdapterInfo
 from deephtm_gpu.backends.wgpu.memory import BufferMemory, TextureMemory
@@ -19,6 +21,7 @@ from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
 
+SMALL_GRAIN = 97  # multiply-adds of a workgroup, where an op is to be shared out whatever it is worth
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
 _STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("", "<u4", 3)])
 _TURN_BYTES = 16
@@ -33,20 +36,33 @@ def open_device(adapter: AdapterInfo):
     return adapter.native.request_device_sync(required_limits=wanted, required_features=features)
 
 
-def open_adapter(adapter: AdapterInfo):
-    """A function that makes a plan runnable on the adapter: all models in one set of arenas if they have room there."""
-    def make(plan):
+class OnAdapter:
+    """Makes plans runnable on the adapter. tuning: None for the adapter's own. override: see `compose`."""
+
+    def __init__(self, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None):
+        self.adapter, self._override = adapter, override
+        self._tuning = tuning or tuning_of(adapter)
+        self.info = _info(adapter)
+        self.ways = {SEVERAL: partial(self._make, lasting=False), IN_ONE: partial(self._make, lasting=True),
+                     PARTS: partial(self._make, lasting=False, tuning=replace(self._tuning, wide=0, grain=SMALL_GRAIN))}
+
+    def __call__(self, plan: Plan) -> "GpuBackend | SideBySide":
+        """All models in one set of arenas if they have room there."""
         each = plan.models
-        while each > 1 and not _has_room(plan.some(0, each), adapter):
+        while each > 1 and not self._has_room(plan.some(0, each)):
             each = -(-each // 2)
-        return GpuBackend(plan, adapter) if each == plan.models else SideBySide(plan, lambda part: GpuBackend(part, adapter), each)
+        return self._make(plan) if each == plan.models else SideBySide(plan, self._make, each)
 
-    return make
+    def _make(self, plan, lasting=None, tuning=None) -> "GpuBackend":
+        return GpuBackend(plan, self.adapter, tuning or self._tuning, self._override, lasting)
+
+    def _has_room(self, plan) -> bool:
+        most = kind_of_memory(self._tuning).most(open_device(self.adapter))
+        return max(Layout(plan, ROWS).sizes.values()) <= most
 
 
-def _has_room(plan, adapter) -> bool:
-    most = kind_of_memory(tuning_of(adapter)).most(open_device(adapter))
-    return max(Layout(plan, ROWS).sizes.values()) <= most
+def _info(adapter: AdapterInfo) -> DeviceInfo:
+    return DeviceInfo(adapter.name, adapter.backend, adapter.kind)
 
 
 @cache
@@ -79,6 +95,7 @@ class GpuBackend:
     def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None,
                  lasting: bool | None = None):
         self.plan, self._adapter, self._override, self._lasting = plan, adapter, override, lasting
+        self.info = _info(adapter)
         self._device = open_device(adapter)
         self._layout = Layout(plan, ROWS)
         self._tuning = tuning or tuning_of(adapter)
