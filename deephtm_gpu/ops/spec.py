@@ -56,7 +56,7 @@ class Pass:
     # number of workgroups
     work: Callable[..., int] = lambda **consts: 0
     # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its contexts
-    # can have. None: the work, spread over all lanes.
+    # can have. None: some looks at all elements, their work spread over all lanes, and some sums over lanes (`kernels/schedule.py`).
     loops: Callable[..., int] | None = None
 
     @property
@@ -123,6 +123,11 @@ def mark_loops(lanes, S, L):
 def lanes_for(n, lanes):
     """How many lanes the shaders set side by side for n items: a power of two, at most `lanes`."""
     return min(lanes, 1 << (n - 1).bit_length()) if n > 0 else 1
+
+
+def sum_loops(lanes):
+    """Loop iterations of a sum over so many lanes."""
+    return lanes.bit_length() - 1
 
 
 EPSILON = 1e-4  # under every root of the model

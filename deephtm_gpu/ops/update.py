@@ -178,7 +178,8 @@ UPDATE = Op(
              structs=_WEIGHT, work=lambda O, I, **_: O * I, loops=_outer_loops),
         Pass(vector_update, reads=("left", "coef", "rate", "k"), changes=("bias", "bias_moment", "bias_power"),
              consts=("scale", *RULE, "D"), shared=True, rows="D", split=("bias", "bias_moment", "bias_power"),
-             structs=_BIAS, work=lambda D, **_: D),
+             structs=_BIAS, work=lambda D, **_: D,
+             loops=lambda lanes, parts, S, D, **_: turns(turns(D, parts), lanes) * (1 + S)),
     ),
     sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
         (1, 1, 1, "sgd"), (1, 256, 1, "momentum"), (1, 255, 257, "sgd"), (1, 3, 256, "rmsprop"), (5, 131, 67, "sgd"),

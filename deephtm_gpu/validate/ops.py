@@ -120,7 +120,7 @@ def _tensor(op: Op, name: str, given, want, spare) -> Tensor | float:
         return given
     shown = want if given is None else given
     if isinstance(shown, list):
-        room = spare + max(len(a) for a in [*shown, *(want or [])])
+        room = max(1, spare + max(len(a) for a in [*shown, *(want or [])]))
         return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True)
     place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
     shape = shown.shape if place != SCRATCH else shown.shape[1:]
