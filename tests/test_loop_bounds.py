@@ -18,6 +18,7 @@ from deephtm_gpu.validate.ops import Trial, one_step
 
 LANES = (8, 64, 256)
 LOOP = re.compile(r"\b(?:for|while|loop)\b")
+MOST_ROWS = 10_000
 WORTH = 200  # from such a bound on it matters how loose it is
 LOOSE = 32  # times what is counted; those of updates that look for rows in lists are for the worst lists that there can be
 
@@ -84,13 +85,16 @@ def counted(op, op_pass, adapter, number, lanes, parts):
 @cache
 def all_counts(adapter) -> dict[str, list]:
     """pass -> (size, lanes, in parts?, counted, bound). The sizes take turns with the lanes, beginning elsewhere in every pass, and every
-    other one is shared out among workgroups where it can be."""
+    other one is shared out among workgroups where it can be. Of passes that have the default bound, the last sizes: one for each
+    number of lanes. An update that looks at more than MOST_ROWS rows takes seconds, and has no loop that a smaller one has not."""
     found = {}
     for turn, (op, op_pass) in enumerate((op, p) for op in OPS for p in op.passes):
         rows = found[op_pass.name] = []
-        for number, size in enumerate(op.sizes, start=turn):
-            lanes, parts = LANES[number % len(LANES)], bool(op_pass.rows) and number % 2 == 1
-            rows.append((size, lanes, parts, *counted(op, op_pass, adapter, number - turn, lanes, parts)))
+        for number in range(0 if op_pass.loops else max(0, len(op.sizes) - len(LANES)), len(op.sizes)):
+            if op_pass.rows == "N" and op.sizes[number]["N"] > MOST_ROWS:
+                continue
+            lanes, parts = LANES[(turn + number) % len(LANES)], bool(op_pass.rows) and (turn + number) % 2 == 1
+            rows.append((op.sizes[number], lanes, parts, *counted(op, op_pass, adapter, number, lanes, parts)))
     return found
 
 
