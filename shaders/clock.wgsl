@@ -1,12 +1,10 @@
+// lib: arenas
 // Clocks: parts of a network that step less often than the rest.
 //   every  a tick each `steps` ticks of the parent; when: where the gate is open
 //   hold   y = x as of the last tick, or the sum of x over the parent's ticks since the tick before
 //   times  y = x times a number of the stream; trace: a leaky sum that moves at a tick
 // Places: all in work. Dispatch: one workgroup a stream.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
 const OPEN: f32 = 0.5;
-var<private> lane: u32;
 
 fn begin(now: f32, started: u32, tick: u32, begun: u32) {
   let since = max(work[started], now);

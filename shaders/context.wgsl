@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
 //   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1; norm: of fast
 //   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > 0
@@ -7,30 +8,10 @@
 // Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
 // Places: traces, value, cell, activity, surprise, x, norm in work; lists as [A, places...], index likewise, cells,
 // winners, places, start in lists. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane + 36.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-const EPSILON: f32 = 1e-4;
 const SMALLEST: f32 = 0.1;
 const FORGET: f32 = 0.63212055882855767;  // 1 - exp(-1)
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
 var<workgroup> flags: array<atomic<u32>, 8>;
 var<workgroup> count: u32;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
 
 // How many lanes below this one have their flag set, and how many in all. One bit a lane: no sum of floats, no order.
 fn rank_of(flag: bool) -> vec2<u32> {

@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Deferred credit: the gradient into a step's context goes back to the cells that made it, some of the last T steps'.
 //   backward  reach[index[a]] = (dvalue - (dvalue . value) value)[a] / norm, over the A places below N;
 //             ring_credit[slot, l] += decay^(age-1) reach[ring_cells[slot, l]] for every slot of the ring, age = 1..T-1;
@@ -6,25 +7,6 @@
 // Places: dvalue, value (A), norm (1), dcell, dcell_left (L), reach (N+1), ring_credit (T*L) in work; index as
 // [A, places...], cells (L), ring_cells (T*L) in lists; t a number. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
 
 fn credit_backward(dvalue: u32, index: u32, value: u32, norm: u32, cells: u32, dcell: u32, t: u32, reach: u32,
                    ring_cells: u32, ring_credit: u32, decay: f32, N: u32, T: u32, L: u32) {

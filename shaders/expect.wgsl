@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Which columns a context expects: those with a depolarised cell; and how well the winners fit that.
 //   any       z[l] = log sum_i exp q[l, i] over the M cells of a column; dq = dz softmax over them, 0 where less than floor
 //   evidence  l = sum_k log(epsilon + (1 - epsilon) p), p = sigmoid(z[k]);
@@ -5,43 +6,6 @@
 // NaN goes through.
 // Places: all in work: q, dq (L*M), z, dz (L or K), l, dl (1). Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// Their largest, likewise.
-fn span_largest(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] = select(scratch[lane], scratch[lane + half], scratch[lane + half] > scratch[lane]); }
-  }
-  workgroupBarrier();
-  let top = scratch[lane - lane % span];
-  workgroupBarrier();
-  return top;
-}
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
 
 // The largest q of a column's M cells (one that is NaN is passed over), and the sum of exp(q - largest) (NaN if one is).
 // `span` lanes share them.

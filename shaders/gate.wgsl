@@ -1,3 +1,4 @@
+// lib: arenas
 // The gate among the M cells of each winning column: entmax of order 1.5 (Peters, Niculae & Martins 2019).
 //   forward   x = (z - max z)/2; threshold: the largest support that holds; root = max(0, x - threshold);
 //             cell = activity root^2
@@ -5,9 +6,6 @@
 // A lane takes a whole column and looks for the next largest x instead of sorting: the support is mostly 1 to 5 cells.
 // Places: all in work: z = depolarisation, cell, root, dcell, ddepolarisation (K*M); activity, dactivity (K).
 // Dispatch: one workgroup a stream.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
 
 fn gate_forward(depolarisation: u32, activity: u32, cell: u32, root: u32, K: u32, M: u32) {
   for (var k = lane; k < K; k += WG) {

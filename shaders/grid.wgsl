@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Grid cells: phases that sum up a path, and the activity of G modules of B x B cells at them.
 //   path      travelled = wrap(travelled + R movement), path += movement, both from 0 where restart > 0.5;
 //             phase = wrap(travelled + anchor), displacement = path
@@ -6,36 +7,7 @@
 //   backward  dv = (dcode - code (code . dcode)) / norm, de = g (dv - sum g dv in the module), dphase = sum de d e / d phase
 // Places: weight in weights (vec4, rows of ceil(D/4)); all else in work, vectors padded with zeros to a multiple of 4.
 // Dispatch: one workgroup a stream; modules stand side by side, a run of lanes each. Workgroup memory: 4 bytes a lane.
-@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-const EPSILON: f32 = 1e-4;
 const HALF_TURN: f32 = 3.14159265;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
-
-fn work4(at: u32) -> vec4<f32> {
-  return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
-}
 
 // In periods -> the same in [0, 1). What is less than half a rounding below a whole number would come out as 1. NaN stays NaN.
 fn wrap(phase: f32) -> f32 {

@@ -1,3 +1,4 @@
+// lib: arenas, reduce, noise
 // Predicted columns: who is asked, how surprising the winners were, and what each logistic unit has to learn.
 //   losers  rows = winners, then R columns drawn one from each of R equal stretches of the C columns
 //   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity;
@@ -5,34 +6,6 @@
 // Places: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R),
 // seed (1) in lists; t a number.
 // Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// A 32-bit mix (the finaliser lowbias32 of C. Wellons, 2018: public domain), the same as in the reference.
-fn mix32(n: u32) -> u32 {
-  var x = n ^ (n >> 16u);
-  x *= 0x7feb352du;
-  x ^= x >> 15u;
-  x *= 0x846ca68bu;
-  return x ^ (x >> 16u);
-}
 
 fn losers_forward(winners: u32, t: u32, seed: u32, rows: u32, K: u32, C: u32, R: u32) {
   for (var k = lane; k < K; k += WG) { lists[rows + k] = lists[winners + k]; }

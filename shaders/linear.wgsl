@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Dense layer, y = W x + b, for all streams of a part of the rows (forward) or columns (backward).
 //   forward   y[s, o] = bias[o] + sum_i weight[o, i] x[s, i]      part: rows of weight
 //   backward  dx[s, i] = sum_o weight[o, i] dy[s, o]              part: columns of weight, four at a time
@@ -6,52 +7,6 @@
 // With MANY streams a lane makes a tile of y or dx, 4 streams x 4 numbers, in registers: what it loads serves four times. The
 // other code, for few streams, is the explanation of it.
 // Dispatch: any number of parts. Workgroup memory: 16 bytes a lane.
-@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> params: array<f32>;
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-const STREAMS: u32 = 1u;
-const STREAM: u32 = 0u;
-const MANY: u32 = 4u;
-var<private> lane: u32;
-var<workgroup> scratch4: array<vec4<f32>, WG>;
-
-// The sums of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum4(value: vec4<f32>, span: u32) -> vec4<f32> {
-  if (span == 1u) { return value; }
-  scratch4[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch4[lane] += scratch4[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch4[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// The sums of the values of the lanes that stand `stride` apart (a power of two), given to every one of them.
-fn stride_sum4(value: vec4<f32>, stride: u32) -> vec4<f32> {
-  if (stride == WG) { return value; }
-  scratch4[lane] = value;
-  for (var half = WG / 2u; half >= stride; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { scratch4[lane] += scratch4[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch4[lane % stride];
-  workgroupBarrier();
-  return total;
-}
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
-
-fn work4(at: u32) -> vec4<f32> {
-  return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
-}
 
 // Quad q of a vector of n, if it is before the last: the lanes that share a sum write the same.
 fn write_quad(vector: u32, q: u32, last: u32, n: u32, v: vec4<f32>) {

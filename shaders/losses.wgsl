@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Losses over D outputs.
 //   mse            loss = 1/2 sum (y - target)^2, dy = y - target
 //   softmax        probability = exp(y - max y) / sum
@@ -7,37 +8,7 @@
 //   ended          dliving = dy where share > 0, else 0
 //   surprise       p = 1 - sum probability target
 // Places: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
 const TINY: f32 = 1.17549435e-38;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-fn largest(value: f32) -> f32 {
-  scratch[lane] = value;
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { scratch[lane] = max(scratch[lane], scratch[lane + half]); }
-  }
-  workgroupBarrier();
-  let top = scratch[0];
-  workgroupBarrier();
-  return top;
-}
 
 fn mse_forward(y: u32, target_at: u32, loss: u32, D: u32) {
   var sum = 0.0;
@@ -56,7 +27,7 @@ fn mse_backward(y: u32, target_at: u32, dy: u32, D: u32) {
 fn softmax_forward(y: u32, probability: u32, D: u32) {
   var top = -3e38;
   for (var i = lane; i < D; i += WG) { top = max(top, work[y + i]); }
-  top = largest(top);
+  top = span_largest(top, WG);
   var sum = 0.0;
   for (var i = lane; i < D; i += WG) {
     let e = exp(work[y + i] - top);

@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // How long a step is, per stream: the stochastic Polyak step (Loizou et al. 2021), or a gradient clipped.
 //   vector_square  squares[slot] = scale |left|^2
 //   product_square  scale |left|^2 |right|^2: weights whose bias is fixed
@@ -6,25 +7,6 @@
 //   clip           coef = whole * longest / max(sqrt(sum(squares)), longest)
 // Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
 
 fn square(at: u32, D: u32) -> f32 {
   var sum = 0.0;

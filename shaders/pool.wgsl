@@ -1,3 +1,4 @@
+// lib: arenas, reduce, rule, noise
 // Distal synapses of large memories. Rows of F synapses; the P places lie in F stretches (stretch f: f P / F .. (f + 1) P / F - 1)
 // and a row sees one place of each, place begin + mix32(mix32(mix32(pool) ^ row) ^ f) % length, with its synapse f; it counts
 // G = sqrt(P / F) times. Read and changed only where row is in a list of L and place is in the context (index, value) of A entries.
@@ -11,52 +12,21 @@
 // of the L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and
 // always the same order. Two entries of a context never meet in one synapse: each lane has some to itself.
 // Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
-@group(0) @binding(1) var<storage, read_write> params: array<f32>;
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-const STREAMS: u32 = 1u;
-const STREAM: u32 = 0u;
-const LISTS: u32 = 0u;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
+
+// Whose synapses: where the pool's number lies in params, synapses of a row, places.
+struct Pool { number: u32, F: u32, P: u32 }
+
 var<workgroup> standing: array<u32, WG>;
 
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
-
-// A 32-bit mix (the finaliser lowbias32 of C. Wellons, 2018: public domain), the same as in the reference.
-fn mix32(n: u32) -> u32 {
-  var x = n ^ (n >> 16u);
-  x *= 0x7feb352du;
-  x ^= x >> 15u;
-  x *= 0x846ca68bu;
-  return x ^ (x >> 16u);
-}
-
 // What all draws of a pool hang on; those of one of its rows hang on mix32(pool_noise ^ row).
-fn pool_noise(pool: u32) -> u32 {
-  return mix32(u32(params[pool]));
+fn pool_noise(pool: Pool) -> u32 {
+  return mix32(u32(params[pool.number]));
 }
 
 // The synapse with which a row of this noise sees the place; F where it does not.
-fn synapse_at(noise: u32, place: u32, F: u32, P: u32) -> u32 {
+fn synapse_at(noise: u32, place: u32, pool: Pool) -> u32 {
+  let F = pool.F;
+  let P = pool.P;
   let f = ((place + 1u) * F - 1u) / P;
   let begin = f * P / F;
   let length = (f + 1u) * P / F - begin;
@@ -64,11 +34,11 @@ fn synapse_at(noise: u32, place: u32, F: u32, P: u32) -> u32 {
 }
 
 // How much a place counts that a row sees, for those that it does not see.
-fn weight_of_sight(F: u32, P: u32) -> f32 {
-  return sqrt(f32(P) / f32(F));
+fn weight_of_sight(pool: Pool) -> f32 {
+  return sqrt(f32(pool.P) / f32(pool.F));
 }
 
-fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool: u32, depolarisation: u32, L: u32, F: u32, P: u32) {
+fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool: Pool, depolarisation: u32, L: u32) {
   let A = lists[index];
   let base = pool_noise(pool);
   let at_once = lanes_for(L);  // rows side by side, the lanes left over share the context
@@ -80,16 +50,16 @@ fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool:
       let row = lists[rows + l];
       let noise = mix32(base ^ row);
       for (var a = lane % span; a < A; a += span) {
-        let f = synapse_at(noise, lists[index + 1u + a], F, P);
-        if (f < F) { sum += params[weight + row * F + f] * work[value + a]; }
+        let f = synapse_at(noise, lists[index + 1u + a], pool);
+        if (f < pool.F) { sum += params[weight + row * pool.F + f] * work[value + a]; }
       }
     }
     sum = span_sum(sum, span);
-    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_sight(F, P) * sum + params[bias + lists[rows + l]]; }
+    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_sight(pool) * sum + params[bias + lists[rows + l]]; }
   }
 }
 
-fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool: u32, dvalue: u32, L: u32, F: u32, P: u32) {
+fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool: Pool, dvalue: u32, L: u32) {
   let A = lists[index];
   let base = pool_noise(pool);
   for (var a = lane; a < A; a += WG) {
@@ -99,15 +69,15 @@ fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool:
       let d = work[ddepolarisation + l];
       if (!(d == 0.0)) {
         let row = lists[rows + l];
-        let f = synapse_at(mix32(base ^ row), place, F, P);
-        if (f < F) { sum += d * params[weight + row * F + f]; }
+        let f = synapse_at(mix32(base ^ row), place, pool);
+        if (f < pool.F) { sum += d * params[weight + row * pool.F + f]; }
       }
     }
-    work[dvalue + a] = weight_of_sight(F, P) * sum;
+    work[dvalue + a] = weight_of_sight(pool) * sum;
   }
 }
 
-fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: u32, squares: u32, slot: u32, scale: f32, L: u32, F: u32, P: u32) {
+fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: Pool, squares: u32, slot: u32, scale: f32, L: u32) {
   let A = lists[index];
   let base = pool_noise(pool);
   let at_once = lanes_for(L);
@@ -119,50 +89,14 @@ fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: u32, squares:
       let noise = mix32(base ^ lists[rows + l]);
       var seen = 0.0;
       for (var a = lane % span; a < A; a += span) {
-        if (synapse_at(noise, lists[index + 1u + a], F, P) < F) { seen += work[value + a] * work[value + a]; }
+        if (synapse_at(noise, lists[index + 1u + a], pool) < pool.F) { seen += work[value + a] * work[value + a]; }
       }
       let own = select(0.0, 1.0, lane % span == 0u);  // the bias
-      sum += work[left + l] * work[left + l] * (own + f32(P) / f32(F) * seen);
+      sum += work[left + l] * work[left + l] * (own + f32(pool.P) / f32(pool.F) * seen);
     }
   }
   sum = span_sum(sum, WG);
   if (lane == 0u) { work[squares + slot] = scale * sum; }
-}
-
-// How fast a row moves when `k` updates came before; see ops/rule.py.
-struct Pace { rate: f32, epsilon: f32, shrink: f32 }
-
-// 1 - exp(x) for x <= 0, without cancellation near 0.
-fn below_one(x: f32) -> f32 {
-  if (x < -0.5) { return 1.0 - exp(x); }
-  return -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
-}
-
-fn pace(rate: f32, k: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32) -> Pace {
-  let now = rate * max(least, 1.0 / (1.0 + k * slope));
-  var p = Pace(now, epsilon, 1.0 - now * decay);
-  if (log2 != 0.0) {
-    let corrected = sqrt(below_one((k + 1.0) * log2));
-    p.epsilon *= corrected;
-    p.rate *= corrected;
-    if (log1 != 0.0) { p.rate /= below_one((k + 1.0) * log1); }
-  }
-  return p;
-}
-
-fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32, beta2: f32) {
-  var step = gradient;
-  if (beta1 != 0.0) {
-    let old = params[moment];
-    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
-    params[moment] = step;
-  }
-  if (beta2 != 0.0) {
-    let mean = params[power] + (1.0 - beta2) * (gradient * gradient - params[power]);
-    params[power] = mean;
-    step /= sqrt(mean) + p.epsilon;
-  }
-  params[at] = p.shrink * params[at] - p.rate * step;
 }
 
 // Where row n stands in stream s's list with left != 0; L where it does not.
@@ -174,26 +108,25 @@ fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
 }
 
 // A stream's gradient of row n, into `total`.
-fn gather_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u32, F: u32, P: u32) {
+fn gather_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u32, pool: Pool) {
   let A = lists[index];
-  let sight = factor * weight_of_sight(F, P);
+  let sight = factor * weight_of_sight(pool);
   for (var a = lane; a < A; a += WG) {
-    let f = synapse_at(noise, lists[index + 1u + a], F, P);
-    if (f < F) { params[total + n * F + f] += sight * work[value + a]; }
+    let f = synapse_at(noise, lists[index + 1u + a], pool);
+    if (f < pool.F) { params[total + n * pool.F + f] += sight * work[value + a]; }
   }
 }
 
 // Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
-fn step_pool(n: u32, noise: u32, index: u32, weight: u32, moment: u32, power: u32, total: u32, F: u32, P: u32, p: Pace,
-             beta1: f32, beta2: f32) {
+fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool: Pool, p: Pace, rule: Rule) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {
-    let f = synapse_at(noise, lists[index + 1u + a], F, P);
-    if (f < F) {
-      let entry = n * F + f;
+    let f = synapse_at(noise, lists[index + 1u + a], pool);
+    if (f < pool.F) {
+      let entry = n * pool.F + f;
       let gradient = params[total + entry];
       if (!(gradient == 0.0)) {
-        descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2);
+        descend(weight, entry, gradient, p, rule);
         params[total + entry] = 0.0;
       }
     }
@@ -201,25 +134,23 @@ fn step_pool(n: u32, noise: u32, index: u32, weight: u32, moment: u32, power: u3
 }
 
 // With one stream, or where a step is a sum over streams (plain): along a stream's gradient of row n at once.
-fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: u32, moment: u32, power: u32, F: u32, P: u32,
-                p: Pace, beta1: f32, beta2: f32) {
+fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: Parameter, pool: Pool, p: Pace,
+                rule: Rule) {
   let A = lists[index];
-  let sight = factor * weight_of_sight(F, P);
+  let sight = factor * weight_of_sight(pool);
   for (var a = lane; a < A; a += WG) {
-    let f = synapse_at(noise, lists[index + 1u + a], F, P);
+    let f = synapse_at(noise, lists[index + 1u + a], pool);
     let gradient = sight * work[value + a];
-    if (f < F && !(gradient == 0.0)) {
-      let entry = n * F + f;
-      descend(weight + entry, moment + entry, power + entry, gradient, p, beta1, beta2);
+    if (f < pool.F && !(gradient == 0.0)) {
+      let entry = n * pool.F + f;
+      descend(weight, entry, gradient, p, rule);
     }
   }
 }
 
-fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32, pool: u32,
-               weight: u32, bias: u32, moment: u32, power: u32, count: u32, bias_moment: u32, bias_power: u32, total: u32,
-               scale: f32, bias_scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32,
-               least: f32, L: u32, N: u32, F: u32, P: u32, part: u32, parts: u32) {
-  let counted = log2 != 0.0 || slope != 0.0;
+fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32, pool: Pool,
+               weight: Parameter, bias: Parameter, count: u32, total: u32, rule: Rule, L: u32, N: u32, part: u32, parts: u32) {
+  let counted = is_counted(rule);
   let base = pool_noise(pool);
   var k = 0.0;
   if (STREAMS == 1u) {
@@ -228,11 +159,11 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
       if (!(factor == 0.0)) {
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
-        let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-        descend_pool(n, mix32(base ^ n), index, value, factor, weight, moment, power, F, P, p, beta1, beta2);
+        let p = pace(rate * weight.scale, k, rule);
+        descend_pool(n, mix32(base ^ n), index, value, factor, weight, pool, p, rule);
         if (lane == 0u) {
-          let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
-          descend(bias + n, bias_moment + n, bias_power + n, factor, slow, beta1, beta2);
+          let slow = pace(rate * bias.scale, k, rule);
+          descend(bias, n, factor, slow, rule);
         }
       }
     }
@@ -245,10 +176,10 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
     }
     return;
   }
-  let plain = beta1 == 0.0 && beta2 == 0.0 && decay == 0.0;
+  let plain = is_sum(rule);
   for (var n = part; n < N; n += parts) {
     if (counted) { k = params[count + n]; }
-    let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+    let p = pace(rate * weight.scale, k, rule);
     let noise = mix32(base ^ n);
     var sum = 0.0;
     var touched = false;
@@ -264,12 +195,12 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
             let theirs = index + s * LISTS;
             let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
             if (turn == 1u) {
-              step_pool(n, noise, theirs, weight, moment, power, total, F, P, p, beta1, beta2);
+              step_pool(n, noise, theirs, weight, total, pool, p, rule);
             } else {
               if (plain) {
-                descend_pool(n, noise, theirs, value + s * STREAM, factor, weight, moment, power, F, P, p, beta1, beta2);
+                descend_pool(n, noise, theirs, value + s * STREAM, factor, weight, pool, p, rule);
               } else {
-                gather_pool(n, noise, theirs, value + s * STREAM, factor, total, F, P);
+                gather_pool(n, noise, theirs, value + s * STREAM, factor, total, pool);
               }
               sum += factor;
               touched = touched || !(factor == 0.0);
@@ -281,8 +212,8 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
       }
     }
     if (touched && lane == 0u) {
-      let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
-      descend(bias + n, bias_moment + n, bias_power + n, sum, slow, beta1, beta2);
+      let slow = pace(rate * bias.scale, k, rule);
+      descend(bias, n, sum, slow, rule);
       if (counted) { params[count + n] = k + 1.0; }
     }
   }

@@ -1,8 +1,6 @@
+// lib: arenas
 // Rectified linear unit: y = max(x, 0), dx = dy where y > 0. NaN stays NaN (max() may lose it).
 // Places: all in work. Dispatch: one workgroup a stream.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
 
 fn relu_forward(x: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) {

@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Dense layer whose input, or whose gradient, is a list of L (index, value) pairs: only those rows are read.
 //   forward        y[o] = bias[o] + sum_l value[l] weight[index[l], o]      pairs whose value is 0 cost nothing (NaN is not 0)
 //   backward       dvalue[l] = sum_o weight[index[l], o] dy[o]              0 where value[l] is 0
@@ -5,51 +6,6 @@
 //   rows_backward  dx[i] = sum_l dy[l] weight[index[l], i]
 // Places: index in lists; value, dvalue, x, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4) or ceil(I/4)); bias in params.
 // Dispatch: one workgroup a stream. Workgroup memory: 20 bytes a lane.
-@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> params: array<f32>;
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-var<workgroup> scratch4: array<vec4<f32>, WG>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// The sums of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum4(value: vec4<f32>, span: u32) -> vec4<f32> {
-  if (span == 1u) { return value; }
-  scratch4[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch4[lane] += scratch4[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch4[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
-
-fn work4(at: u32) -> vec4<f32> {
-  return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
-}
 
 fn sparse_linear_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, O: u32) {
   let Q = (O + 3u) / 4u;

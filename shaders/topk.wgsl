@@ -1,3 +1,4 @@
+// lib: arenas, reduce
 // Global inhibition: the K largest of C overlaps win, the runner-up inhibits them all. Ties: the lower index.
 //   forward   rows = the K+1 largest, largest first; lead_k = overlap[rows[k]] - overlap[rows[K]];
 //             scale = sqrt(average lead^2 + EPSILON); activity = lead / scale
@@ -6,32 +7,12 @@
 // all wins, and its block is looked through for the next: by its lane, or, if it is large, by all lanes.
 // Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
 // Dispatch: one workgroup a stream. Workgroup memory: 12 bytes a lane and 2,056 bytes.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-const EPSILON: f32 = 1e-4;
 const NONE: u32 = 0xffffffffu;
 const BLOCKS: u32 = 256u;  // at most, and at least as many as lanes
 const ALONE: u32 = 32u;  // so many overlaps of a block are looked through by one lane sooner than by all
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
 var<workgroup> keys: array<vec2<u32>, WG>;
 var<workgroup> champion: vec2<u32>;
 var<workgroup> leaders: array<vec2<u32>, BLOCKS>;
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
 
 // A number that rises with the float; both zeros alike, NaN as minus infinity.
 fn rising(v: f32) -> u32 {

@@ -1,9 +1,6 @@
+// lib: arenas
 // Ops that only move numbers. Places: in work; numbers of places (copy_index, keep_index, places, index) in lists.
 // Dispatch: one workgroup a stream.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
 
 fn copy_forward(x: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[y + i] = work[x + i]; }

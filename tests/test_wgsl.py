@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
-from deephtm_gpu.kernels.compose import shader_folder, split
+from deephtm_gpu.kernels.compose import declarations, files_of, shader_folder, shader_text
+from deephtm_gpu.kernels.program import build
 from deephtm_gpu.kernels.texture_code import on_textures
 from deephtm_gpu.kernels.tuning import HARDWARE, SOFTWARE, Tuning
+from deephtm_gpu.ops.spec import Struct
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
 from deephtm_gpu.plan.lowering import lower
-from deephtm_gpu.plan.plan import GIVEN, LOOK, ONLINE, Program
+from deephtm_gpu.plan.plan import LOOK, ONLINE, Program
 
-FILES = sorted(shader_folder().rglob("*.wgsl"))  # the library, and the probes of `deephtm validate`
-LIBRARY = {path.stem: path.read_text() for path in FILES if path.parent == shader_folder()}
+FILES = sorted(shader_folder().rglob("*.wgsl"))  # those of the ops and lib/, the probes of `deephtm validate`, the picture
+LIBRARY = [n for n in (str(p.relative_to(shader_folder()).with_suffix("")) for p in FILES) if "/" not in n or n.startswith("lib/")]
 
+MOST_PARAMETERS = 16
 STORAGE_BUFFERS, WORKGROUP_BYTES, INVOCATIONS = 8, 16384, 256
 BYTES = {"f32": 4, "u32": 4, "i32": 4, "atomic<u32>": 4, "atomic<i32>": 4, "vec2<f32>": 8, "vec2<u32>": 8, "vec4<f32>": 16,
          "vec4<u32>": 16}
@@ -28,23 +31,32 @@ BYTES = {"f32": 4, "u32": 4, "i32": 4, "atomic<u32>": 4, "atomic<i32>": 4, "vec2
 
 
 def names(paths):
-    return [str(p.relative_to(shader_folder())) for p in paths]
+    return [str(p.relative_to(shader_folder()).with_suffix("")) for p in paths]
 
 
-@pytest.mark.parametrize("path", FILES, ids=names(FILES))
-def test_file_is_legal_for_naga(path, naga):
-    assert naga(path.read_text()) is None
+def with_libs(name):
+    """A shader file together with the files of the library that it names."""
+    return "\n".join(shader_text(file) for file in files_of(name))
 
 
-@pytest.mark.parametrize("path", FILES, ids=names(FILES))
-def test_file_is_legal_for_tint(path, tint):
-    assert tint(path.read_text()) is None
+on_files = pytest.mark.parametrize("name", names(FILES))
 
 
-@pytest.mark.parametrize("path", FILES, ids=names(FILES))
-def test_file_begins_with_what_it_does(path):
-    first = path.read_text().splitlines()[0]
-    assert re.match(r"// \w.{20,}", first), f"{path.name} begins with {first!r}, not with a comment that says what it does"
+@on_files
+def test_file_with_its_libs_is_legal_for_naga(name, naga):
+    assert naga(with_libs(name)) is None
+
+
+@on_files
+def test_file_with_its_libs_is_legal_for_tint(name, tint):
+    assert tint(with_libs(name)) is None
+
+
+@on_files
+def test_file_begins_with_what_it_does(name):
+    first, second, *_ = shader_text(name).splitlines()
+    says = second if first.startswith("// lib:") else first
+    assert re.match(r"// \w.{20,}", says), f"{name}.wgsl begins with {says!r}, not with a comment that says what it does"
 
 
 def test_compilers_refuse_what_they_must(naga, tint):
@@ -55,33 +67,61 @@ def test_compilers_refuse_what_they_must(naga, tint):
     assert "uniform" in tint(divided)
 
 
-def test_every_file_is_used_by_the_op_table():
-    assert set(LIBRARY) == set(SHADERS.values())
+def test_every_file_is_used():
+    assert {name for name in LIBRARY if "/" not in name} == set(SHADERS.values())
+    assert {name for name in LIBRARY if "/" in name} == {f for s in SHADERS.values() for f in files_of(s)} - set(SHADERS.values())
 
 
-def test_what_several_files_declare_is_the_same_in_all():
-    """A kernel takes each name once, from whichever file."""
+def test_every_lib_that_a_file_names_is_used_there():
+    """And no file needs one that it gets only because another lib names it."""
+    for name in LIBRARY:
+        named = re.match(r"// lib: (.*)", shader_text(name))
+        libs = {f"lib/{lib.strip()}" for lib in named.group(1).split(",")} if named else set()
+        words = set(re.findall(r"\w+", "\n".join(declarations(name).values())))
+        assert libs == {lib for lib in files_of(name)[:-1] if words & declarations(lib).keys()}, f"{name}.wgsl"
+
+
+def test_nothing_is_declared_in_two_files():
     seen = {}
-    for file, text in LIBRARY.items():
-        for name, declaration in split(text).items():
-            other, theirs = seen.setdefault(name, (file, declaration))
-            assert declaration == theirs, f"{name} differs in {other}.wgsl and {file}.wgsl"
+    for file in LIBRARY:
+        for name in declarations(file):
+            assert seen.setdefault(name, file) == file, f"{name} stands in {seen[name]}.wgsl and {file}.wgsl; move it to shaders/lib"
+
+
+def test_a_name_declared_twice_is_refused():
+    """Where a kernel would take both."""
+    again = {"relu": shader_text("relu") + "\nfn lanes_for(n: u32) -> u32 { return n; }\n"}
+    with pytest.raises(ValueError, match="relu.wgsl declares 'lanes_for'"):
+        build(lower(post(16), ["mse"], dh.SGD(0.01), 1, 0, 1)[0], override=again)
 
 
 @pytest.mark.parametrize("op, passed", [(op, p) for op in OPS for p in op.passes], ids=list(PASSES))
 def test_function_takes_what_the_pass_gives(op, passed):
-    """As many parameters, in the order of the op table: places and whole numbers as u32, other numbers as f32."""
-    declared = split(LIBRARY[op.shader])
+    """The parameters in the order of `Pass.arguments`: offsets and whole numbers as u32, other numbers as f32, structs by their name;
+    and the structs' fields likewise."""
+    declared = {name: text for file in files_of(op.shader) for name, text in declarations(file).items()}
     assert passed.name in declared, f"{op.shader}.wgsl has no function {passed.name}"
     case = op.example(np.random.default_rng(0), **op.sizes[0])
-    given = [(n, "f32" if isinstance(case.get(n), float) else "u32") for n in (*passed.tensors, *passed.consts)]
-    given += [("part", "u32"), ("parts", "u32")] if passed.rows else []
-    text = re.match(rf"fn {passed.name}\(([^)]*)\)", declared[passed.name]).group(1)
-    taken = [tuple(part.strip() for part in parameter.split(":")) for parameter in text.split(",")]
-    assert [kind for _, kind in taken] == [kind for _, kind in given], f"{passed.name} takes {taken}, the pass gives {given}"
-    for (theirs, _), (ours, _) in zip(taken, given):
-        if ours in passed.consts or ours in ("part", "parts"):  # numbers are easily taken for one another
-            assert theirs == ours, f"{passed.name} takes {theirs} where the pass gives {ours}"
+
+    def check(what, text, given):
+        taken = [tuple(part.strip() for part in parameter.split(":")) for parameter in text.split(",")]
+        kinds = [g.type if isinstance(g, Struct) else "f32" if isinstance(case.get(g), float) else "u32" for g in given]
+        assert [kind for _, kind in taken] == kinds, f"{what} takes {taken}, the pass gives {given}"
+        for (theirs, _), ours in zip(taken, given):
+            if isinstance(ours, Struct):
+                assert theirs == ours.name
+                check(f"{ours.type} of {what}", re.match(r"struct \w+ \{(.*)\}", declared[ours.type]).group(1), ours.fields)
+            elif ours in (*passed.consts, "part", "parts"):  # numbers are easily taken for one another
+                assert theirs == ours.removeprefix("bias_"), f"{what} takes {theirs} where the pass gives {ours}"
+
+    check(passed.name, re.match(rf"fn {passed.name}\(([^)]*)\)", declared[passed.name]).group(1), passed.arguments)
+
+
+def test_signatures_are_short():
+    for file in LIBRARY:
+        for name, text in declarations(file).items():
+            if found := re.match(rf"fn {name}\(([^)]*)\)", text):
+                assert len(found.group(1).split(",")) <= MOST_PARAMETERS, f"{name} of {file}.wgsl takes {found.group(1)}"
 
 
 # Kernels
@@ -147,23 +187,14 @@ TUNINGS = {"software": SOFTWARE, "hardware": HARDWARE, "most": Tuning(lanes=INVO
 
 
 @cache
-def kernels(adapter, name, lanes) -> tuple[str, ...]:
+def kernels(name, lanes) -> tuple[str, ...]:
     """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target, a step in several
     dispatches and many in one."""
-    from deephtm_gpu.backends.wgpu.backend import GpuBackend
-
-    class Collector(GpuBackend):
-        def _pipeline(self, code):
-            found.append(code)
-
-    found = []
     make, losses, optimizer, streams, ahead = NETWORKS[name]
     plan, _ = lower(make(), losses, optimizer, streams, range(3) if name == "population" else 0, ahead)
-    for lasting in (False, True):
-        backend = Collector(plan, adapter, TUNINGS[lanes], lasting=lasting)
-        for program in (GIVEN if plan.given else ONLINE, replace(ONLINE, near=False), Program(), LOOK, Program(learn=False)):
-            backend._program(program)
-    return tuple(dict.fromkeys(found))
+    programs = [build(plan, TUNINGS[lanes], plan.calls(program), in_one=in_one) for in_one in (False, True)
+                for program in (plan.online, replace(ONLINE, near=False), Program(), LOOK, Program(learn=False))]
+    return tuple(dict.fromkeys(k.code for p in programs for part in (p.head, p.body, p.tail) for k in part))
 
 
 on_networks = pytest.mark.parametrize("name", NETWORKS)
@@ -172,14 +203,14 @@ on_lanes = pytest.mark.parametrize("lanes", TUNINGS)
 
 @on_networks
 @on_lanes
-def test_kernels_are_legal_for_naga(name, lanes, adapter, naga):
-    for code in kernels(adapter, name, lanes):
+def test_kernels_are_legal_for_naga(name, lanes, naga):
+    for code in kernels(name, lanes):
         assert (complaint := naga(code)) is None, f"{complaint}\n{code}"
 
 
 @on_networks
-def test_kernels_on_textures_are_legal_for_naga(name, adapter, naga):
-    for code in kernels(adapter, name, "software"):
+def test_kernels_on_textures_are_legal_for_naga(name, naga):
+    for code in kernels(name, "software"):
         assert (complaint := naga(on_textures(code, 4096))) is None, f"{complaint}\n{on_textures(code, 4096)}"
 
 
@@ -195,16 +226,16 @@ def test_what_reads_and_writes_an_arena_on_textures():
 
 @on_networks
 @on_lanes
-def test_kernels_are_legal_for_tint(name, lanes, adapter, tint):
-    for code in kernels(adapter, name, lanes):
+def test_kernels_are_legal_for_tint(name, lanes, tint):
+    for code in kernels(name, lanes):
         assert (complaint := tint(code)) is None, f"{complaint}\n{code}"
 
 
 @on_networks
 @on_lanes
-def test_kernels_keep_within_the_limits_of_every_device(name, lanes, adapter):
-    assert kernels(adapter, name, lanes)
-    for code in kernels(adapter, name, lanes):
+def test_kernels_keep_within_the_limits_of_every_device(name, lanes):
+    assert kernels(name, lanes)
+    for code in kernels(name, lanes):
         numbers = {n: int(v) for n, v in re.findall(r"const (\w+): u32 = (\d+)u;", code)}
         assert numbers["WG"] <= INVOCATIONS and "@workgroup_size(WG)" in code
         bindings = re.findall(r"@binding\((\d+)\) var<storage", code)

@@ -1,10 +1,10 @@
 """From a device string to a backend."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from deephtm_gpu.backends.numpy import NumpyBackend
+from deephtm_gpu.backends.protocol import DeviceInfo, Factory
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu.adapters import choose_device
 
@@ -12,20 +12,11 @@ _told: set[str] = set()
 
 
 @dataclass(frozen=True)
-class DeviceInfo:
-    """What a model runs on. kind: "hardware" or "software"."""
-
-    name: str
-    backend: str
-    kind: str
-
-
-@dataclass(frozen=True)
 class Opened:
     """backend(plan) makes a plan runnable on the device. asked: the device string that a copy in another process asks for."""
 
     info: DeviceInfo
-    backend: Callable
+    backend: Factory
     asked: str
 
 
@@ -43,7 +34,8 @@ def open_device(device: str) -> Opened:
         if device == "auto" and why not in _told:
             _told.add(why)
             print(f"deephtm: running on NumPy: {why}.", file=sys.stderr)
-        return Opened(DeviceInfo("NumPy", "numpy", "software"), _on_numpy, device)
-    from deephtm_gpu.backends.wgpu.backend import open_adapter
+        return Opened(NumpyBackend.info, _on_numpy, device)
+    from deephtm_gpu.backends.wgpu.backend import OnAdapter
 
-    return Opened(DeviceInfo(adapter.name, adapter.backend, adapter.kind), open_adapter(adapter), device)
+    make = OnAdapter(adapter)
+    return Opened(make.info, make, device)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deephtm_gpu.backends.batch import Batch, Outputs
+from deephtm_gpu.backends.protocol import DeviceInfo
 from deephtm_gpu.plan.plan import Call, Plan, Program
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
 
@@ -19,6 +20,7 @@ class NumpyBackend:
     """
 
     dispatches = None  # of a step
+    info = DeviceInfo("NumPy", "numpy", "software")
 
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
@@ -93,7 +95,7 @@ class NumpyBackend:
         op, env = call.op, _env(call.lag)
         known = inspect.signature(op.reference).parameters
         everything = any(p.kind is p.VAR_KEYWORD for p in known.values())
-        read = [f"{env}[{self._place[t]}]" if isinstance(t, Tensor) else repr(float(t))
+        read = [f"{env}[{self._place[t]}]" if isinstance(t, Tensor) else repr(t if isinstance(t, int) else float(t))
                 for t in (call.tensors[n] for n in op.reads + op.changes)]
         consts = [f"{k}={v!r}" for k, v in call.consts.items() if everything or k in known]
         put = "".join(f"{env}[{self._place[call.tensors[n]]}], " for n in op.writes)

@@ -4,6 +4,7 @@ import numpy as np
 
 from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.tensors import Tensor
 
 
 class SideBySide:
@@ -15,6 +16,7 @@ class SideBySide:
         self._begins = range(0, plan.models, each)
         self._backends = [make(plan.some(begin, begin + each)) for begin in self._begins]
         self._each = each
+        self.info = self._backends[0].info
 
     @property
     def dispatches(self):
@@ -28,7 +30,7 @@ class SideBySide:
                                          for what in ("predictions", "losses", "observed"))
         return Outputs(predictions, losses, np.concatenate([p.anomaly for p in parts], axis=1), observed)
 
-    def reset(self, tensors: list | None = None):
+    def reset(self, tensors: list[Tensor] | None = None):
         for backend in self._backends:
             backend.reset(tensors)
 

@@ -1,4 +1,4 @@
-"""`deephtm validate`: every shader against the NumPy reference, on the user's own card."""
+"""`deephtm validate`: every op and whole networks on a device, against the NumPy reference in float64."""
 
 from itertools import chain
 
@@ -6,24 +6,23 @@ from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
-    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), or part of an adapter's name")
+    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), part of an adapter's name, or numpy: float32 against float64")
     parser.add_argument("--json", metavar="FILE", help="write the table there as well")
 
 
 def run(args) -> int:
-    """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such adapter."""
-    from deephtm_gpu.backends.wgpu.adapters import choose_device
-    from deephtm_gpu.errors import DeviceError
+    """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such device."""
+    from deephtm_gpu.backends.devices import open_device
 
-    adapter, why = choose_device("gpu" if args.device == "auto" else args.device)
-    if adapter is None:
-        raise DeviceError(f"validate was asked for on {args.device!r}; the NumPy reference is what adapters are checked against: give 'gpu' or an adapter's name.")
     check_json(args.json)
-    from deephtm_gpu.validate import check_networks, check_ops, check_probes
+    opened = open_device("gpu" if args.device == "auto" else args.device)
+    from deephtm_gpu.validate import check_networks, check_ops
 
-    print(f"{adapter.name} ({adapter.backend}, {adapter.kind}; {adapter.driver})\n")
+    info, adapter = opened.info, getattr(opened.backend, "adapter", None)
+    driver = f"; {adapter.driver}" if adapter else ""
+    print(f"{info.name} ({info.backend}, {info.kind}{driver}) in float32 against the NumPy reference in float64\n")
     checks = []
-    for check in chain(check_probes(adapter), check_ops(adapter), check_networks(adapter)):
+    for check in chain(_probes(adapter), check_ops(opened.backend), check_networks(opened.backend)):
         checks.append(check)
         print(_line(check), flush=True)
     failed = [c.name for c in checks if not c.holds]
@@ -31,8 +30,17 @@ def run(args) -> int:
     verdict = "all hold" if not failed else f"{len(failed)} do NOT hold: {', '.join(failed)}"
     print(f"\n{len(checks)} checks, {trials} comparisons: {verdict}.")
     if args.json:
-        write_json(args.json, _told(adapter, checks))
+        write_json(args.json, _told(info, adapter, checks))
     return 1 if failed else 0
+
+
+def _probes(adapter):
+    """What the engine takes for granted of a GPU."""
+    if adapter is None:
+        return ()
+    from deephtm_gpu.validate.probes import check_probes
+
+    return check_probes(adapter)
 
 
 def _line(check) -> str:
@@ -42,6 +50,6 @@ def _line(check) -> str:
     return f"{mark} {check.kind:8s}{check.name:36s}{figures}{check.where}{worst}"
 
 
-def _told(adapter, checks):
-    return {"adapter": {k: getattr(adapter, k) for k in ("name", "backend", "kind", "driver")},
-            "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}
+def _told(info, adapter, checks):
+    described = {k: getattr(info, k) for k in ("name", "backend", "kind")} | {"driver": adapter.driver if adapter else ""}
+    return {"adapter": described, "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}

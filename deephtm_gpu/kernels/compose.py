@@ -1,5 +1,8 @@
-"""Kernels from the library of WGSL functions: puts the shaders' declarations together, sets their constants to the network
-at hand, and writes the entry point that calls the ops of a dispatch."""
+"""Kernels from the library of WGSL functions: takes the declarations that a dispatch needs from the shader files, sets their
+constants to the network at hand, and writes the entry point that calls the ops of the dispatch.
+
+A shader file may name on its first line the files of `shaders/lib` whose declarations it uses: `// lib: arenas, reduce`. So may these.
+"""
 
 import re
 from functools import cache
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from deephtm_gpu.kernels.arenas import Layout
 from deephtm_gpu.kernels.schedule import Dispatch, Member
+from deephtm_gpu.ops.spec import Struct
 from deephtm_gpu.ops.table import SHADERS
 from deephtm_gpu.plan.tensors import IO, STEP, TAPE, Tensor
 
@@ -15,6 +19,9 @@ ACROSS = 32768  # workgroups along x; more go on along y
 BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come behind them
 STEPS, TURN = len(BINDINGS), len(BINDINGS) + 1
 
+_LIB = re.compile(r"// lib: ([\w, ]+)\n")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_RULE = re.compile(r"\bRule\([^()]*\)")
 _NAME = re.compile(r"\b(?:fn|var(?:<[^>]*>)?|const|struct)\s+(\w+)")
 
 
@@ -26,10 +33,24 @@ def shader_folder() -> Path:
 
 
 @cache
-def declarations(shader: str) -> dict[str, str]:
-    """The top-level declarations of shaders/<shader>.wgsl by name, in their order."""
-    text = (shader_folder() / f"{shader}.wgsl").read_text()
-    return split(text)
+def shader_text(name: str) -> str:
+    """name: of a file in `shaders/`, "relu" or "lib/reduce"."""
+    return (shader_folder() / f"{name}.wgsl").read_text(encoding="utf-8")
+
+
+@cache
+def files_of(name: str) -> tuple[str, ...]:
+    """The files whose declarations the file `name` needs: those of the library, each once and behind what it needs itself, then
+    the file."""
+    named = _LIB.match(shader_text(name))
+    libs = [f"lib/{lib.strip()}" for lib in named.group(1).split(",")] if named else []
+    return tuple(dict.fromkeys([file for lib in libs for file in files_of(lib)] + [name]))
+
+
+@cache
+def declarations(name: str) -> dict[str, str]:
+    """The top-level declarations of a shader file by name, in their order."""
+    return split(shader_text(name))
 
 
 def split(text: str) -> dict[str, str]:
@@ -66,16 +87,36 @@ struct Turn {{ first: u32, count: u32, pad0: u32, pad1: u32 }}
 
 
 def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, str] | None = None) -> str:
-    """The WGSL of a dispatch. override: shader text by file name, in place of the library's (to break one on purpose)."""
+    """The WGSL of a dispatch. override: shader texts by file name, in place of the library's (to break one on purpose)."""
     library: dict[str, str] = {}
-    for shader in dict.fromkeys(SHADERS[m.call.name] for m in dispatch.members()):
-        own = split(override[shader]) if override and shader in override else declarations(shader)
-        for name, text in own.items():
-            if library.setdefault(name, text) != text:
-                raise ValueError(f"two shaders declare {name!r} differently; give one of them another name")
+    shaders = dict.fromkeys(SHADERS[m.call.name] for m in dispatch.members())
+    for file in dict.fromkeys(file for shader in shaders for file in files_of(shader)):
+        own = split(override[file]) if override and file in override else declarations(file)
+        for name in own.keys() & library.keys():
+            raise ValueError(f"{file}.wgsl declares {name!r}, which another shader file declares too; move it to shaders/lib")
+        library.update(own)
     library.update(settings(layout, lanes))
-    library.setdefault("lane", "var<private> lane: u32;")
-    return "\n".join([*library.values(), _steps(layout), _entry(dispatch, layout)])
+    entry = _with_table("\n".join([_steps(layout), _entry(dispatch, layout)]))
+    return "\n".join([*_needed(library, entry), entry])
+
+
+def _with_table(entry: str) -> str:
+    """Each rule once, as a constant of its own. (An array of them, indexed in the functions, would not be worked out at compile time by
+    every compiler.)"""
+    rules = list(dict.fromkeys(_RULE.findall(entry)))
+    for n, rule in enumerate(rules):
+        entry = entry.replace(rule, f"RULE{n}")
+    return "\n".join([*(f"const RULE{n} = {rule};" for n, rule in enumerate(rules)), entry])
+
+
+def _needed(library: dict[str, str], entry: str) -> list[str]:
+    """The declarations that the entry point needs, and those that these need."""
+    found, left = set(), {entry}
+    while left:
+        new = {name for text in left for name in _WORD.findall(text) if name in library} - found
+        found |= new
+        left = {library[name] for name in new}
+    return [text for name, text in library.items() if name in found]
 
 
 def _entry(dispatch: Dispatch, layout: Layout) -> str:
@@ -107,7 +148,7 @@ _ROW = ("let now = steps[turn.first];", "let next = steps[turn.first + 1u];")
 def _solo(dispatch, layout):
     yield from _bases(layout, "group", "group" if layout.plan.streams == 1 else f"group / {layout.plan.streams}u")
     yield from _ROW
-    yield from _calls(dispatch.groups[0].members, layout, "")
+    yield from _calls(dispatch.groups[0].members, layout)
 
 
 def _many_steps(dispatch, layout):
@@ -115,7 +156,7 @@ def _many_steps(dispatch, layout):
     # Row n says its own number. (Told by `turn` alone, Mesa's lavapipe would compile the kernel anew for each number of steps.)
     yield "for (var n = turn.first; steps[n].row < turn.first + turn.count; n++) {"
     yield "  let now = steps[n];"
-    yield from ("  " + line for line in _calls(dispatch.groups[0].members, layout, ""))
+    yield from ("  " + line for line in _calls(dispatch.groups[0].members, layout))
     yield "  storageBarrier();"
     yield "  workgroupBarrier();"
     yield "}"
@@ -132,22 +173,27 @@ def _wide(dispatch, layout):
     part, first, branch = "part" if layout.plan.models > 1 else "group", 0, "if"
     for group in dispatch.groups:
         yield f"{branch} ({part} < {first + group.parts}u) {{"
-        yield from ("  " + line for line in _calls(group.members, layout, f"{part} - {first}u, {group.parts}u"))
+        yield from ("  " + line for line in _calls(group.members, layout, f"{part} - {first}u", f"{group.parts}u"))
         first, branch = first + group.parts, "} else if"
     yield "}"
 
 
-def _calls(members: list[Member], layout: Layout, parts: str):
+def _calls(members: list[Member], layout: Layout, part="0u", parts="1u"):
     for member in members:
         if member.barrier:
             yield "storageBarrier();"
             yield "workgroupBarrier();"
-        op = member.call.op
-        arguments = [_place(member.call.tensors[n], member, layout) for n in op.tensors]
-        arguments += [_number(member.call.consts[n]) for n in op.consts]
-        if op.rows is not None:
-            arguments.append(parts or "0u, 1u")
-        yield f"{op.name}({', '.join(arguments)});"
+        whole = {"part": part, "parts": parts}
+        yield f"{member.call.name}({', '.join(_argument(a, member, layout, whole) for a in member.call.op.arguments)});"
+
+
+def _argument(argument: str | Struct, member: Member, layout: Layout, parts: dict[str, str]) -> str:
+    """What the WGSL function of the call takes for it. parts: which part of how many, as WGSL."""
+    if isinstance(argument, Struct):
+        return f"{argument.type}({', '.join(_argument(field, member, layout, parts) for field in argument.fields)})"
+    if argument in member.call.tensors:
+        return _place(member.call.tensors[argument], member, layout)
+    return _number(member.call.consts[argument]) if argument in member.call.consts else parts[argument]
 
 
 def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from deephtm_gpu.kernels.tuning import MOST_LANES, STEP_OF_AN_OP, Tuning
-from deephtm_gpu.ops.spec import MANY, rows_at_once
+from deephtm_gpu.ops.spec import MANY, rows_at_once, sum_loops, turns
 from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
 MOST_PARTS = 16384
+LOOKS, SUMS = 4, 4  # how often a pass that gives no bound on its loops goes through its elements, and how many sums over lanes it makes
 
 
 @dataclass
@@ -41,8 +42,7 @@ class Group:
     def _loops(self, call: Call, lanes: int, streams: int) -> int:
         if call.op.loops:
             return call.op.loops(lanes=lanes, parts=self.parts, S=streams, A=call.entries, **call.consts)
-        # Sums over lanes are a few iterations more.
-        return 4 * (_work(call, streams) if call.op.shared else call.work) // (lanes * self.parts) + 16
+        return LOOKS * turns(_work(call, streams) if call.op.shared else call.work, lanes * self.parts) + SUMS * sum_loops(lanes)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, turns
 
 
 def cells_forward(winners, M):
@@ -81,9 +81,9 @@ GATE = Op(
     shader="gate",
     passes=(
         Pass(gate_forward, reads=("depolarisation", "activity"), writes=("cell", "root"), consts=("K", "M"),
-             loops=lambda lanes, K, M, **_: -(-K // lanes) * M * (M + 3)),
+             loops=lambda lanes, K, M, **_: turns(K, lanes) * M * (M + 3)),
         Pass(gate_backward, reads=("dcell", "root", "activity"), writes=("ddepolarisation", "dactivity"),
-             consts=("K", "M"), loops=lambda lanes, K, M, **_: -(-K // lanes) * 2 * M),
+             consts=("K", "M"), loops=lambda lanes, K, M, **_: turns(K, lanes) * (1 + 2 * M)),
     ),
     example=_gate_example,
     sizes=tuple({"S": S, "K": K, "M": M, "spread": spread} for S, K, M, spread in [

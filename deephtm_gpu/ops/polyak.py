@@ -14,7 +14,7 @@ Clipping shortens each stream's gradient by itself (as in differentially private
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass, elements, turns
+from deephtm_gpu.ops.spec import Op, Pass, elements, sum_loops, turns
 from deephtm_gpu.ops.synapse import ragged
 
 
@@ -70,7 +70,7 @@ POLYAK = Op(
         Pass(outer_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I"), work=elements),
         Pass(product_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I"), work=elements),
         Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D"), work=elements,
-             loops=lambda lanes, A, D, **_: turns(A, lanes) + turns(D, lanes) + 8),
+             loops=lambda lanes, A, D, **_: turns(A, lanes) + turns(D, lanes) + 2 * sum_loops(lanes)),
         Pass(polyak_forward, reads=("squares", "share", "waiting"), changes=("coef",), consts=("outputs", "Q"), loops=lambda Q, **_: Q),
         Pass(clip_forward, reads=("squares", "whole"), changes=("coef",), consts=("longest", "Q"), loops=lambda Q, **_: Q),
     ),

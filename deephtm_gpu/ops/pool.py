@@ -22,8 +22,8 @@ import numpy as np
 from deephtm_gpu.ops.mix import mix32
 from deephtm_gpu.ops.rule import RULE, descend_at
 from deephtm_gpu.ops.sparse_linear import by_rows, pick
-from deephtm_gpu.ops.spec import Op, Pass, turns
-from deephtm_gpu.ops.synapse import add_up, ragged
+from deephtm_gpu.ops.spec import Op, Pass, Struct, turns
+from deephtm_gpu.ops.synapse import STRUCTS, add_up, ragged
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
 POOLS = 1 << 24  # so many are there: their numbers stand among the parameters, and float32 tells these apart
@@ -121,23 +121,26 @@ def _example(rng, S, N, F, P, L, A, rule="sgd"):
     }
 
 
+_POOL = Struct("pool", "Pool", ("pool", "F", "P"))
+
 POOL = Op(
     name="pool",
     shader="pool",
     params=("weight", "bias", "pool", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(pool_forward, reads=("rows", "index", "value", "weight", "bias", "pool"), writes=("depolarisation",),
-             consts=("L", "F", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
+             consts=("L", "F", "P"), structs=(_POOL,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
         Pass(pool_backward, reads=("ddepolarisation", "rows", "index", "weight", "pool"), writes=("dvalue",),
-             consts=("L", "F", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
+             consts=("L", "F", "P"), structs=(_POOL,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(pool_update, reads=("rows", "left", "index", "value", "coef", "rate", "pool"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
-             consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"), shared=True, rows="N", looks_alone=True, work=lambda L, A, **_: L * A,
+             consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"), shared=True, rows="N", looks_alone=True,
+             structs=(_POOL, *STRUCTS), work=lambda L, A, **_: L * A,
              loops=lambda lanes, parts, S, A, L, N, **_: (
                  turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
                  else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),
         Pass(pool_square, reads=("left", "rows", "index", "value", "pool"), changes=("squares",),
-             consts=("slot", "scale", "L", "F", "P"), work=lambda L, A, **_: L * A,
+             consts=("slot", "scale", "L", "F", "P"), structs=(_POOL,), work=lambda L, A, **_: L * A,
              loops=lambda lanes, A, L, **_: by_rows(lanes, L, A) + 8),
     ),
     example=_example,

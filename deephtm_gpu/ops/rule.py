@@ -18,14 +18,23 @@ from math import expm1, sqrt
 
 import numpy as np
 
+from deephtm_gpu.ops.spec import Struct
+
 TABLE = 1 << 14  # counts whose pace is kept
 RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "slope", "least")
+RULE_STRUCT = Struct("rule", "Rule", RULE)  # of shaders/lib/rule.wgsl
 PLAIN = dict.fromkeys(RULE, 0.0) | {"least": 1.0}  # gradient descent at the given rate
 
 
 def plain(rule) -> bool:
     """Whether a step is the rate times the gradient, and nothing else."""
     return not (rule["beta1"] or rule["beta2"] or rule["decay"] or rule["slope"])
+
+
+def parameter_struct(name: str, scale="scale", prefix="") -> Struct:
+    """A learned parameter with what the rule remembers of it, as in shaders/lib/rule.wgsl. scale: the constant that is its lr_scale.
+    prefix: of the names of its moment and power."""
+    return Struct(name, "Parameter", (name, f"{prefix}moment", f"{prefix}power", scale))
 
 
 def counts(rule) -> bool:

@@ -6,7 +6,7 @@ what one stream does.
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square
+from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square, turns
 
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
@@ -49,11 +49,12 @@ RUNNING_NORM = Op(
     matrices=(),
     params=("mean", "count"),
     passes=(
-        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count"), consts=("D",), work=elements, shared=True),
+        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count"), consts=("D",), work=elements, shared=True,
+             loops=lambda lanes, S, D, **_: turns(D, lanes) * S),
         Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",), work=elements),
         Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",), work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "D": D, "seen": seen} for S, D, seen in
-                [(1, 1, 0), (1, 255, 1), (1, 256, 2000), (3, 257, 7), (2, 13, 999)]),
+                [(1, 1, 0), (1, 255, 1), (1, 256, 2000), (3, 257, 7), (2, 13, 999), (257, 5, 3)]),
 )

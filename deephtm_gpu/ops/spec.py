@@ -24,12 +24,21 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Struct:
+    """Arguments that the WGSL function takes as one. name: the parameter's. type: the struct that a shader file declares. fields: the
+    tensors and constants of the pass that it holds, in the struct's order."""
+
+    name: str
+    type: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Pass:
     """One pass of an op: a reference function and the WGSL function of the same name.
 
     reference(*reads, *changes, **consts) returns the arrays of `writes` (one array, or a tuple) and alters the arrays
-    of `changes` in place. The WGSL function takes the places of the same tensors in the order reads, changes, writes,
-    then the constants, then, where `rows` is set, which part of how many it is.
+    of `changes` in place. `arguments` has what the WGSL function takes.
     """
 
     reference: Callable
@@ -42,11 +51,12 @@ class Pass:
     tile: int = 1  # of `rows` that a lane takes at once where there are MANY streams
     looks_alone: bool = False  # each row is looked for by itself in several streams' lists, not `rows_at_once`
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
+    structs: tuple[Struct, ...] = ()  # what the WGSL function takes together
     # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to choose the
     # number of workgroups
     work: Callable[..., int] = lambda **consts: 0
     # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its contexts
-    # can have. None: the work, spread over all lanes.
+    # can have. None: some looks at all elements, their work spread over all lanes, and some sums over lanes (`kernels/schedule.py`).
     loops: Callable[..., int] | None = None
 
     @property
@@ -56,6 +66,14 @@ class Pass:
     @property
     def tensors(self) -> tuple[str, ...]:
         return self.reads + self.changes + self.writes
+
+    @property
+    def arguments(self) -> tuple[str | Struct, ...]:
+        """What the WGSL function takes: the offsets of the tensors (reads, changes, writes), then the constants, a struct in the position
+        of the first of its fields; then, where `rows` is set, `part` and `parts`: which part of how many it is."""
+        struct_of = {field: struct for struct in self.structs for field in struct.fields}
+        names = self.tensors + self.consts + (("part", "parts") if self.rows else ())
+        return tuple(dict.fromkeys(struct_of.get(name, name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,11 @@ def mark_loops(lanes, S, L):
 def lanes_for(n, lanes):
     """How many lanes the shaders set side by side for n items: a power of two, at most `lanes`."""
     return min(lanes, 1 << (n - 1).bit_length()) if n > 0 else 1
+
+
+def sum_loops(lanes):
+    """Loop iterations of a sum over so many lanes."""
+    return lanes.bit_length() - 1
 
 
 EPSILON = 1e-4  # under every root of the model

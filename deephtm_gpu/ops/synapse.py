@@ -6,7 +6,7 @@ A context is ragged: per stream a list of A places, `index`, and their activity,
 
 import numpy as np
 
-from deephtm_gpu.ops.rule import RULE, descend_at, plain
+from deephtm_gpu.ops.rule import RULE, RULE_STRUCT, descend_at, parameter_struct, plain
 from deephtm_gpu.ops.sparse_linear import by_rows, pick
 from deephtm_gpu.ops.spec import Op, Pass, mark_loops, rows_at_once, turns
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
@@ -101,6 +101,8 @@ def _update_loops(lanes, parts, S, A, L, N, **_):
     return turns(share, rows) * (1 + 2 * (looks * (1 + look) + adding) + turns(rows, lanes))
 
 
+STRUCTS = (parameter_struct("weight"), parameter_struct("bias", "bias_scale", "bias_"), RULE_STRUCT)
+
 SYNAPSE = Op(
     name="synapse",
     shader="synapse",
@@ -113,7 +115,7 @@ SYNAPSE = Op(
              work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
-             consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", work=lambda L, A, **_: L * A,
+             consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", structs=STRUCTS, work=lambda L, A, **_: L * A,
              loops=_update_loops),
     ),
     example=_example,

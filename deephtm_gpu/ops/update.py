@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from deephtm_gpu.ops.linear import tile_loops
-from deephtm_gpu.ops.rule import PLAIN, RULE, counts, descend, descend_at, plain
+from deephtm_gpu.ops.rule import PLAIN, RULE, RULE_STRUCT, counts, descend, descend_at, parameter_struct, plain
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import MANY, Op, Pass, lanes_for, mark_loops, rows_at_once, turns
 
@@ -165,6 +165,9 @@ def _lazy_example(rng, S, O, I, rule="sgd"):
             **memory_example(rng, (O, I), O), **rule_example(rule), "scale": 0.5, "O": O, "I": I}
 
 
+_WEIGHT = (parameter_struct("weight"), RULE_STRUCT)
+_BIAS = (parameter_struct("bias", prefix="bias_"), RULE_STRUCT)
+
 UPDATE = Op(
     name="update", shader="update", example=_example,
     matrices=("weight", "moment", "power"),
@@ -172,10 +175,11 @@ UPDATE = Op(
     passes=(
         Pass(outer_update, reads=("left", "right", "coef", "rate", "k"), changes=("weight", "moment", "power"),
              consts=("scale", *RULE, "O", "I"), shared=True, rows="O", tile=4, split=("weight", "moment", "power"),
-             work=lambda O, I, **_: O * I, loops=_outer_loops),
+             structs=_WEIGHT, work=lambda O, I, **_: O * I, loops=_outer_loops),
         Pass(vector_update, reads=("left", "coef", "rate", "k"), changes=("bias", "bias_moment", "bias_power"),
              consts=("scale", *RULE, "D"), shared=True, rows="D", split=("bias", "bias_moment", "bias_power"),
-             work=lambda D, **_: D),
+             structs=_BIAS, work=lambda D, **_: D,
+             loops=lambda lanes, parts, S, D, **_: turns(turns(D, parts), lanes) * (1 + S)),
     ),
     sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
         (1, 1, 1, "sgd"), (1, 256, 1, "momentum"), (1, 255, 257, "sgd"), (1, 3, 256, "rmsprop"), (5, 131, 67, "sgd"),
@@ -190,11 +194,11 @@ ROWS_UPDATE = Op(
     params=("bias", "count", "bias_moment", "bias_power", "bias_count"),
     passes=(
         Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
-             consts=("scale", *RULE, "L", "N", "I"), shared=True, rows="N", work=lambda L, I, **_: L * I,
+             consts=("scale", *RULE, "L", "N", "I"), shared=True, rows="N", structs=_WEIGHT, work=lambda L, I, **_: L * I,
              loops=_rows_loops),
         Pass(entries_update, reads=("rows", "left", "coef", "rate"),
              changes=("bias", "bias_moment", "bias_power", "bias_count"), consts=("scale", *RULE, "L", "N"), shared=True, rows="N",
-             work=lambda L, **_: L, loops=_entries_loops),
+             structs=_BIAS, work=lambda L, **_: L, loops=_entries_loops),
     ),
     sizes=tuple({"S": S, "N": N, "I": I, "L": L, "rule": rule} for S, N, I, L, rule in [
         (1, 1, 1, 1, "sgd"), (1, 256, 256, 6, "sgd"), (1, 1280, 255, 25, "momentum"), (4, 40, 257, 13, "momentum"),
@@ -210,7 +214,7 @@ LAZY_UPDATE = Op(
     passes=(
         Pass(lazy_update, reads=("left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
              consts=("scale", *RULE, "O", "I"), shared=True, rows="O", split=("weight", "moment", "power", "count"),
-             work=lambda O, I, **_: O * I, loops=_lazy_loops),
+             structs=_WEIGHT, work=lambda O, I, **_: O * I, loops=_lazy_loops),
     ),
     sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
         (1, 1, 1, "sgd"), (1, 257, 250, "sgd"), (1, 131, 5, "momentum"), (1, 67, 37, "adam"), (3, 60, 257, "adamw"),

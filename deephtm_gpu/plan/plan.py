@@ -143,6 +143,11 @@ class Plan:
     def slots_of(self, tensor: Tensor) -> int:
         return self.slots if tensor.place == TAPE else 1
 
+    @property
+    def online(self) -> Program:
+        """What a step does in the long run."""
+        return GIVEN if self.given else ONLINE
+
     @cached_property
     def ring_turn(self) -> int:
         """After so many steps the rings of all memories stand as before: numbers of steps may be counted modulo this."""

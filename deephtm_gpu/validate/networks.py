@@ -1,4 +1,4 @@
-"""Whole networks, many steps, on an adapter against the NumPy reference in float64."""
+"""Whole networks, many steps, on a device against the NumPy reference in float64."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import numpy as np
 from deephtm_gpu import layers as dh
 from deephtm_gpu.backends.batch import Batch, Outputs, shares
 from deephtm_gpu.backends.numpy import NumpyBackend
-from deephtm_gpu.backends.wgpu.backend import GpuBackend
+from deephtm_gpu.backends.protocol import IN_ONE, SEVERAL, Factory, ways
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import GIVEN, ONLINE, Program
@@ -18,9 +18,10 @@ STEPS = 18  # rounding has not yet tipped a winner by then; the reference itself
 LIMIT = 1e-6
 
 
-def check_networks(adapter, override=None, only=None):
-    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps, with a step in several
-    dispatches, and with many steps in one where a workgroup can do them alone. only: its name."""
+def check_networks(make: Factory, only=None):
+    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps, in each way that the device has:
+    with a step in several dispatches, and with many steps in one where a workgroup can do them alone. make: a factory of backends.
+    only: the name of one network."""
     for name, (network, losses, optimizer, streams, ahead) in _networks().items():
         if only and name != only:
             continue
@@ -29,19 +30,20 @@ def check_networks(adapter, override=None, only=None):
         oracle = NumpyBackend(plan, np.float64)
         want = Outputs.joined([oracle.run(b) for b in batches])
         worst = Check("network", name, True, limit=LIMIT, trials=0)
-        for lasting in (False, True) if streams == 1 else (False,):
-            gpu = GpuBackend(plan, adapter, override=override, lasting=lasting)
-            got = Outputs.joined([gpu.run(b) for b in batches])
-            _compare(worst, plan, oracle, want, gpu, got, "in one dispatch, " if lasting else "")
+        for way, make_so in ways(make, *(SEVERAL, IN_ONE) if streams == 1 else (SEVERAL,)).items():
+            tried = make_so(plan)
+            got = Outputs.joined([tried.run(b) for b in batches])
+            _compare(worst, oracle, want, tried, got, f"{way}, " if way == IN_ONE else "")
         worst.holds = worst.error <= LIMIT
         yield worst
 
 
-def _compare(worst, plan, oracle, want, gpu, got, how):
+def _compare(worst, oracle, want, tried, got, how):
+    plan = oracle.plan
     pairs = [("prediction", g, w) for g, w in zip(got.predictions, want.predictions)]
     pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
     pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
-    pairs += [(t.name, gpu.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
+    pairs += [(t.name, tried.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
     for what, g, w in pairs:
         error, element = compare(g, w)
         worst.trials += 1

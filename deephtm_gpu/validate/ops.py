@@ -1,13 +1,11 @@
-"""Every pass of every op on an adapter, against the reference in float64."""
+"""Every pass of every op on a device, against the reference in float64."""
 
 import inspect
-from dataclasses import replace
 
 import numpy as np
 
 from deephtm_gpu.backends.batch import Batch
-from deephtm_gpu.backends.wgpu.backend import GpuBackend
-from deephtm_gpu.kernels.tuning import tuning_of
+from deephtm_gpu.backends.protocol import PARTS, SEVERAL, Backend, Factory, OpenMemory, ways
 from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.plan import Plan, Program
@@ -16,25 +14,24 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM, SCRATCH, Tensor
 from deephtm_gpu.validate.check import Check, compare
 
 POISON = 7.25e20  # stands where an op has to write: what it leaves out shows
+SPARE = 3  # entries that a ragged list has room for beyond those it needs
 
 
-def check_ops(adapter, override=None, ops=OPS, tuning=None):
-    """Yields a Check per pass: its worst trial. Each size runs in one workgroup, and where the work can be shared out in many.
-    override: shader texts by file name (see `compose`). tuning: None for the adapter's own."""
+def check_ops(make: Factory, ops=OPS):
+    """Yields a Check per pass: its worst trial. make: a factory of backends. Each size runs once in each way that the device has for
+    it: where the work can be shared out also in many workgroups."""
     for op in ops:
         for op_pass in op.passes:
-            yield _check_pass(op, op_pass, adapter, override, tuning or tuning_of(adapter))
+            yield _check_pass(op, op_pass, make)
 
 
-def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
+def _check_pass(op: Op, op_pass: Pass, make: Factory) -> Check:
     worst = Check("op", op_pass.name, True, limit=op.tolerance, trials=0)
+    names = (SEVERAL, PARTS) if op_pass.rows else (SEVERAL,)
     for number, size in enumerate(op.sizes):
-        example = _single(op.example(np.random.default_rng([number, len(op_pass.name)]), **size))
-        tunings = [tuning]
-        if op_pass.rows:
-            tunings.append(replace(tuning, wide=0, grain=97))
-        for tried in tunings:
-            for tensor, error, element in _trial(op, op_pass, example, adapter, tried, override):
+        trial = Trial(op, op_pass, number)
+        for make_so in ways(make, *names).values():
+            for tensor, error, element in trial.run(make_so(trial.plan)):
                 worst.trials += 1
                 if error > worst.error or not worst.where:
                     worst.error = max(error, worst.error)
@@ -43,40 +40,57 @@ def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
     return worst
 
 
-def _trial(op, op_pass, example, adapter, tuning, override):
-    """Runs one pass on the adapter; yields (tensor, error, worst element) for all it writes, and for the rest of memory."""
-    want = _reference(op_pass, example)
-    tensors = {n: _tensor(op, n, example.get(n), want.get(n)) for n in op_pass.tensors}
-    streams = _streams(op_pass, example, tensors)
-    plan = Plan(streams)
-    for tensor in tensors.values():
-        if isinstance(tensor, Tensor):
-            plan.add(tensor)
-    plan.forward.append(make_call(op_pass.name, {**tensors, **{c: example[c] for c in op_pass.consts}}, op.name))
-    backend = GpuBackend(plan, adapter, tuning, override, lasting=False)
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor):
-            continue
-        if name in op_pass.writes:
-            backend.write(name, _poison(tensor, streams))
-        else:
-            backend.write(name, example[name])
-    before = backend.memory()
-    backend.run(Batch(Program(), [], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0))
-    after = backend.memory()
-    for name in op_pass.changes + op_pass.writes:
-        if isinstance(tensors[name], Tensor):
-            got = backend.read(name)
-            if tensors[name].ragged and not tensors[name].index:
-                got = [g[: len(w)] for g, w in zip(got, want[name])]
-            yield name, *compare(got, want[name])
-            backend.erase(name, before, after)
-    outside = sum(int((before[a] != after[a]).sum()) for a in before)
-    yield "memory outside", np.inf if outside else 0.0, f"{outside} elements changed that are not the op's"
+class Trial:
+    """One pass at one of its op's sizes: the plan of it, what it gets, and what it should write. number: of the size. spare: room in
+    ragged lists beyond what they need."""
+
+    def __init__(self, op: Op, op_pass: Pass, number: int, spare: int = SPARE):
+        self._pass = op_pass
+        self._example = _single(op.example(np.random.default_rng([number, len(op_pass.name)]), **op.sizes[number]))
+        self._want = _reference(op_pass, self._example)
+        given = {n: _tensor(op, n, self._example.get(n), self._want.get(n), spare) for n in op_pass.tensors}
+        self._tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
+        self.plan = Plan(self._streams())
+        for tensor in self._tensors.values():
+            self.plan.add(tensor)
+        self.plan.forward.append(make_call(op_pass.name, {**given, **{c: self._example[c] for c in op_pass.consts}}, op.name))
+
+    def start(self, backend: Backend):
+        """Writes what the pass reads and changes, and poison where it has to write."""
+        for name, tensor in self._tensors.items():
+            backend.write(name, _poison(tensor, self.plan.streams) if name in self._pass.writes else self._example[name])
+
+    def run(self, backend: Backend):
+        """Runs the pass; yields (tensor, error, worst element) for all it writes, and for the rest of memory where it can be looked at."""
+        self.start(backend)
+        memories = [backend.memory()] if isinstance(backend, OpenMemory) else []
+        backend.run(one_step())
+        memories += [backend.memory()] if memories else []
+        for name in self._pass.changes + self._pass.writes:
+            if name not in self._tensors:
+                continue
+            got, want, tensor = backend.read(name), self._want[name], self._tensors[name]
+            if tensor.ragged and not tensor.index:
+                got = [g[: len(w)] for g, w in zip(got, want)]
+            yield name, *compare(got, want)
+            if memories:
+                backend.erase(name, *memories)
+        if memories:
+            before, after = memories
+            outside = sum(int((before[a] != after[a]).sum()) for a in before)
+            yield "memory outside", np.inf if outside else 0.0, f"{outside} elements changed that are not the op's"
+
+    def _streams(self) -> int:
+        names = self._pass.reads + self._pass.changes
+        return next(len(self._example[n]) for n in names if n in self._tensors and self._tensors[n].place == SCRATCH)
+
+
+def one_step() -> Batch:
+    return Batch(Program(), [], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0)
 
 
 def _single(example):
-    """Numbers as the shader gets them: float32."""
+    """Numbers as the device gets them: float32."""
     def cast(v):
         if isinstance(v, list):
             return [cast(a) for a in v]
@@ -101,20 +115,16 @@ def _reference(op_pass: Pass, example) -> dict:
     return {**{n: arguments[n] for n in op_pass.changes}, **results}
 
 
-def _tensor(op: Op, name: str, given, want) -> Tensor | float:
+def _tensor(op: Op, name: str, given, want, spare) -> Tensor | float:
     if given is not None and not isinstance(given, (np.ndarray, list)):
         return given
     shown = want if given is None else given
     if isinstance(shown, list):
-        room = 3 + max(len(a) for a in [*shown, *(want or [])])
+        room = max(1, spare + max(len(a) for a in [*shown, *(want or [])]))
         return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True)
     place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
     shape = shown.shape if place != SCRATCH else shown.shape[1:]
     return Tensor(name, tuple(shape), place, index=shown.dtype.kind in "iu")
-
-
-def _streams(op_pass, example, tensors) -> int:
-    return next(len(example[n]) for n in op_pass.reads + op_pass.changes if isinstance(tensors[n], Tensor) and tensors[n].place == SCRATCH)
 
 
 def _poison(tensor: Tensor, streams: int):

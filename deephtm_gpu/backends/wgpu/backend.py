@@ -1,13 +1,14 @@
 """The GPU backend: a plan turned into dispatches, recorded once and replayed row after row."""
 
 import time
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import wgpu
 
 from deephtm_gpu.backends.batch import Batch, Outputs
+from deephtm_gpu.backends.protocol import IN_ONE, PARTS, SEVERAL, DeviceInfo
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu import process
 from deephtm_gpu.backends.wgpu.adapters import AdapterInfo
@@ -15,15 +16,14 @@ from deephtm_gpu.backends.wgpu.memory import BufferMemory, TextureMemory
 from deephtm_gpu.backends.wgpu.timer import TIMESTAMPS, Timer
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.kernels.arenas import Layout
-from deephtm_gpu.kernels.compose import ACROSS, BINDINGS, STEPS, TURN, compose
-from deephtm_gpu.kernels.schedule import Dispatch, lasting, prefers_lasting, rotation, schedule
+from deephtm_gpu.kernels.compose import BINDINGS, STEPS, TURN
+from deephtm_gpu.kernels.program import ROWS, Kernel, KernelProgram, build
 from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
-from deephtm_gpu.plan.plan import GIVEN, ONLINE, Call, Plan, Program
-from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
+from deephtm_gpu.plan.plan import Plan, Program
+from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE, Tensor
 
-ROWS = 512  # of a chunk: the most that are uploaded and read back at once
+SMALL_GRAIN = 97  # multiply-adds of a workgroup, where an op is to be shared out whatever it is worth
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-MOST_STEPS = 64  # of one dispatch
 _STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("back", "<u4"), ("scored", "<u4"),
                   ("waiting", "<f4")])
 _TURN_BYTES = 16
@@ -44,20 +44,33 @@ def _device_of(adapter: AdapterInfo):
     return adapter.native.request_device_sync(required_limits=wanted, required_features=features)
 
 
-def open_adapter(adapter: AdapterInfo):
-    """A function that makes a plan runnable on the adapter: all models in one set of arenas if they have room there."""
-    def make(plan):
+class OnAdapter:
+    """Makes plans runnable on the adapter. tuning: None for the adapter's own. override: see `compose`."""
+
+    def __init__(self, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None):
+        self.adapter, self._override = adapter, override
+        self._tuning = tuning or tuning_of(adapter)
+        self.info = _info(adapter)
+        self.ways = {SEVERAL: partial(self._make, lasting=False), IN_ONE: partial(self._make, lasting=True),
+                     PARTS: partial(self._make, lasting=False, tuning=replace(self._tuning, wide=0, grain=SMALL_GRAIN))}
+
+    def __call__(self, plan: Plan) -> "GpuBackend | SideBySide":
+        """All models in one set of arenas if they have room there."""
         each = plan.models
-        while each > 1 and not _has_room(plan.some(0, each), adapter):
+        while each > 1 and not self._has_room(plan.some(0, each)):
             each = -(-each // 2)
-        return GpuBackend(plan, adapter) if each == plan.models else SideBySide(plan, lambda part: GpuBackend(part, adapter), each)
+        return self._make(plan) if each == plan.models else SideBySide(plan, self._make, each)
 
-    return make
+    def _make(self, plan, lasting=None, tuning=None) -> "GpuBackend":
+        return GpuBackend(plan, self.adapter, tuning or self._tuning, self._override, lasting)
+
+    def _has_room(self, plan) -> bool:
+        most = kind_of_memory(self._tuning).most(open_device(self.adapter))
+        return max(Layout(plan, ROWS).sizes.values()) <= most
 
 
-def _has_room(plan, adapter) -> bool:
-    most = kind_of_memory(tuning_of(adapter)).most(open_device(adapter))
-    return max(Layout(plan, ROWS).sizes.values()) <= most
+def _info(adapter: AdapterInfo) -> DeviceInfo:
+    return DeviceInfo(adapter.name, adapter.backend, adapter.kind)
 
 
 @cache
@@ -83,17 +96,6 @@ def kind_of_memory(tuning: Tuning):
     return TextureMemory if tuning.textures else BufferMemory
 
 
-@dataclass(frozen=True)
-class Kernels:
-    """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next), then
-    tail. Each a flat tuple of (pipeline, workgroups along x, along y). Or, where steps > 0, body alone, for so many rows at once."""
-
-    head: tuple
-    body: tuple
-    tail: tuple
-    steps: int = 0
-
-
 class GpuBackend:
     """Raises DeviceError where the network does not fit the adapter. tuning: None for the adapter's own. override: see
     `compose`. lasting: whether a workgroup goes through many steps in one dispatch; None: where that should be faster."""
@@ -101,6 +103,7 @@ class GpuBackend:
     def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None,
                  lasting: bool | None = None):
         self.plan, self._adapter, self._override, self._lasting = plan, adapter, override, lasting
+        self.info = _info(adapter)
         self._device = open_device(adapter)
         self._layout = Layout(plan, ROWS)
         self._tuning = tuning or tuning_of(adapter)
@@ -111,7 +114,7 @@ class GpuBackend:
         self._steps = self._device.create_buffer(size=_STEP.itemsize * (self._layout.rows + 1), usage=usage)
         self._turns = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
         self._group_layout, self._group = self._bind()
-        self._programs: dict[Program, Kernels] = {}
+        self._programs: dict[Program, KernelProgram] = {}
         self._submit_rows = 16  # grows as far as SUBMIT_SECONDS allows
         for tensor in plan.placed(MATRIX, PARAM, STATE):
             self._write(tensor, self._first(tensor))
@@ -157,7 +160,7 @@ class GpuBackend:
             steps["rate"][:-1] = batch.rates
         return steps
 
-    def _submit(self, program: Kernels, first: int, n: int):
+    def _submit(self, program: KernelProgram, first: int, n: int):
         began = time.perf_counter()
         encoder = self._device.create_command_encoder()
         run = encoder.begin_compute_pass()
@@ -222,7 +225,7 @@ class GpuBackend:
     @property
     def dispatches(self) -> float:
         """Of a step that learns, where many run one after the other."""
-        program = self._program(GIVEN if self.plan.given else ONLINE)
+        program = self._program(self.plan.online)
         return len(program.body) / max(1, program.steps)
 
     @property
@@ -244,37 +247,18 @@ class GpuBackend:
         for _ in range(turns):
             run.dispatch_workgroups(x, y)
 
-    def _program(self, program: Program) -> Kernels:
+    def _program(self, program: Program) -> KernelProgram:
         if program not in self._programs:
             # Few steps are of these kinds: not worth compiling a whole step in one piece.
             few = program.flush or not program.forward or (program.learn and not program.teach)
-            self._programs[program] = self._record(self.plan.calls(program), few)
+            in_one = False if few and self._lasting is None else self._lasting
+            kernels = build(self.plan, self._tuning, self.plan.calls(program), self._layout, in_one, self._override)
+            self._programs[program] = kernels.map(self.compile)
         return self._programs[program]
 
-    def _record(self, calls: list[Call], few: bool) -> Kernels:
-        cut = rotation(calls, self.plan, self._tuning)
-        head, tail = calls[:cut], calls[cut:]
-        parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
-        head, body, tail = (schedule(part, self.plan, self._tuning) for part in parts)
-        whole = lasting(calls, self.plan, self._tuning)
-        if whole and self._lasting is not False and not (few and self._lasting is None) and (self._lasting or prefers_lasting(whole, body, self._tuning)):
-            if lanes := whole.lanes(self._tuning, self.plan.streams):
-                each = whole.iterations(lanes, self.plan.streams) + 1
-                fit = self._tuning.loops // each if self._tuning.loops else MOST_STEPS
-                return Kernels((), (self._compile(whole),), (), max(1, min(fit, MOST_STEPS)))
-        return Kernels(*(tuple(map(self._compile, part)) for part in (head, body, tail)))
-
-    def _compile(self, dispatch: Dispatch) -> tuple:
-        lanes = dispatch.lanes(self._tuning, self.plan.streams)
-        if lanes is None:
-            layers = ", ".join(sorted({m.call.layer for m in dispatch.members()}))
-            raise DeviceError(
-                f"The network's layers {layers} need more than {self._tuning.loops:,} loop iterations in a dispatch, where "
-                f"{self._adapter.name} may stop without a word; make them smaller, or use device='numpy'."
-            )
-        code = compose(dispatch, self._layout, lanes, self._override)
-        groups = dispatch.workgroups(self.plan)
-        return self._pipeline(self._memory.code(code)), min(groups, ACROSS), -(-groups // ACROSS)
+    def compile(self, kernel: Kernel) -> tuple:
+        """(pipeline, workgroups along x, along y)"""
+        return self._pipeline(self._memory.code(kernel.code)), kernel.x, kernel.y
 
     def _pipeline(self, code: str):
         return _pipeline(self._device, self._group_layout, code)
@@ -311,7 +295,7 @@ class GpuBackend:
             first = np.broadcast_to(np.asarray(tensor.first(seed)), shape)
             yield from [first] if tensor.parameter else first
 
-    def reset(self, tensors: list | None = None):
+    def reset(self, tensors: list[Tensor] | None = None):
         """Puts the temporal state, or these tensors of it, back to its start."""
         for tensor in self.plan.placed(STATE) if tensors is None else tensors:
             self._write(tensor, self._first(tensor))

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deephtm_gpu.kernels.program import kernel
 from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
-from deephtm_gpu.plan.plan import GIVEN, ONLINE, Call
+from deephtm_gpu.plan.plan import Call
 from deephtm_gpu.plan.tensors import STATE
 
 TURNS, RUNS = 20, 5  # dispatches timed at once, and how often
@@ -25,7 +26,7 @@ class OpCost:
 
 def cost_of_step(plan) -> list[OpCost]:
     """By the plan alone."""
-    return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(GIVEN if plan.given else ONLINE)]
+    return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(plan.online)]
 
 
 def bytes_of(call: Call) -> int:
@@ -44,16 +45,16 @@ def bytes_of(call: Call) -> int:
 def time_ops(backend) -> list[OpCost]:
     """Each call by itself in a kernel that goes through it many times: what n times take, less what one takes. Changes the
     model's numbers; for one stream."""
-    return [_timed(backend, c) for c in backend.plan.calls(GIVEN if backend.plan.given else ONLINE)]
+    return [_timed(backend, c) for c in backend.plan.calls(backend.plan.online)]
 
 
 def _timed(backend, call) -> OpCost:
     dispatch = Dispatch(True, [Group([Member(call, 0)])], lasting=True)
-    kernel = backend._compile(dispatch)
-    lanes = dispatch.lanes(backend._tuning, 1)
-    each = 1 + dispatch.iterations(lanes, 1)
+    written = kernel(dispatch, backend._layout, backend._tuning)
+    compiled = backend.compile(written)
+    each = 1 + dispatch.iterations(written.lanes, 1)
     often = max(2, min(backend._layout.rows, (backend._tuning.loops or 60_000) // each))
-    once, many = (backend.time_kernel(kernel, n, TURNS, RUNS) for n in (1, often))
+    once, many = (backend.time_kernel(compiled, n, TURNS, RUNS) for n in (1, often))
     return OpCost(call.name, call.layer, call.work, bytes_of(call), max(0.0, 1e6 * (many - once) / (often - 1)))
 
 
