@@ -16,18 +16,17 @@ from deephtm_gpu.graph.networks import Network, Sequential
 from deephtm_gpu.graph.nodes import Input
 from deephtm_gpu.graph.summary import summary
 from deephtm_gpu.history import History, StepResult
-from deephtm_gpu.loss import loss_names
-from deephtm_gpu.loss import loss_weights as check_weights
+from deephtm_gpu.losses.table import as_losses
+from deephtm_gpu.losses.table import loss_weights as check_weights
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.model import save_model
-from deephtm_gpu.series import as_series, check_distribution
+from deephtm_gpu.series import as_series
 from deephtm_gpu.state import describe_observed, describe_state, observable
 from deephtm_gpu.watch import Watch
 
-CLASSIFYING = ("cross_entropy", "bce")
 CHUNK = 512  # rows given to a backend at once; the result does not depend on it
 
 
@@ -63,7 +62,7 @@ class Model:
         """seeds: of each model of a population; an ordinary one has one."""
         self._seeds, self._units = seeds, len(seeds) * self.streams
         self._network = _network(net, input_shape)
-        self._losses = loss_names(loss, len(self._network.outputs))
+        self._losses = as_losses(loss, len(self._network.outputs))
         self._loss_weights = check_weights(weights, len(self._network.outputs))
         self._optimizer = self._check_optimizer(optimizer)
         self._opened = open_device(device)
@@ -98,8 +97,7 @@ class Model:
         elif len(going) != len(xs[0]):
             raise UserError(f"mask has {len(going)} steps, the inputs have {len(xs[0])}; they must be as many.")
         for loss, x in zip(self._losses, ys or xs):
-            if loss in CLASSIFYING:
-                check_distribution("inputs" if ys is None else "targets", x, going, alone=loss == "bce")
+            loss.check_targets("inputs" if ys is None else "targets", x, going)
         self._build(ahead)
         return self._run(xs, ys, True, progress, callback, going)
 
@@ -335,7 +333,7 @@ class Model:
         if targets is None:
             return xs, None
         shapes = [self._forms[n].shape for n in self._network.outputs]
-        classes = [loss == "cross_entropy" for loss in self._losses]
+        classes = [loss.takes_classes for loss in self._losses]
         ys = as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]), mask=mask)
         return xs, ys
 

@@ -81,7 +81,7 @@ class Population(Model):
         if targets is None:
             return xs, None
         shapes = [self._forms[n].shape for n in self._network.outputs]
-        classes = [loss == "cross_entropy" for loss in self._losses]
+        classes = [loss.takes_classes for loss in self._losses]
         ys = as_series("targets", self._models_second("targets", targets, shapes), shapes, P, classes, steps=len(xs[0]))
         return xs, ys
 

@@ -70,21 +70,6 @@ def _one(name, given, shape, streams, classes):
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
 
 
-def check_distribution(name, series, going, alone=False):
-    """series (T, S, D), targets of a cross-entropy. going (T, S): where to look. alone: each number is a probability by itself.
-    Raises UserError where a row is no distribution."""
-    if alone:
-        wrong = ((series < 0) | (series > 1)).any(axis=2)
-    else:
-        wrong = (series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3)  # (T, S)
-    wrong &= going
-    if wrong.any():
-        step = int(np.argwhere(wrong)[0][0])
-        if alone:
-            raise UserError(f"{name} are targets of a binary cross-entropy, and at step {step} there are some outside 0 to 1; scale them to that range.")
-        raise UserError(f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot rows, rows of probabilities that sum to 1, or class numbers as targets.")
-
-
 def _one_hot(name, classes, D):
     if classes.size and not 0 <= classes.min() <= classes.max() < D:
         raise UserError(f"{name} holds classes {classes.min()} to {classes.max()}; the network's output has classes 0 to {D - 1}.")

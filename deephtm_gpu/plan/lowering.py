@@ -6,26 +6,28 @@ from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.graph.nodes import Node, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
+from deephtm_gpu.losses.base import LossTensors
+from deephtm_gpu.losses.table import as_losses
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import Scope, Value, make_call
 from deephtm_gpu.plan.tensors import IO, STATE, STEP, Tensor
 
-LOSSES = ("mse", "cross_entropy", "bce")
 
-
-def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int, observed=(),
+def lower(network: Network, losses, optimizer, streams: int, seeds, ahead: int, observed=(),
           weights=None) -> tuple[Plan, dict[Node, Form]]:
-    """The plan of one step, and the form of every node. losses, weights: one per output. seeds: the model's, or one each of a population's.
+    """The plan of one step, and the form of every node. losses: one per
+    output, or one for all, names or objects; weights: one per output. seeds: the model's, or one each of a population's.
     ahead: how many steps ahead outputs predict the inputs; 0: targets are given. observed: names of tensors on the tape that every row
     is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    lowering = _Lowering(network, losses, weights or [1.0] * len(losses), optimizer, streams, seeds, ahead, observed)
+    lowering = _Lowering(network, losses, weights, optimizer, streams, seeds, ahead, observed)
     return lowering.plan, lowering.forms
 
 
 class _Lowering:
     def __init__(self, network, losses, weights, optimizer, streams, seeds, ahead, observed):
-        self.network, self.losses, self.weights = network, losses, weights
+        self.network, self.losses = network, as_losses(losses, len(network.outputs))
+        self.weights = weights or [1.0] * len(self.losses)
         self.names, self.owners = network.names(), network.owners()
         self.clocks, self.ticks = clocks_of(network.nodes), {}  # ticks: a clock's node -> (tick, begun)
         self.plan = Plan(streams, ahead, seeds)
@@ -36,8 +38,8 @@ class _Lowering:
         # Of a population with a rate each, it comes with every row like an input.
         self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
-        classifies = "cross_entropy" in losses
-        self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
+        surprises = any(loss.gives_surprise for loss in self.losses)
+        self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if surprises else None
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
         self._lower_share()
         self.slow_nodes = _up_to_the_last_pooler(network)
@@ -80,48 +82,35 @@ class _Lowering:
         """Predictions, losses, and the gradient into every output."""
         gradients: dict[Node, list[Tensor]] = {}
         self.errors = []
+        surprise = self.surprise  # the first output that gives it has it
         for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
-            D = y.size
-            if self.plan.ahead:
-                target = self._target_among_inputs(j, node, D)
-            else:
-                target = self._io(f"target{j}", D)
-            self.plan.targets.append(target)
-            prediction, told = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
-            self.plan.predictions.append(prediction)
-            self.plan.losses.append(told)
-            dy = scope.scratch("dy", (D,))
-            if loss == "mse":
-                scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
-                scope.learn("mse_forward", y=y.tensor, target=target, loss=told, D=D)
-                scope.learn("mse_backward", y=y.tensor, target=target, dy=dy, D=D)
-            elif loss == "bce":
-                probability = scope.tape("probability", (D,))
-                scope.forward("sigmoid_forward", y=y.tensor, probability=probability, D=D)
-                scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("bce_forward", probability=probability, target=target, loss=told, D=D)
-                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
-            else:
-                probability = scope.tape("probability", (D,))
-                scope.forward("softmax_forward", y=y.tensor, probability=probability, D=D)
-                scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("cross_entropy_forward", probability=probability, target=target, loss=told, D=D)
-                if j == self.losses.index("cross_entropy"):
-                    scope.learn("surprise_forward", learning=False, probability=probability, target=target,
-                                surprise=self.surprise, D=D)
-                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
-            if weight == 0:  # it is only told
+            tensors = self._loss_tensors(j, node, y.tensor, scope, surprise if loss.gives_surprise else None)
+            loss.lower(scope, tensors)
+            surprise = None if loss.gives_surprise else surprise
+            if weight == 0:  # it is only reported
                 continue
-            if weight != 1:
-                weighted = scope.scratch("dweighted", (D,))
-                scope.learn("scale_forward", x=dy, y=weighted, by=float(weight), D=D)
-                dy = weighted
-            dy = self._without_the_ended(scope, dy)
+            dy = self._without_the_ended(scope, self._weighted(scope, tensors.dy, weight))
             self.errors.append((dy, weight))
             gradients.setdefault(node, []).append(to_pairs(dy))
         return gradients
+
+    def _loss_tensors(self, j, node, y, scope, surprise) -> LossTensors:
+        D = y.size
+        target = self._target_among_inputs(j, node, D) if self.plan.ahead else self._io(f"target{j}", D)
+        prediction, loss = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
+        self.plan.targets.append(target)
+        self.plan.predictions.append(prediction)
+        self.plan.losses.append(loss)
+        return LossTensors(y, target, prediction, loss, scope.scratch("dy", (D,)), surprise)
+
+    def _weighted(self, scope, dy, weight) -> Tensor:
+        if weight == 1:
+            return dy
+        weighted = scope.scratch("dweighted", dy.shape)
+        scope.learn("scale_forward", x=dy, y=weighted, by=float(weight), D=dy.size)
+        return weighted
 
     def _without_the_ended(self, scope, dy) -> Tensor:
         """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""

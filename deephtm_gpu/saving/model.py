@@ -4,9 +4,9 @@ import numpy as np
 
 from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.errors import DeviceError, UserError
-from deephtm_gpu.loss import loss_weights
+from deephtm_gpu.losses.table import LOSSES, loss_weights, names_of
 from deephtm_gpu.optimisers.base import Optimizer
-from deephtm_gpu.plan.lowering import LOSSES, lower
+from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.saving.container import read_container, write_container
 from deephtm_gpu.saving.graph import describe_network, make_network
 from deephtm_gpu.saving.objects import describe, make
@@ -23,7 +23,7 @@ def save_model(model, path, beside: dict | None = None):
     standing = model._standing()
     plain, more = split(beside, BESIDE)
     description = {
-        "network": describe_network(model._network), "losses": model._losses, "loss_weights": model._loss_weights, "optimizer": describe(model._optimizer),
+        "network": describe_network(model._network), "losses": names_of(model._losses), "loss_weights": model._loss_weights, "optimizer": describe(model._optimizer),
         "streams": model.streams, "seeds": list(model._seeds), "population": model.is_population, "counts": standing["counts"], "beside": plain,
     }
     arrays = read_tensors(model._plan, model._backend)

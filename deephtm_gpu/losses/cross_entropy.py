@@ -1,0 +1,54 @@
+"""Cross-entropy of classes that exclude each other."""
+
+import numpy as np
+
+from deephtm_gpu.errors import UserError
+from deephtm_gpu.losses.base import Loss, LossTensors, first_step
+
+
+class CrossEntropy(Loss):
+    """Cross-entropy of a softmax: −Σ target · log p, p = softmax(y). For classes that exclude each other, such as symbols.
+
+    Parameters
+    ----------
+    None. The string "cross_entropy" is the same.
+
+    Notes
+    -----
+    Targets are one-hot rows or probabilities that sum to 1, (steps, classes), or class numbers, int (steps,). The prediction is p, which
+    sums to 1. The gradient into y is p − target.
+
+    1 − Σ p · target is the surprise of what arrived. It clocks the slow context of the temporal memories, where their `clock` does not
+    say otherwise (see `dh.TemporalMemory`). Of several outputs with a cross-entropy the first one's counts.
+
+    Examples
+    --------
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> net = dh.Sequential(dh.Linear(3))
+    >>> model = dh.Model(net, (2,), loss=dh.CrossEntropy(), optimizer=dh.SGD(0.5), device="numpy")
+    >>> history = model.fit(np.eye(2, dtype=np.float32), targets=np.array([2, 0]))  # class numbers
+    >>> history.prediction.shape
+    (2, 3)
+    """
+
+    name = "cross_entropy"
+    takes_classes = True
+    gives_surprise = True
+
+    def lower(self, low, t: LossTensors) -> None:
+        D = t.y.size
+        p = low.tape("probability", (D,))
+        low.forward("softmax_forward", y=t.y, probability=p, D=D)
+        low.forward("copy_forward", x=p, y=t.prediction, D=D)
+        low.learn("cross_entropy_forward", probability=p, target=t.target, loss=t.loss, D=D)
+        if t.surprise:
+            low.learn("surprise_forward", learning=False, probability=p, target=t.target, surprise=t.surprise, D=D)
+        low.learn("cross_entropy_backward", probability=p, target=t.target, dy=t.dy, D=D)
+
+    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:
+        step = first_step((series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3), active)
+        if step is not None:
+            raise UserError(
+                f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot rows, rows of "
+                "probabilities that sum to 1, or class numbers as targets."
+            )
