@@ -1,6 +1,5 @@
 """What a loss is to the rest of the engine."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,28 +7,23 @@ import numpy as np
 from deephtm_gpu.plan.tensors import Tensor
 
 
-@dataclass(frozen=True)
-class LossTensors:
-    """The tensors that a loss works on. y (D,): what the output's node gives. target (D,). prediction (D,): what users see.
-    loss (1,). dy (D,): the gradient into y. surprise (1,): how unexpected the target was; None where no memory reads it."""
-
-    y: Tensor
-    target: Tensor
-    prediction: Tensor
-    loss: Tensor
-    dy: Tensor
-    surprise: Tensor | None = None
-
-
 class Loss:
-    """How far an output is from its target. A subclass has a `name`, and says which ops it is (`lower`)."""
+    """How far an output is from its target. A subclass has a `name`, and emits the ops that it is made of: low is a `plan.scope.Scope`."""
 
     name = ""  # in Model(loss=...), and in saved files
     takes_classes = False  # whether class numbers may stand for one-hot targets
-    gives_surprise = False  # whether it says how unexpected a target was: such an output can clock the memories
+    gives_surprise = False  # whether its predictions are probabilities of classes: 1 - that of the target clocks the memories
 
-    def lower(self, low: Any, t: LossTensors) -> None:
-        """Emits the calls that write prediction, loss, dy and, where there is one, surprise. low: a `plan.scope.Scope`."""
+    def activate(self, low: Any, y: Tensor) -> Tensor:
+        """The prediction that users see (D,), from what the output's node gives (D,)."""
+        return y
+
+    def forward(self, low: Any, prediction: Tensor, target: Tensor, loss: Tensor) -> None:
+        """Emits the pass that writes loss (1,). prediction, target: (D,)."""
+        raise NotImplementedError
+
+    def backward(self, low: Any, prediction: Tensor, target: Tensor, dy: Tensor) -> None:
+        """Emits the pass that writes dy (D,), the gradient into what was activated."""
         raise NotImplementedError
 
     def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.losses.base import Loss, LossTensors, first_step
+from deephtm_gpu.losses.base import Loss, first_step
 
 
 class BCE(Loss):
@@ -29,13 +29,16 @@ class BCE(Loss):
 
     name = "bce"
 
-    def lower(self, low, t: LossTensors) -> None:
-        D = t.y.size
-        p = low.tape("probability", (D,))
-        low.forward("sigmoid_forward", y=t.y, probability=p, D=D)
-        low.forward("copy_forward", x=p, y=t.prediction, D=D)
-        low.learn("bce_forward", probability=p, target=t.target, loss=t.loss, D=D)
-        low.learn("cross_entropy_backward", probability=p, target=t.target, dy=t.dy, D=D)
+    def activate(self, low, y):
+        probability = low.tape("probability", y.shape)
+        low.forward("sigmoid_forward", y=y, probability=probability, D=y.size)
+        return probability
+
+    def forward(self, low, prediction, target, loss):
+        low.learn("bce_forward", probability=prediction, target=target, loss=loss, D=prediction.size)
+
+    def backward(self, low, prediction, target, dy):
+        low.learn("cross_entropy_backward", probability=prediction, target=target, dy=dy, D=prediction.size)
 
     def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:
         step = first_step(((series < 0) | (series > 1)).any(axis=2), active)

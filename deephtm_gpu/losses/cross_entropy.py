@@ -3,7 +3,7 @@
 import numpy as np
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.losses.base import Loss, LossTensors, first_step
+from deephtm_gpu.losses.base import Loss, first_step
 
 
 class CrossEntropy(Loss):
@@ -35,15 +35,16 @@ class CrossEntropy(Loss):
     takes_classes = True
     gives_surprise = True
 
-    def lower(self, low, t: LossTensors) -> None:
-        D = t.y.size
-        p = low.tape("probability", (D,))
-        low.forward("softmax_forward", y=t.y, probability=p, D=D)
-        low.forward("copy_forward", x=p, y=t.prediction, D=D)
-        low.learn("cross_entropy_forward", probability=p, target=t.target, loss=t.loss, D=D)
-        if t.surprise:
-            low.learn("surprise_forward", learning=False, probability=p, target=t.target, surprise=t.surprise, D=D)
-        low.learn("cross_entropy_backward", probability=p, target=t.target, dy=t.dy, D=D)
+    def activate(self, low, y):
+        probability = low.tape("probability", y.shape)
+        low.forward("softmax_forward", y=y, probability=probability, D=y.size)
+        return probability
+
+    def forward(self, low, prediction, target, loss):
+        low.learn("cross_entropy_forward", probability=prediction, target=target, loss=loss, D=prediction.size)
+
+    def backward(self, low, prediction, target, dy):
+        low.learn("cross_entropy_backward", probability=prediction, target=target, dy=dy, D=prediction.size)
 
     def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:
         step = first_step((series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3), active)

@@ -1,6 +1,6 @@
 """Half the squared error."""
 
-from deephtm_gpu.losses.base import Loss, LossTensors
+from deephtm_gpu.losses.base import Loss
 
 
 class MSE(Loss):
@@ -24,8 +24,8 @@ class MSE(Loss):
 
     name = "mse"
 
-    def lower(self, low, t: LossTensors) -> None:
-        D = t.y.size
-        low.forward("copy_forward", x=t.y, y=t.prediction, D=D)
-        low.learn("mse_forward", y=t.y, target=t.target, loss=t.loss, D=D)
-        low.learn("mse_backward", y=t.y, target=t.target, dy=t.dy, D=D)
+    def forward(self, low, prediction, target, loss):
+        low.learn("mse_forward", y=prediction, target=target, loss=loss, D=prediction.size)
+
+    def backward(self, low, prediction, target, dy):
+        low.learn("mse_backward", y=prediction, target=target, dy=dy, D=prediction.size)

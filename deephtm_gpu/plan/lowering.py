@@ -6,7 +6,6 @@ from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.graph.nodes import Node, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
-from deephtm_gpu.losses.base import LossTensors
 from deephtm_gpu.losses.table import as_losses
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import Scope, Value, make_call
@@ -82,28 +81,33 @@ class _Lowering:
         """Predictions, losses, and the gradient into every output."""
         gradients: dict[Node, list[Tensor]] = {}
         self.errors = []
-        surprise = self.surprise  # the first output that gives it has it
+        first = next((j for j, loss in enumerate(self.losses) if loss.gives_surprise), None)
         for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
-            tensors = self._loss_tensors(j, node, y.tensor, scope, surprise if loss.gives_surprise else None)
-            loss.lower(scope, tensors)
-            surprise = None if loss.gives_surprise else surprise
+            D = y.size
+            target, prediction, told = self._reported(j, node, D)
+            dy, y = scope.scratch("dy", (D,)), loss.activate(scope, y.tensor)
+            scope.forward("copy_forward", x=y, y=prediction, D=D)
+            loss.forward(scope, y, target, told)
+            if j == first:
+                scope.learn("surprise_forward", learning=False, probability=y, target=target, surprise=self.surprise, D=D)
+            loss.backward(scope, y, target, dy)
             if weight == 0:  # it is only reported
                 continue
-            dy = self._without_the_ended(scope, self._weighted(scope, tensors.dy, weight))
+            dy = self._without_the_ended(scope, self._weighted(scope, dy, weight))
             self.errors.append((dy, weight))
             gradients.setdefault(node, []).append(to_pairs(dy))
         return gradients
 
-    def _loss_tensors(self, j, node, y, scope, surprise) -> LossTensors:
-        D = y.size
+    def _reported(self, j, node, D) -> tuple[Tensor, Tensor, Tensor]:
+        """Of output j: target, prediction, loss."""
         target = self._target_among_inputs(j, node, D) if self.plan.ahead else self._io(f"target{j}", D)
         prediction, loss = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
         self.plan.targets.append(target)
         self.plan.predictions.append(prediction)
         self.plan.losses.append(loss)
-        return LossTensors(y, target, prediction, loss, scope.scratch("dy", (D,)), surprise)
+        return target, prediction, loss
 
     def _weighted(self, scope, dy, weight) -> Tensor:
         if weight == 1:
