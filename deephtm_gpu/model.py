@@ -177,7 +177,8 @@ class Model:
     def summary(self) -> str:
         """The network as a table: layers, shapes, parameters, and what reads what. print(model.summary())"""
         counts = {info.name: info.parameters for info in self.layers()}
-        return summary(self._network, self._forms, counts, f"{self.device.name} ({self.device.backend}, {self.device.kind})")
+        device = f"{self.device.name} ({self.device.backend}, {self.device.kind})"
+        return summary(self._network, self._forms, counts, device, any(loss.gives_surprise for loss in self._losses))
 
     def __repr__(self):
         learned = sum(info.parameters for info in self.layers())

@@ -11,24 +11,35 @@ Why these: MODEL, "Start" and "Learning rates". The rules know no layers: these 
 from dataclasses import dataclass
 from math import sqrt
 
+from deephtm_gpu.graph.clocks import clocks_of
 from deephtm_gpu.graph.forms import Form
 
 SLOW_ENCODER = 0.01  # of the learning rate
 OUTPUTS, COLUMNS = "outputs", "columns"
 CLOCKS = (OUTPUTS, COLUMNS)
+BY_LOSS = "by loss"  # what `summary` shows where the loss decides, and none was chosen yet
 
 
 @dataclass(frozen=True)
 class Setting:
     """Where a layer's node stands. inputs: the forms of what it reads. surprises: whether an output's loss gives a surprise (None: not
     known, as no loss was chosen yet). slow: whether a pooler comes later in the step, or is the layer itself. ticks: whether it
-    steps behind dh.every or dh.when."""
+    stands behind dh.every or dh.when."""
 
     inputs: tuple[Form, ...]
     is_output: bool
     surprises: bool | None
     slow: bool
     ticks: bool
+
+
+def settings_of(network, forms, surprises: bool | None) -> dict:
+    """The setting of every node."""
+    slow, clocks = slow_nodes(network), clocks_of(network.nodes)
+    return {
+        node: Setting(tuple(forms[n] for n in node.inputs), node in network.outputs, surprises, node in slow, clocks[node] is not None)
+        for node in network.nodes
+    }
 
 
 def lr_scale(given: float | None, slow: bool) -> float:

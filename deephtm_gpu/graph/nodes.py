@@ -6,6 +6,7 @@ from math import prod
 
 from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.graph.defaults import Setting
 from deephtm_gpu.graph.forms import Form
 
 
@@ -55,6 +56,7 @@ class Layer:
     sizes_itself = False  # whether its form is known without its inputs'
     ticks = False  # whether what stands behind it goes by a clock of its own (see `graph/clocks.py`)
     first_alone = False  # whether it steps when its first input does, and only looks at the others
+    slows_what_it_reads = False  # whether it reads a code, which must move slowly (see `graph/defaults.py`)
 
     def __call__(self, node):
         return self.place([check_node(node, self)])
@@ -67,6 +69,15 @@ class Layer:
 
     def form(self, inputs: list[Form]) -> Form:
         raise NotImplementedError
+
+    @property
+    def learned(self) -> bool:
+        """Whether it has weights that the optimiser moves: every such layer takes lr_scale."""
+        return "lr_scale" in vars(self)
+
+    def choices(self, setting: Setting) -> dict[str, str]:
+        """What it chose by the rules of `graph/defaults.py`, for `summary`: what -> as text. "std": of its weights at the start."""
+        return {}
 
     def check(self, node: Node, inputs: list[Form]):
         """Raises UserError where a place in the flow does not fit, beyond what `form` sees."""

@@ -116,6 +116,10 @@ class GridCells(Layer):
 
         return low.value(code), backward
 
+    @property
+    def learned(self):
+        return self.learn
+
     def _roles(self, others):
         """What the inputs behind the movement are: both, or the one of the two that its size tells. (A place in the flow, and a file, know
         no more of them.)"""

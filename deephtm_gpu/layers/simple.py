@@ -1,9 +1,8 @@
 """Layers that are one op each: Linear, ReLU, RunningNorm."""
 
-from math import sqrt
-
 from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.graph.defaults import BY_LOSS, dense_std, sparse_std
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
@@ -30,7 +29,7 @@ class Linear(Layer):
 
     def lower(self, low, inputs):
         (x,), O = inputs, self.units
-        std = self.init_std if self.init_std is not None else self._start(low, x)
+        std = self.init_std if self.init_std is not None else self._start(low.setting)
         y = low.tape("y", (O,))
         bias = low.param("bias", (O,), PARAM, learned=True)
         if x.sparse:
@@ -55,10 +54,15 @@ class Linear(Layer):
 
         return low.value(y), backward
 
-    def _start(self, low, x):
-        if x.sparse:
-            return (0.5 if low.classifies else 0.25) / sqrt(x.winners)
-        return (0.5 if low.is_output else 1.0) * sqrt(2 / x.size)
+    def _start(self, setting):
+        (x,) = setting.inputs
+        return sparse_std(x.winners, setting.surprises) if x.sparse else dense_std(x.size, setting.is_output)
+
+    def choices(self, setting):
+        if self.init_std is not None:
+            return {}
+        known = setting.surprises is not None or not setting.inputs[0].sparse
+        return {"std": f"{self._start(setting):.3g}" if known else BY_LOSS}
 
 
 class ReLU(Layer):

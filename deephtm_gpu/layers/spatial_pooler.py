@@ -1,9 +1,8 @@
 """The spatial pooler: which columns win."""
 
-from math import sqrt
-
 from deephtm_gpu.arguments import check_count, check_scale
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.graph.defaults import dense_std
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
@@ -16,6 +15,7 @@ class SpatialPooler(Layer):
     """
 
     sizes_itself = True
+    slows_what_it_reads = True
 
     def __init__(self, columns, winners, lr_scale=None):
         self.columns = check_count("SpatialPooler's columns", columns)
@@ -30,9 +30,12 @@ class SpatialPooler(Layer):
     def form(self, inputs):
         return Form(self.columns, length=self.winners, winners=self.winners, shape=(self.columns,))
 
+    def choices(self, setting):
+        return {"std": f"{dense_std(setting.inputs[0].size):.3g}"}
+
     def lower(self, low, inputs):
         (x, to_pairs), C, K = low.written_out(inputs[0]), self.columns, self.winners
-        weight = low.param("weight", (C, x.size), MATRIX, std=sqrt(2 / x.size), learned=True)
+        weight = low.param("weight", (C, x.size), MATRIX, std=dense_std(x.size), learned=True)
         bias = low.param("bias", (C,), PARAM, learned=True)
         overlap = low.tape("overlap", (C,))
         winners, rows = low.tape("winners", (K,), index=True), low.tape("rows", (K + 1,), index=True)

@@ -4,6 +4,7 @@ from math import floor, log, sqrt
 
 from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.graph.defaults import BY_LOSS, CLOCKS, OUTPUTS, memory_clock
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer, Node, check_node
 from deephtm_gpu.layers.synapses import Synapses, check_pool
@@ -30,7 +31,8 @@ class TemporalMemory(Layer):
     says why). 2,048 columns of 32 cells with F = 1024 take 264 MiB instead of 17 GB, and a step costs about the same.
     """
 
-    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None, slow=True, init_std=CELL_STD):
+    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None, slow=True, init_std=CELL_STD,
+                 clock=None):
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
@@ -43,7 +45,9 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's slow = {slow!r} was asked for; it is True or False.")
         if not (is_number(init_std) and init_std >= 0):
             raise UserError(f"TemporalMemory's init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
-        self.decay, self.gate, self.slow, self.init_std = float(decay), gate, slow, float(init_std)
+        if clock is not None and clock not in CLOCKS:
+            raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got {clock!r}; give one of these.")
+        self.decay, self.gate, self.slow, self.init_std, self.clock = float(decay), gate, slow, float(init_std), clock
 
     def __call__(self, node, context=()):
         try:
@@ -126,7 +130,16 @@ class TemporalMemory(Layer):
         made.anomaly = anomaly
         return made, backward
 
+    def choices(self, setting):
+        if not self.slow:
+            return {}
+        known = self.clock or setting.surprises is not None or setting.ticks
+        return {"clock": memory_clock(self.clock, setting.surprises, setting.ticks) if known else BY_LOSS}
+
     def _check_clock(self, low):
+        if self.clock == OUTPUTS and (low.tick or not low.setting.surprises):
+            there = "it stands behind dh.every or dh.when" if low.tick else "no output has a cross-entropy"
+            raise UserError(f"{self!r}'s clock must be 'columns' or None where {there}, got 'outputs'; leave clock out.")
         if low.tick and self.window > 1:
             raise UserError(
                 f"{self!r} stands behind dh.every or dh.when; a memory that ticks gives credit within a tick: give it window=1."
@@ -142,10 +155,10 @@ class TemporalMemory(Layer):
             return
         # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning columns.
         sure = SURE_OF_COLUMNS
-        if low.tick:
-            surprise = low.times("surprise", surprise, low.tick)
-        elif low.surprise:
+        if memory_clock(self.clock, low.setting.surprises, low.setting.ticks) == OUTPUTS:
             surprise, sure = low.surprise, SURE
+        elif low.tick:
+            surprise = low.times("surprise", surprise, low.tick)
         low.forward("slow_update", winners=winners, activity=columns, surprise=surprise, slow=slow, slow_list=slow_list, sure=sure, K=K)
 
     def _append(self, low, contexts, index, value, base):

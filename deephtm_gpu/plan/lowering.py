@@ -2,10 +2,10 @@
 
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import clocks_of
+from deephtm_gpu.graph.defaults import settings_of
 from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.graph.nodes import Node, source_of
-from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.losses.table import as_losses
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import Scope, Value, make_call
@@ -41,7 +41,7 @@ class _Lowering:
         self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if surprises else None
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
         self._lower_share()
-        self.slow_nodes = _up_to_the_last_pooler(network)
+        self.settings = settings_of(network, self.forms, self.surprise is not None)
 
         for node in network.nodes:
             self._lower_node(node)
@@ -150,19 +150,3 @@ class _Lowering:
         for before, d in zip(node.inputs + node.contexts, backward(total)):
             if d is not None and self.values[before].grad:
                 gradients.setdefault(before, []).append(d)
-
-
-def _up_to_the_last_pooler(network) -> set[Node]:
-    """All nodes from which a spatial pooler is reached within a step, poolers included."""
-    found = set()
-
-    def mark(node):
-        if node not in found:
-            found.add(node)
-            for before in node.flow:
-                mark(before)
-
-    for node in network.nodes:
-        if isinstance(node.layer, SpatialPooler):
-            mark(node)
-    return found

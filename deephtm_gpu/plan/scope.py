@@ -7,11 +7,11 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import parent_of
+from deephtm_gpu.graph.defaults import lr_scale
 from deephtm_gpu.graph.nodes import Node
+from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.plan.plan import Call
 from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, TAPE, Tensor
-
-SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
 
 
 @dataclass(eq=False)
@@ -59,8 +59,7 @@ class Scope:
         self._owner = lowering.names[lowering.owners[node]]  # under this name stand the parameters
         self.learns = False  # whether the layer has parameters that are learned
         self.form = lowering.forms[node]
-        self.is_output = node in lowering.network.outputs
-        self.classifies = lowering.surprise is not None
+        self.setting = lowering.settings[node]
         self.surprise, self.clock, self.share_of_streams = lowering.surprise, lowering.clock, lowering.share_of_streams
 
     # Tensors
@@ -251,18 +250,14 @@ class Scope:
                      dict(L=L, N=bias.size, **sight), [square], lag)
 
     def _update(self, name, tensors, consts, squares=(), lag=0):
-        scale = self._node.layer.lr_scale
-        if scale is None:
-            scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
+        scale = lr_scale(self._node.layer.lr_scale, self.setting.slow)
         if scale:
             places = sum(owner is self._lowering.owners[self._node] for owner in self._lowering.owners.values())
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, places))
+            self._lowering.updates.append(Update(name, tensors, consts, scale, list(squares), self.name, lag, places))
 
 
 def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
     """Sorts arguments into tensors and constants."""
-    from deephtm_gpu.ops.table import PASSES
-
     op = PASSES[name]
     tensors = {k: arguments.pop(k) for k in op.tensors}
     consts = {k: arguments.pop(k) for k in op.consts}
