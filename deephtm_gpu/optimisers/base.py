@@ -9,6 +9,7 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.ops.rule import PLAIN, counts
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule
+from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, Tensor
 
 
@@ -77,8 +78,6 @@ class Optimizer:
         return coef
 
     def _lower_updates(self, lowering, coef):
-        from deephtm_gpu.plan.scope import make_call
-
         rule, living = self.rule(), self._without_the_ended(lowering, coef)
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
@@ -96,8 +95,6 @@ class Optimizer:
 
     def _without_the_ended(self, lowering, coef) -> Tensor:
         """A stream that has ended touches nothing, so that no moment moves for it; what it has deferred counts all the same."""
-        from deephtm_gpu.plan.scope import make_call
-
         if lowering.plan.streams == 1:
             return coef
         living = lowering.plan.add(Tensor("living", (1,), SCRATCH))
@@ -134,8 +131,6 @@ def squares_of(lowering, scale) -> list[tuple]:
 def lower_squares(lowering, terms, name, coef, **arguments):
     """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the streams'
     step sizes, `coef`, of them."""
-    from deephtm_gpu.plan.scope import make_call
-
     Q = len(terms)
     squares = lowering.plan.add(Tensor(f"squares_{coef.name}", (Q,), STATE))
     for slot, (square, tensors, own, scale, layer, lag) in enumerate(terms):

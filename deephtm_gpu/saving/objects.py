@@ -1,14 +1,14 @@
 """Layers, optimisers and schedules as plain data, and back.
 
 An object is described by its class's name and the arguments of its constructor, which it keeps as attributes of the same
-names: a new class needs nothing more to be saved. Back come only classes among the public names of the package.
+names: a new class needs nothing more to be saved. Back come only the public classes of `layers` and `optimisers`.
 """
 
 import inspect
 
 import numpy as np
 
-import deephtm_gpu
+from deephtm_gpu import layers, optimisers
 from deephtm_gpu.errors import UserError
 
 
@@ -40,7 +40,7 @@ def arguments_of(kind: type) -> list[str]:
 
 def _public(name):
     """The class of that public name; None where there is none."""
-    found = getattr(deephtm_gpu, name) if name in deephtm_gpu.__all__ else None
+    found = next((getattr(package, name) for package in (layers, optimisers) if name in package.__all__), None)
     return found if inspect.isclass(found) else None
 
 
