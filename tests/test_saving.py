@@ -16,8 +16,8 @@ import pytest
 from safetensors.numpy import save as save_safetensors
 
 import deephtm_gpu as dh
-from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu import layers
+from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.baselines import Comparison
 from deephtm_gpu.data.scaler import OnlineScaler

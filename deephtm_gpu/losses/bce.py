@@ -10,9 +10,7 @@ class BCE(Loss):
     """Binary cross-entropy, summed over an output's numbers: −Σ (target · log p + (1 − target) · log(1 − p)), p = sigmoid(y) of each by
     itself. For properties of which several may hold at once.
 
-    Parameters
-    ----------
-    None. The string "bce" is the same.
+    `loss="bce"` is the same.
 
     Notes
     -----

@@ -9,9 +9,7 @@ from deephtm_gpu.losses.base import Loss, first_step
 class CrossEntropy(Loss):
     """Cross-entropy of a softmax: −Σ target · log p, p = softmax(y). For classes that exclude each other, such as symbols.
 
-    Parameters
-    ----------
-    None. The string "cross_entropy" is the same.
+    `loss="cross_entropy"` is the same.
 
     Notes
     -----

@@ -6,9 +6,7 @@ from deephtm_gpu.losses.base import Loss
 class MSE(Loss):
     """Half the squared error, summed over an output's numbers: ½ Σ (y − target)².
 
-    Parameters
-    ----------
-    None. The string "mse" is the same.
+    `loss="mse"` is the same.
 
     Notes
     -----

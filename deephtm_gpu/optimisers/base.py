@@ -1,5 +1,6 @@
 """Optimisers: how far the parameters step along their gradients."""
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
@@ -22,7 +23,7 @@ class Optimizer:
     the models of a `dh.Population` one each.
     """
 
-    def __init__(self, lr, clip_norm=None, schedule=None):
+    def __init__(self, lr: float | Sequence[float], clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
         name = type(self).__name__
         self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
