@@ -1,6 +1,6 @@
 """The nodes of a graph, the base of all layers, and the two layers that every graph may have: Input and Previous."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -20,7 +20,7 @@ class Node:
 
     sum_of: Callable  # from nodes to the node of their sum; layers/combine.py sets it, for the graph knows no layers
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<node of {self.layer!r}>"
 
     @property
@@ -34,10 +34,10 @@ class Node:
         """What the value comes from: the inputs, or where there are none the contexts."""
         return self.inputs or self.contexts
 
-    def __add__(self, other):
+    def __add__(self, other: "Node") -> "Node":
         return self.sum_of([self, other])
 
-    def __radd__(self, other):
+    def __radd__(self, other: "Node | int") -> "Node":
         if isinstance(other, int) and other == 0:  # as sum() begins
             return self
         return self + other
@@ -58,10 +58,22 @@ class Layer:
     first_alone = False  # whether it steps when its first input does, and only looks at the others
     slows_what_it_reads = False  # whether it reads a code, which must move slowly (see `graph/defaults.py`)
 
-    def __call__(self, node):
+    def __call__(self, node: Node) -> Node:
+        """Puts the layer into the flow.
+
+        Parameters
+        ----------
+        node : Node
+            What it reads: what `dh.Input` or a layer returned.
+
+        Returns
+        -------
+        Node
+            What it gives.
+        """
         return self.place([check_node(node, self)])
 
-    def place(self, inputs, contexts=()) -> Node:
+    def place(self, inputs: list[Node], contexts: Sequence[Node] = ()) -> Node:
         """A new place in the flow."""
         node = Node(self, inputs, contexts)
         self.nodes = [*getattr(self, "nodes", ()), node]
@@ -87,7 +99,7 @@ class Layer:
         calls: from the gradient of the value to one gradient (or None) per input and context."""
         raise NotImplementedError
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k != "nodes" and k[0] != "_" and v is not None)
         return f"{type(self).__name__}({shown})"
 
@@ -102,9 +114,34 @@ def check_node(node, layer) -> Node:
 
 
 class Input(Layer):
-    """The beginning of a flow: values of `shape` at every step. `dh.Input(shape)` is itself a node."""
+    """The beginning of a flow. `dh.Input(shape)` is itself a node.
 
-    def __new__(cls, shape):
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the values that come at every step, such as (1,).
+
+    Returns
+    -------
+    Node
+        To be given to layers, and to `dh.Network` as an input.
+
+    Raises
+    ------
+    UserError
+        Where a side is no whole number, 1 or more.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x = dh.Input((2,))
+    >>> dh.Network(x, dh.Linear(2)(dh.ReLU()(dh.Linear(8)(x))))
+    Network(1 inputs, 1 outputs: Linear(units=8), ReLU(), Linear(units=2))
+    """
+
+    shape: tuple[int, ...]
+
+    def __new__(cls, shape: int | Sequence[int]) -> Node:  # type: ignore[misc]  # a node, as users want it
         layer = object.__new__(cls)
         shape = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
         layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
@@ -157,10 +194,30 @@ class Previous(Layer):
         return low.value(now, index), lambda dx: []
 
 
-def previous(node):
-    """The value that `node` had one step ago (zeros at the start and after reset()), as a node: for feedback.
+def previous(node: Node | Layer) -> Node:
+    """The value that a node had one step ago, for feedback: zeros at the start and after reset(), and a constant in backward.
 
-    Give a layer instead of a node where the node does not exist yet (feedback from a layer further on).
+    Parameters
+    ----------
+    node : Node or Layer
+        Whose value; a layer where its node does not exist yet, as in feedback from a layer further on.
+
+    Returns
+    -------
+    Node
+        Of the same size and kind.
+
+    Raises
+    ------
+    UserError
+        Where it is neither.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x, memory = dh.Input((2,)), dh.TemporalMemory(cells_per_column=4)
+    >>> code = dh.SpatialPooler(columns=32, winners=3)(x)
+    >>> net = dh.Network(x, dh.Linear(2)(memory(code, context=dh.previous(memory))))
     """
     if not isinstance(node, (Node, Layer)):
         raise UserError(f"dh.previous was given {type(node).__name__!r}; it takes a node (what a layer returns) or a layer.")
