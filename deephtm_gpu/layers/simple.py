@@ -9,15 +9,42 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 
 class Linear(Layer):
-    """y = W x + b with `units` outputs. Weight (units, inputs), bias (units,).
+    """A dense layer, y = W x + b. Behind a pooler or a memory only the rows of active columns or cells are read and written.
 
-    Behind a pooler or a memory only the rows of active columns or cells are read and written.
-    init_std: standard deviation of the weights at the start; None: MODEL's ("Start"), by where the layer stands.
+    Parameters
+    ----------
+    units : int
+        How many numbers it gives.
+    lr_scale : float, optional
+        Multiplies the learning rate of its weights; 0 freezes them. Default: 0.01 up to and in the last spatial pooler, 1 behind it.
+    init_std : float, optional
+        Standard deviation of the weights at the start. Default: behind dense numbers √(2/inputs), half of it in an output; behind
+        winners or cells 0.25/√winners, with a cross-entropy among the losses 0.5/√winners. `summary()` shows it.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Notes
+    -----
+    Learns weight (units, inputs), normal with init_std at the start, and bias (units,), 0 at the start.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun, "Delving deep into rectifiers", ICCV 2015: the standard deviation √(2/inputs).
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> model = dh.Model(dh.Sequential(dh.Linear(5)), input_shape=(3,), device="numpy")
+    >>> {name: array.shape for name, array in model.state_dict().items()}
+    {'0.bias': (5,), '0.weight': (5, 3)}
     """
 
     sizes_itself = True
 
-    def __init__(self, units, lr_scale=None, init_std=None):
+    def __init__(self, units: int, lr_scale: float | None = None, init_std: float | None = None) -> None:
         self.units = check_count("Linear's units", units)
         self.lr_scale = check_scale(lr_scale)
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
@@ -66,7 +93,13 @@ class Linear(Layer):
 
 
 class ReLU(Layer):
-    """y = max(x, 0)."""
+    """y = max(x, 0), of each number by itself.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> net = dh.Sequential(dh.Linear(16), dh.ReLU(), dh.Linear(1))
+    """
 
     def form(self, inputs):
         return Form(inputs[0].size, shape=inputs[0].shape)
@@ -85,7 +118,21 @@ class ReLU(Layer):
 
 
 class RunningNorm(Layer):
-    """Subtracts a running mean (a constant in backward) and divides by the root mean square over the features."""
+    """Subtracts a running mean and divides by the root mean square over the features.
+
+    Notes
+    -----
+    μ ← μ + max(0.001, 1/(t + 1)) · (x − μ), t from 0; y = (x − μ) / √(mean((x − μ)²) + 1e-4). μ is a constant in backward, and stands
+    still in `predict`. What keeps a spatial pooler from always choosing the same columns.
+
+    Examples
+    --------
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> model = dh.Model(dh.Sequential(dh.Linear(4), dh.RunningNorm()), input_shape=(4,), device="numpy")
+    >>> history = model.fit(np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32))
+    >>> model.state_dict()["1.mean"].shape
+    (4,)
+    """
 
     def form(self, inputs):
         return Form(inputs[0].size, shape=inputs[0].shape)
