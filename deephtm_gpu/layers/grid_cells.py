@@ -7,7 +7,7 @@ import numpy as np
 from deephtm_gpu.arguments import LARGEST, check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
-from deephtm_gpu.graph.nodes import Layer, check_node
+from deephtm_gpu.graph.nodes import Layer, Node, check_node
 from deephtm_gpu.plan.tensors import MATRIX
 
 STEEPEST = 20  # of the sharpness: beyond, float32 may lose all cells of a module
@@ -16,32 +16,61 @@ AXES = np.linalg.inv([[1, cos(SIXTH)], [0, sin(SIXTH)]])  # from a place to its 
 
 
 class GridCells(Layer):
-    """`modules` tori of side x side cells that follow a path by its movements (`ops/grid.py`). Gives modules * side^2 numbers of unit
-    norm, module by module, in each row by row; the mean of each module's is 0.
+    """Grid cells: where a path has come to, as the activity of cells on hexagonal grids, followed by its movements.
 
-        place = dh.GridCells()(movement)                                    # a path that begins at phase 0, and never anew
-        place = dh.GridCells()(movement, anchor=dh.Linear(20)(thing), restart=begins)
+    Parameters
+    ----------
+    modules : int, default 10
+        How many grids of different periods.
+    side : int, default 5
+        A module has side × side cells; 2 or more.
+    sharpness : float, default 1.0
+        How steep the softmax over a module's cells is, above 0 and at most 20; far below 1 the norm of the code is less than 1.
+    scale : float, default 2.0
+        The period of the first module, in the movement's unit, above 0.
+    ratio : float, default 1.3
+        From one module's period to the next one's, above 0.
+    orientation : float, optional
+        By which the first module's grid is turned, in radians. Default: drawn from the seed.
+    learn : bool, default False
+        Whether the weight is learned, by the gradient of the whole path since it began (exact where the weight stood still); let
+        paths be short, or begin anew.
+    init_std : float, optional
+        Draws the weight from N(0, init_std²) instead, whatever movement means (motor commands too); scale, ratio and orientation then have
+        no effect. Default: hexagonal grids, for movements of 2 numbers.
+    lr_scale : float, default 0.01
+        Multiplies the learning rate of the weight: what reads the code cannot follow a faster one.
 
-    movement: a node of D numbers, how far it goes in this step, before the code is read. anchor: a node of 2 * modules numbers, the
-    phases of the place where the path begins (in periods, two for a module, module by module); it is read in every step, so let it
-    stand still while the path lasts. None: 0. restart: a node of 1 number, above 0.5 in a step before whose movement the path begins anew.
-    None: never; reset() begins anew too. Gradients flow into the anchor, and into the movement of the step at hand (earlier ones are
-    constants, as with dh.previous).
+    Raises
+    ------
+    UserError
+        Where an argument is out of range. When a network is made of it: where a node that it reads is of another size.
 
-    Weight (2 * modules, D), in periods per unit of movement. With D = 2 a displacement in the plane, and by itself a hexagonal grid of
-    period scale * ratio^m for module m, in the movement's unit, turned by `orientation` + m * 60 degrees / modules. orientation: in
-    radians; None: drawn from the seed. With init_std it is N(0, init_std^2) instead, whatever movement means (motor commands too), and
-    scale, ratio and orientation say nothing.
-    learn: whether the weight is learned, by the gradient of the whole path since it began (exact where the weight stood still); let
-    paths be short, or begin anew. lr_scale: multiplies its learning rate. A hundredth by itself: what reads the code cannot follow a
-    faster one.
-    sharpness: how steep the softmax over a module's cells is; far below 1 the norm is less than 1.
+    Notes
+    -----
+    Gives modules · side² numbers of unit norm, module by module, in each row by row; the mean of each module's is 0. Learns weight
+    (2 · modules, D), in periods per unit of movement: of module m a hexagonal grid of period scale · ratio^m, turned by
+    orientation + m · 60° / modules. Gradients flow into the anchor, and into the movement of the step at hand; earlier ones
+    are constants, as with `dh.previous`.
+
+    References
+    ----------
+    Hafting et al., "Microstructure of a spatial map in the entorhinal cortex", Nature 2005; Lewis, Purdy, Ahmad & Hawkins, "Locations in the
+    neocortex", Frontiers in Neural Circuits 2019.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> movement, thing, begins = dh.Input((2,)), dh.Input((3,)), dh.Input((1,))
+    >>> location = dh.GridCells(modules=4)(movement)  # a path that begins at phase 0, and never anew
+    >>> anchored = dh.GridCells(modules=4)(movement, anchor=dh.Linear(8)(thing), restart=begins)
     """
 
     first_alone = True
 
-    def __init__(self, modules=10, side=5, sharpness=1.0, scale=2.0, ratio=1.3, orientation=None, learn=False, init_std=None,
-                 lr_scale=0.01):
+    def __init__(self, modules: int = 10, side: int = 5, sharpness: float = 1.0, scale: float = 2.0, ratio: float = 1.3,
+                 orientation: float | None = None, learn: bool = False, init_std: float | None = None,
+                 lr_scale: float | None = 0.01) -> None:
         self.modules, self.side = check_count("GridCells' modules", modules), check_count("GridCells' side", side, least=2)
         if not (is_number(sharpness) and 0 < sharpness <= STEEPEST):
             raise UserError(f"GridCells' sharpness = {sharpness!r} was asked for; it must be a number above 0, at most {STEEPEST}.")
@@ -58,7 +87,31 @@ class GridCells(Layer):
         self.learn, self.init_std, self.lr_scale = bool(learn), init_std, check_scale(lr_scale)
         self._periods()
 
-    def __call__(self, movement, anchor=None, restart=None):
+    def __call__(  # type: ignore[override]  # nodes by their roles
+        self, movement: Node, anchor: Node | None = None, restart: Node | None = None,
+    ) -> Node:
+        """Puts the layer into the flow.
+
+        Parameters
+        ----------
+        movement : Node
+            D numbers: how far the path goes in this step, before the code is read.
+        anchor : Node, optional
+            2 · modules numbers: the phases where the path begins, in periods, two for a module, module by module. It is read in
+            every step, so let it stand still while the path lasts. Default: 0.
+        restart : Node, optional
+            1 number, above 0.5 in a step before whose movement the path begins anew. Default: never; reset() begins anew too.
+
+        Returns
+        -------
+        Node
+            The code, (modules · side²,).
+
+        Raises
+        ------
+        UserError
+            Where these are no nodes.
+        """
         given = {role: check_node(node, self) for role, node in (("anchor", anchor), ("restart", restart)) if node is not None}
         node = self.place([check_node(movement, self), *given.values()])
         node.roles = list(given)

@@ -1,5 +1,6 @@
 """The temporal memory: which cells of the winning columns are active, in the context of what came before."""
 
+from collections.abc import Sequence
 from math import floor, log, sqrt
 
 from deephtm_gpu.arguments import check_count, check_scale, is_number
@@ -17,22 +18,67 @@ CELL_STD = 0.7  # of the distal weights from cells at the start; those from colu
 
 
 class TemporalMemory(Layer):
-    """Cells that depolarise in context (MODEL: TemporalMemory). Call it on a SpatialPooler's node, and give further distal
-    context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
+    """Cells of the winning columns that depolarise in the context of what came before: the memory of a network.
 
-    decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of
-    its own past steps credit is given. init_std: of the distal weights from cells at the start (those from columns and other contexts
-    start at 0): how strongly context chooses among cells before anything is learned.
-    gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
-    synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
-    (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F
-    stretches, and a cell sees one place of each, which counts for the rest of its stretch: weights (cells, F). Who sees which is
-    drawn once from the seed, and hangs on one number beside the weights, `distal_pool` (1,); no index is stored (`ops/pool.py`
-    says why). 2,048 columns of 32 cells with F = 1024 take 264 MiB instead of 17 GB, and a step costs about the same.
+    Call it on a SpatialPooler's node, and give further distal context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
+
+    Parameters
+    ----------
+    cells_per_column : int
+        How many contexts a column can be active in, M.
+    decay : float, default 0.8
+        How much of its fast context, a trace of active cells, is left after a step; 0 or more and below 1.
+    window : int, default 1
+        Over how many of its own past steps credit is given, in steps. A step costs about the same whatever it is. 16 for symbols.
+    lr_scale : float, default 1.0
+        Multiplies the learning rate of its distal weights; 0 freezes them.
+    gate : str, default "entmax"
+        How activity is shared out among the cells of a winning column: "entmax", by their depolarisation; "uniform", to all alike, which
+        is no memory at all (a control).
+    synapses : int, optional
+        F, for large memories: the presynaptic cells lie in F stretches, and a cell sees one of each, which counts for the rest of its
+        stretch: weights (cells, F). Which it sees is drawn once from the seed, by one number beside the weights, `distal_pool`
+        (1,). Default: every cell sees all.
+    slow : bool, default True
+        Whether it has a slow context too, of columns, clocked by surprise.
+    init_std : float, default 0.7
+        Standard deviation of the distal weights from cells at the start; those from columns and other contexts start at 0.
+    clock : str, optional
+        Whose surprise clocks the slow context: "outputs", that of the first output with a cross-entropy; "columns", its own anomaly
+        score. Default: "outputs" where there is a cross-entropy among the losses and the memory steps at every step, else "columns";
+        `summary()` shows which.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range. When a model is made of it: where it stands behind something else than a pooler, or
+        clock="outputs" and no output gives a surprise.
+
+    Notes
+    -----
+    Learns distal_weight (cells, cells + columns; further contexts after them) and distal_bias (cells,); of itself, without gradients into
+    the network, predicted_weight (columns, the same) and predicted_bias (columns,), from which the anomaly score comes.
+    2,048 columns of 32 cells with synapses=1024 take 264 MiB instead of 17 GB, and a step costs about the same.
+
+    References
+    ----------
+    Hawkins & Ahmad, "Why neurons have thousands of synapses", Frontiers in Neural Circuits 2016: cells that depolarise in context.
+    Peters, Niculae & Martins, "Sparse sequence-to-sequence models", ACL 2019: entmax.
+    Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons", Nature Communications 2020: credit
+    along a trace.
+
+    Examples
+    --------
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> net = dh.Sequential(dh.SpatialPooler(columns=32, winners=3), dh.TemporalMemory(cells_per_column=4, window=8), dh.Linear(5))
+    >>> model = dh.Model(net, input_shape=(5,), loss="cross_entropy", optimizer=dh.Adam(1e-3), device="numpy")
+    >>> history = model.fit(np.eye(5, dtype=np.float32)[np.arange(30) % 5])
+    >>> model.state()["1"]["cells"].shape
+    (32, 4)
     """
 
-    def __init__(self, cells_per_column, decay=0.8, window=1, lr_scale=1.0, gate="entmax", synapses=None, slow=True, init_std=CELL_STD,
-                 clock=None):
+    def __init__(self, cells_per_column: int, decay: float = 0.8, window: int = 1, lr_scale: float | None = 1.0, gate: str = "entmax",
+                 synapses: int | None = None, slow: bool = True, init_std: float = CELL_STD, clock: str | None = None) -> None:
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
@@ -49,7 +95,26 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got {clock!r}; give one of these.")
         self.decay, self.gate, self.slow, self.init_std, self.clock = float(decay), gate, slow, float(init_std), clock
 
-    def __call__(self, node, context=()):
+    def __call__(self, node: Node, context: Node | Sequence[Node] = ()) -> Node:
+        """Puts the layer into the flow.
+
+        Parameters
+        ----------
+        node : Node
+            A SpatialPooler's.
+        context : Node or sequence of Node, default ()
+            Further distal context, beside what its own cells and columns were: feedback from above (`dh.previous`), a location.
+
+        Returns
+        -------
+        Node
+            The cells of the winning columns, as pairs; the others are 0.
+
+        Raises
+        ------
+        UserError
+            Where these are no nodes.
+        """
         try:
             nodes = [context] if isinstance(context, Node) else list(context)
         except TypeError:
