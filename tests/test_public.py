@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -112,20 +113,27 @@ def test_only_those_wait_that_must():
 
 # Types, for those who import the package
 
+MISTAKES = {
+    'dh.Linear("many")': "arg-type",
+    "dh.Linear(3)(dh.Linear(3))": "arg-type",
+    "dh.SGD(0.1, momentun=0.9)": "call-arg",
+    "loss: str = dh.MSE()": "assignment",
+}
 
-def test_a_users_script_passes_mypy(tmp_path):
-    script = Path(__file__).with_name("typed_user_script.py")
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", str(tmp_path), str(script)],
-                          cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+def mypy(script, cache):
+    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", str(cache), str(script)],
+                          cwd=ROOT, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_a_users_script_passes_mypy_and_mistakes_do_not(tmp_path):
+    done = mypy(Path(__file__).with_name("typed_user_script.py"), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_a_users_script_with_a_wrong_type_does_not_pass(tmp_path):
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text('import deephtm_gpu as dh\n\nlayer = dh.Linear("many")\n', encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", str(tmp_path), str(wrong)],
-                          cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 1 and "arg-type" in done.stdout
+    for number, (mistake, found) in enumerate(MISTAKES.items()):
+        wrong = tmp_path / f"wrong{number}.py"
+        wrong.write_text(f"import deephtm_gpu as dh\n\n{mistake}\n", encoding="utf-8")
+        done = mypy(wrong, tmp_path)
+        assert done.returncode == 1 and found in done.stdout, (mistake, done.stdout)
 
 
 def test_the_users_script_runs():

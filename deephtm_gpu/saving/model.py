@@ -1,5 +1,8 @@
 """A model as a file, and back."""
 
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
 from deephtm_gpu.backends.batch import Outputs
@@ -32,12 +35,38 @@ def save_model(model, path, beside: dict | None = None):
     write_container(path, description, arrays | more)
 
 
-def load(path, device="auto"):
-    """The Model or Population that `save(path)` wrote, as it stood: it goes on as the saved one would have, on the same device to the
-    bit. device: as of `Model`, whatever the saved one ran on.
+def load(path: str | PathLike[str], device: str = "auto") -> Any:
+    """Reads the file that `save(path)` wrote.
 
-    Raises UserError where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors
-    of the network it describes; DeviceError where there is no such device.
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    device : str, default "auto"
+        As of `Model`, whatever the saved one ran on.
+
+    Returns
+    -------
+    Model or Population
+        As it stood: it goes on as the saved one would have, on the same device to the bit.
+
+    Raises
+    ------
+    UserError
+        Where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors of the network that it
+        describes.
+    DeviceError
+        Where there is no such device.
+
+    Examples
+    --------
+    >>> import tempfile, deephtm_gpu as dh
+    >>> model = dh.Model(dh.Sequential(dh.Linear(2)), input_shape=(2,), device="numpy")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(folder + "/model")
+    ...     again = dh.load(folder + "/model", device="numpy")
+    >>> sorted(again.state_dict())
+    ['0.bias', '0.weight']
     """
     return load_beside(path, device)[0]
 
