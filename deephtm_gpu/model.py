@@ -53,7 +53,8 @@ class Model:
 
     is_population = False
 
-    def __init__(self, net, input_shape=None, loss="mse", optimizer=None, streams=1, seed=0, device="auto", loss_weights=None) -> None:
+    def __init__(self, net, input_shape=None, loss="mse", optimizer=None, streams=1, seed=0, device="auto",
+                 loss_weights=None) -> None:
         self.streams = check_count("streams", streams)
         self.seed = check_count("seed", seed, least=0)
         self._begin(net, input_shape, loss, optimizer, (self.seed,), device, loss_weights)

@@ -1,4 +1,5 @@
-"""What the engine chooses by itself: one rule each, shown in `summary()`, and the user's own word where there is one."""
+"""What the engine chooses by itself: one rule each, shown in `summary()`, and the user's own word where there is
+one."""
 
 from math import sqrt
 
@@ -13,7 +14,8 @@ from deephtm_gpu.saving.objects import describe, make
 
 
 def chain(clock=None, outputs=4):
-    return dh.Sequential(dh.Linear(8), dh.ReLU(), dh.SpatialPooler(23, 3), dh.TemporalMemory(3, clock=clock), dh.Linear(6),
+    return dh.Sequential(dh.Linear(8), dh.ReLU(), dh.SpatialPooler(23, 3), dh.TemporalMemory(3, clock=clock),
+                         dh.Linear(6),
                          dh.Linear(outputs))
 
 
@@ -76,7 +78,8 @@ def test_the_automatic_clock_is_the_one_that_is_shown(loss, automatic, other):
 
 
 def test_a_clock_by_columns_on_the_gpu():
-    a, b = (dh.Model(chain("columns"), (4,), loss="cross_entropy", optimizer=dh.SGD(0.1), seed=1, device=d) for d in ("gpu", "numpy"))
+    a, b = (dh.Model(chain("columns"), (4,), loss="cross_entropy", optimizer=dh.SGD(0.1), seed=1, device=d)
+            for d in ("gpu", "numpy"))
     assert np.allclose(a.fit(letters(40)).prediction, b.fit(letters(40)).prediction, atol=1e-4)
 
 

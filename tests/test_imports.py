@@ -9,7 +9,8 @@ import deephtm_gpu
 
 PACKAGE = Path(deephtm_gpu.__file__).parent
 
-# From the bottom up: a module may import what stands in its own package or in a line above, never what stands beside it or below.
+# From the bottom up: a module may import what stands in its own package or in a line above, never what stands beside it
+# or below.
 ORDER = (
     ("errors",),
     ("arguments", "files"),
@@ -131,7 +132,8 @@ def test_modules_import_only_what_stands_below_them():
 
 def test_only_the_backend_knows_wgpu():
     edges = graph()
-    users = {m for m, imported in edges.items() if any(name.split(".")[0] in ("wgpu", "rendercanvas") for name in imported)}
+    users = {m for m, imported in edges.items()
+             if any(name.split(".")[0] in ("wgpu", "rendercanvas") for name in imported)}
     assert users and not [m for m in users if not any(m == w or m.startswith(w + ".") for w in WGPU)]
 
 

@@ -25,7 +25,8 @@ def letters(steps=40):
 
 
 def test_the_table_is_what_users_find():
-    assert LOSSES == OBJECTS and all(kind.name == name and repr(kind()) == f"{kind.__name__}()" for name, kind in LOSSES.items())
+    assert LOSSES == OBJECTS and all(kind.name == name and repr(kind()) == f"{kind.__name__}()"
+                                     for name, kind in LOSSES.items())
 
 
 @pytest.mark.parametrize("name", LOSSES)

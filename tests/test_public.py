@@ -23,11 +23,13 @@ WAITING = {"Model", "Population", "History", "StepResult", "SensorimotorColumn"}
 NAMES = [name for name in dh.__all__ if name not in WAITING]
 
 # What a layer, a loss or an optimiser answers to the engine is documented once, at its base.
-PROTOCOL = {name for base in (Layer, Loss, Optimizer) for name in vars(base) if not name.startswith("_")} | {"clock_key", "positions", "check_maps"}
+PROTOCOL = {name for base in (Layer, Loss, Optimizer) for name in vars(base)
+            if not name.startswith("_")} | {"clock_key", "positions", "check_maps"}
 
 
 def functions_of(name):
-    """(what it is called, the function, the docstring that must name its arguments) of a public name and its methods."""
+    """(what it is called, the function, the docstring that must name its arguments) of a public name and its
+    methods."""
     thing = getattr(dh, name)
     if inspect.isfunction(thing):
         yield name, thing, thing.__doc__
@@ -36,11 +38,13 @@ def functions_of(name):
         if not kind.__module__.startswith("deephtm_gpu"):
             continue
         for method, member in vars(kind).items():
-            function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
+            function = member.fget if isinstance(member,
+                                                 property) else inspect.unwrap(getattr(member, "__func__", member))
             if not inspect.isfunction(function) or method in PROTOCOL:
                 continue
             if method in ("__init__", "__new__"):
-                if getattr(thing, method) is member or getattr(thing, method) is function:  # not one that a subclass has replaced
+                # not one that a subclass has replaced
+                if getattr(thing, method) is member or getattr(thing, method) is function:
                     yield f"{name}.{method}", function, thing.__doc__
             elif method == "__call__" or not method.startswith("_"):
                 yield f"{name}.{method}", function, function.__doc__
@@ -75,7 +79,8 @@ def test_arguments_and_results_are_documented(what):
     named = [name.strip("*") for names in named for name in names.split(", ")]
     assert named == [p.name for p in arguments(function)]
     if inspect.signature(function).return_annotation not in (None, "None") and not what.endswith("__new__"):
-        is_property = any(isinstance(vars(kind).get(function.__name__), property) for kind in getattr(dh, what.split(".")[0]).__mro__
+        is_property = any(isinstance(vars(kind).get(function.__name__), property)
+                          for kind in getattr(dh, what.split(".")[0]).__mro__
                           ) if "." in what else False
         assert is_property or section(doc, "Returns")
 
@@ -92,7 +97,8 @@ def test_defaults_are_documented_as_they_are(name):
             if p.default is p.empty or said is None or p.kind is p.VAR_POSITIONAL:
                 continue
             default = re.search(r"default (.*)$", said[1])
-            assert (p.default is None and "optional" in said[1]) or (default and eval(default[1]) == p.default), (what, p.name)
+            assert (p.default is None and "optional" in said[1]) or (default
+                                                                     and eval(default[1]) == p.default), (what, p.name)
     assert inspect.cleandoc(thing.__doc__)
 
 
@@ -122,8 +128,10 @@ MISTAKES = {
 
 
 def mypy(script, cache):
-    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", str(cache), str(script)],
-                          cwd=ROOT, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir",
+                           str(cache), str(script)],
+                          cwd=ROOT, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True,
+                          check=False, timeout=600)
 
 
 def test_a_users_script_passes_mypy_and_mistakes_do_not(tmp_path):
@@ -138,5 +146,6 @@ def test_a_users_script_passes_mypy_and_mistakes_do_not(tmp_path):
 
 def test_the_users_script_runs():
     script = Path(__file__).with_name("typed_user_script.py")
-    done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, check=False,
+                          timeout=120)
     assert done.returncode == 0 and "loss" in done.stdout, done.stderr

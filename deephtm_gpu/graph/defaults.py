@@ -1,9 +1,11 @@
 """What the engine chooses where the user does not, each by one rule. `summary()` shows what came out.
 
-    learning rate   `lr_scale=None`: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it
-    initial weights `init_std=None`: of Linear behind dense numbers √(2/inputs), half of it in an output; behind winners or cells
-                    0.25/√winners, with a cross-entropy among the losses 0.5/√winners; of SpatialPooler √(2/inputs)
-    memory's clock  `clock=None`: "outputs" with a cross-entropy among the losses, else "columns"; behind dh.every or dh.when "columns"
+    learning rate    lr_scale=None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 after it
+    first weights    init_std=None: of Linear behind dense numbers √(2/inputs), half of it in an output; behind winners
+                     or cells 0.25/√winners, with a cross-entropy among the losses 0.5/√winners; of SpatialPooler
+                     √(2/inputs)
+    memory's clock   clock=None: "outputs" with a cross-entropy among the losses, else "columns"; behind dh.every or
+                     dh.when "columns"
 
 Why these: MODEL, "Start" and "Learning rates". The rules know no layers: these pass in what a rule depends on.
 """
@@ -22,9 +24,9 @@ BY_LOSS = "by loss"  # what `summary` shows where the loss decides, and none was
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a layer's node stands. inputs: the forms of what it reads. surprises: whether an output's loss gives a surprise (None: not
-    known, as no loss was chosen yet). slow: whether a pooler comes later in the step, or is the layer itself. ticks: whether it
-    stands behind dh.every or dh.when."""
+    """Where a layer's node stands. inputs: the forms of what it reads. surprises: whether an output's loss gives a
+    surprise (None: not known, as no loss was chosen yet). slow: whether a pooler comes later in the step, or is the
+    layer itself. ticks: whether it stands behind dh.every or dh.when."""
 
     inputs: tuple[Form, ...]
     is_output: bool
@@ -37,7 +39,8 @@ def settings_of(network, forms, surprises: bool | None) -> dict:
     """The setting of every node."""
     slow, clocks = slow_nodes(network), clocks_of(network.nodes)
     return {
-        node: Setting(tuple(forms[n] for n in node.inputs), node in network.outputs, surprises, node in slow, clocks[node] is not None)
+        node: Setting(tuple(forms[n] for n in node.inputs), node in network.outputs, surprises, node in slow,
+                      clocks[node] is not None)
         for node in network.nodes
     }
 

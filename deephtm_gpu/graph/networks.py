@@ -48,7 +48,8 @@ class Network:
         Returns
         -------
         str
-            Lines of text, a layer each. What a loss decides is shown by `Model.summary`, which counts the parameters too.
+            Lines of text, a layer each. What a loss decides is shown by `Model.summary`, which counts the parameters
+            too.
         """
         return summary(self, forms_of(self), {})
 
@@ -73,7 +74,8 @@ class Network:
         Returns
         -------
         dict of Node to str
-            The number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ... for `dh.previous`.
+            The number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ... for
+            `dh.previous`.
         """
         names, layers, delays = {}, 0, 0
         for node in self.nodes:

@@ -88,7 +88,8 @@ class Layer:
         return "lr_scale" in vars(self)
 
     def choices(self, setting: Setting) -> dict[str, str]:
-        """What it chose by the rules of `graph/defaults.py`, for `summary`: what -> as text. "std": of its weights at the start."""
+        """What it chose by the rules of `graph/defaults.py`, for `summary`: what -> as text. "std": of its weights at
+        the start."""
         return {}
 
     def check(self, node: Node, inputs: list[Form]):
@@ -195,7 +196,8 @@ class Previous(Layer):
 
 
 def previous(node: Node | Layer) -> Node:
-    """The value that a node had one step ago, for feedback: zeros at the start and after reset(), and a constant in backward.
+    """The value that a node had one step ago, for feedback: zeros at the start and after reset(), and a constant in
+    backward.
 
     Parameters
     ----------

@@ -17,10 +17,11 @@ LEGEND = {
 
 
 def summary(network, forms, parameters, device=None, surprises=None) -> str:
-    """Lines of text: a layer each with its output's shape, its parameters, what multiplies its learning rate, the standard deviation of
-    its first weights where the engine chose it (`graph/defaults.py` has the rules), what it reads, and notes: "slow", where it learns
-    slower as a pooler, or before one; "clock", whose surprise clocks a memory's slow context; "ticks", the layer by whose ticks it goes.
-    parameters: layer's name -> how many it learns. surprises: whether an output's loss gives a surprise; None: no loss was chosen yet."""
+    """Lines of text: a layer each with its output's shape, its parameters, what multiplies its learning rate, the
+    standard deviation of its first weights where the engine chose it (`graph/defaults.py` has the rules), what it
+    reads, and notes: "slow", where it learns slower as a pooler, or before one; "clock", whose surprise clocks a
+    memory's slow context; "ticks", the layer by whose ticks it goes. parameters: layer's name -> how many it learns.
+    surprises: whether an output's loss gives a surprise; None: no loss was chosen yet."""
     names, owners = network.names(), network.owners()
     settings, clocks = settings_of(network, forms, surprises), clocks_of(network.nodes)
     rows = []
@@ -37,7 +38,8 @@ def summary(network, forms, parameters, device=None, surprises=None) -> str:
 
 
 def _table(rows) -> list[str]:
-    cells = [[_wrapped(text, limit, "   " if j == 0 else "") for j, (text, limit) in enumerate(zip(row, WIDEST))] for row in (HEAD, *rows)]
+    cells = [[_wrapped(text, limit, "   " if j == 0 else "") for j, (text, limit) in enumerate(zip(row, WIDEST))]
+             for row in (HEAD, *rows)]
     widths = [max(len(line) for row in cells for line in row[j]) for j in range(len(HEAD))]
     line = "─" * (sum(widths) + 2 * (len(widths) - 1))
     head, *body = [list(_lines(row, widths)) for row in cells]
@@ -62,7 +64,8 @@ def _shown(layer) -> str:
     if isinstance(layer, (Input, Previous)):
         return type(layer).__name__
     given = {n: (getattr(layer, n, None), p.default) for n, p in inspect.signature(type(layer)).parameters.items()}
-    return f"{type(layer).__name__}({', '.join(f'{n}={value!r}' for n, (value, default) in given.items() if value != default)})"
+    shown = ", ".join(f"{n}={value!r}" for n, (value, default) in given.items() if value != default)
+    return f"{type(layer).__name__}({shown})"
 
 
 def _shape(form) -> str:

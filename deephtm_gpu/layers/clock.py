@@ -156,7 +156,8 @@ def every(node: Node, steps: int, gather: str = "last") -> Node:
 
 
 def when(gate: Node, node: Node, gather: str = "last") -> Node:
-    """A node's value as of the last step in which a gate was open, held in between, as with `every`: the end of a word, a surprise.
+    """A node's value as of the last step in which a gate was open, held in between, as with `every`: the end of a word,
+    a surprise.
 
     Parameters
     ----------
@@ -233,7 +234,8 @@ class Trace(Layer):
 
 
 class Surprise(Layer):
-    """How unexpected the winning columns of a temporal memory are in its context: one number from 0 to 1, its anomaly score.
+    """How unexpected the winning columns of a temporal memory are in its context: one number from 0 to 1, its anomaly
+    score.
 
     Called on the memory's node. A constant in backward.
 
@@ -242,7 +244,8 @@ class Surprise(Layer):
     >>> import deephtm_gpu as dh
     >>> x = dh.Input((2,))
     >>> cells = dh.TemporalMemory(4)(dh.SpatialPooler(32, 3)(x))
-    >>> net = dh.Network(x, dh.Linear(2)(dh.when(dh.Surprise()(cells), cells)))  # looks at the cells where something surprised
+    >>> surprised = dh.when(dh.Surprise()(cells), cells)  # the cells as of the last step that surprised
+    >>> net = dh.Network(x, dh.Linear(2)(surprised))
     """
 
     def form(self, inputs):

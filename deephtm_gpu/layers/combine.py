@@ -8,7 +8,7 @@ from deephtm_gpu.graph.nodes import Layer, Node, check_node
 
 
 class _Combine(Layer):
-    def __call__(self, nodes: Sequence[Node]) -> Node:  # type: ignore[override]  # several nodes, where other layers take one
+    def __call__(self, nodes: Sequence[Node]) -> Node:  # type: ignore[override]  # several nodes, not one
         """Puts the layer into the flow.
 
         Parameters

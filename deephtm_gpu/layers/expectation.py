@@ -21,8 +21,8 @@ class Expectation(Layer):
     cells_per_column : int, default 32
         M; each can learn a context of its own.
     std : float, default 5.0
-        Standard deviation of the weights at the start, 0 or more. Large weights put the blame on one cell, so that a few exposures are
-        enough; they want contexts of unit norm and a plain learning rate, dh.SGD(20).
+        Standard deviation of the weights at the start, 0 or more. Large weights put the blame on one cell, so that a
+        few exposures are enough; they want contexts of unit norm and a plain learning rate, dh.SGD(20).
     bias : float, default -18.0
         Of every cell; it is not learned.
     floor : float, default 1e-3
@@ -30,8 +30,8 @@ class Expectation(Layer):
     lr_scale : float, default 1.0
         Multiplies the learning rate of its weights; 0 freezes them.
     losers : float, default 1.0
-        How much the gradient counts into columns that were expected and did not win, 0 or more; below 1, what is wrong here may stay
-        for where it is right.
+        How much the gradient counts into columns that were expected and did not win, 0 or more; below 1, what is wrong
+        here may stay for where it is right.
 
     Raises
     ------
@@ -40,8 +40,8 @@ class Expectation(Layer):
 
     Notes
     -----
-    q = W u + bias for the M cells of a column, z = log Σ exp(q) over them ("some cell is depolarised"); sigmoid(z) is the probability.
-    Learns weight (columns · M, inputs).
+    q = W u + bias for the M cells of a column, z = log Σ exp(q) over them ("some cell is depolarised"); sigmoid(z) is
+    the probability. Learns weight (columns · M, inputs).
 
     Examples
     --------
@@ -51,7 +51,8 @@ class Expectation(Layer):
     >>> model = dh.Model(net, loss="bce", optimizer=dh.SGD(20), device="numpy")
     """
 
-    def __init__(self, columns: int, cells_per_column: int = 32, std: float = 5.0, bias: float = -18.0, floor: float = 1e-3,
+    def __init__(self, columns: int, cells_per_column: int = 32, std: float = 5.0, bias: float = -18.0,
+                 floor: float = 1e-3,
                  lr_scale: float | None = 1.0, losers: float = 1.0) -> None:
         self.columns = check_count("Expectation's columns", columns)
         self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)

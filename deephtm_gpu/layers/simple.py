@@ -9,17 +9,20 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 
 class Linear(Layer):
-    """A dense layer, y = W x + b. Behind a pooler or a memory only the rows of active columns or cells are read and written.
+    """A dense layer, y = W x + b. Behind a pooler or a memory only the rows of active columns or cells are read and
+    written.
 
     Parameters
     ----------
     units : int
         How many numbers it gives.
     lr_scale : float, optional
-        Multiplies the learning rate of its weights; 0 freezes them. Default: 0.01 up to and in the last spatial pooler, 1 behind it.
+        Multiplies the learning rate of its weights; 0 freezes them. Default: 0.01 up to and in the last spatial pooler,
+        1 behind it.
     init_std : float, optional
-        Standard deviation of the weights at the start. Default: behind dense numbers √(2/inputs), half of it in an output; behind
-        winners or cells 0.25/√winners, with a cross-entropy among the losses 0.5/√winners. `summary()` shows it.
+        Standard deviation of the weights at the start. Default: behind dense numbers √(2/inputs), half of it in an
+        output; behind winners or cells 0.25/√winners, with a cross-entropy among the losses 0.5/√winners. `summary()`
+        shows it.
 
     Raises
     ------
@@ -122,8 +125,8 @@ class RunningNorm(Layer):
 
     Notes
     -----
-    μ ← μ + max(0.001, 1/(t + 1)) · (x − μ), t from 0; y = (x − μ) / √(mean((x − μ)²) + 1e-4). μ is a constant in backward, and stands
-    still in `predict`. What keeps a spatial pooler from always choosing the same columns.
+    μ ← μ + max(0.001, 1/(t + 1)) · (x − μ), t from 0; y = (x − μ) / √(mean((x − μ)²) + 1e-4). μ is a constant in
+    backward, and stands still in `predict`. What keeps a spatial pooler from always choosing the same columns.
 
     Examples
     --------

@@ -18,7 +18,8 @@ class SpatialPooler(Layer):
     winners : int
         How many win at each step, K < C.
     lr_scale : float, optional
-        Multiplies the learning rate of its weights; 0 freezes them. Default: 0.01 up to and in the last spatial pooler, 1 behind it.
+        Multiplies the learning rate of its weights; 0 freezes them. Default: 0.01 up to and in the last spatial pooler,
+        1 behind it.
 
     Raises
     ------
@@ -27,13 +28,15 @@ class SpatialPooler(Layer):
 
     Notes
     -----
-    With v = overlap of a winner − overlap of the runner-up, a winner's activity is v / √(mean v² + 1e-4): it stays continuous where winners
-    change, and the best loser gets its gradient too. Gives K pairs (column, activity); a dense layer behind it reads those rows alone.
-    Learns weight (columns, inputs), normal with √(2/inputs) at the start, and bias (columns,), 0 at the start.
+    With v = overlap of a winner − overlap of the runner-up, a winner's activity is v / √(mean v² + 1e-4): it stays
+    continuous where winners change, and the best loser gets its gradient too. Gives K pairs (column, activity); a dense
+    layer behind it reads those rows alone. Learns weight (columns, inputs), normal with √(2/inputs) at the start, and
+    bias (columns,), 0 at the start.
 
     References
     ----------
-    Cui, Ahmad & Hawkins, "The HTM spatial pooler", Frontiers in Computational Neuroscience 2017: columns and global inhibition.
+    Cui, Ahmad & Hawkins, "The HTM spatial pooler", Frontiers in Computational Neuroscience 2017: columns and global
+    inhibition.
 
     Examples
     --------

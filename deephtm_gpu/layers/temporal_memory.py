@@ -20,7 +20,8 @@ CELL_STD = 0.7  # of the distal weights from cells at the start; those from colu
 class TemporalMemory(Layer):
     """Cells of the winning columns that depolarise in the context of what came before: the memory of a network.
 
-    Call it on a SpatialPooler's node, and give further distal context as nodes: `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
+    Call it on a SpatialPooler's node, and give further distal context as nodes: `TemporalMemory(5)(cols,
+    context=[dh.previous(top)])`.
 
     Parameters
     ----------
@@ -29,56 +30,62 @@ class TemporalMemory(Layer):
     decay : float, default 0.8
         How much of its fast context, a trace of active cells, is left after a step; 0 or more and below 1.
     window : int, default 1
-        Over how many of its own past steps credit is given, in steps. A step costs about the same whatever it is. 16 for symbols.
+        Over how many of its own past steps credit is given, in steps. A step costs about the same whatever it is. 16
+        for symbols.
     lr_scale : float, default 1.0
         Multiplies the learning rate of its distal weights; 0 freezes them.
     gate : str, default "entmax"
-        How activity is shared out among the cells of a winning column: "entmax", by their depolarisation; "uniform", to all alike, which
-        is no memory at all (a control).
+        How activity is shared out among the cells of a winning column: "entmax", by their depolarisation; "uniform", to
+        all alike, which is no memory at all (a control).
     synapses : int, optional
-        F, for large memories: the presynaptic cells lie in F stretches, and a cell sees one of each, which counts for the rest of its
-        stretch: weights (cells, F). Which it sees is drawn once from the seed, by one number beside the weights, `distal_pool`
-        (1,). Default: every cell sees all.
+        F, for large memories: the presynaptic cells lie in F stretches, and a cell sees one of each, which counts for
+        the rest of its stretch: weights (cells, F). Which it sees is drawn once from the seed, by one number beside the
+        weights, `distal_pool` (1,). Default: every cell sees all.
     slow : bool, default True
         Whether it has a slow context too, of columns, clocked by surprise.
     init_std : float, default 0.7
-        Standard deviation of the distal weights from cells at the start; those from columns and other contexts start at 0.
+        Standard deviation of the distal weights from cells at the start; those from columns and other contexts start at
+        0.
     clock : str, optional
-        Whose surprise clocks the slow context: "outputs", that of the first output with a cross-entropy; "columns", its own anomaly
-        score. Default: "outputs" where there is a cross-entropy among the losses and the memory steps at every step, else "columns";
-        `summary()` shows which.
+        Whose surprise clocks the slow context: "outputs", that of the first output with a cross-entropy; "columns", its
+        own anomaly score. Default: "outputs" where there is a cross-entropy among the losses and the memory steps at
+        every step, else "columns"; `summary()` shows which.
 
     Raises
     ------
     UserError
-        Where an argument is out of range. When a model is made of it: where it stands behind something else than a pooler, or
-        clock="outputs" and no output gives a surprise.
+        Where an argument is out of range. When a model is made of it: where it stands behind something else than a
+        pooler, or clock="outputs" and no output gives a surprise.
 
     Notes
     -----
-    Learns distal_weight (cells, cells + columns; further contexts after them) and distal_bias (cells,); of itself, without gradients into
-    the network, predicted_weight (columns, the same) and predicted_bias (columns,), from which the anomaly score comes.
-    2,048 columns of 32 cells with synapses=1024 take 264 MiB instead of 17 GB, and a step costs about the same.
+    Learns distal_weight (cells, cells + columns; further contexts after them) and distal_bias (cells,); of itself,
+    without gradients into the network, predicted_weight (columns, the same) and predicted_bias (columns,), from which
+    the anomaly score comes. 2,048 columns of 32 cells with synapses=1024 take 264 MiB instead of 17 GB, and a step
+    costs about the same.
 
     References
     ----------
-    Hawkins & Ahmad, "Why neurons have thousands of synapses", Frontiers in Neural Circuits 2016: cells that depolarise in context.
-    Peters, Niculae & Martins, "Sparse sequence-to-sequence models", ACL 2019: entmax.
-    Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons", Nature Communications 2020: credit
+    Hawkins & Ahmad, "Why neurons have thousands of synapses", Frontiers in Neural Circuits 2016: cells that depolarise
+    in context. Peters, Niculae & Martins, "Sparse sequence-to-sequence models", ACL 2019: entmax. Bellec et al., "A
+    solution to the learning dilemma for recurrent networks of spiking neurons", Nature Communications 2020: credit
     along a trace.
 
     Examples
     --------
     >>> import numpy as np, deephtm_gpu as dh
-    >>> net = dh.Sequential(dh.SpatialPooler(columns=32, winners=3), dh.TemporalMemory(cells_per_column=4, window=8), dh.Linear(5))
+    >>> memory = dh.TemporalMemory(cells_per_column=4, window=8)
+    >>> net = dh.Sequential(dh.SpatialPooler(columns=32, winners=3), memory, dh.Linear(5))
     >>> model = dh.Model(net, input_shape=(5,), loss="cross_entropy", optimizer=dh.Adam(1e-3), device="numpy")
     >>> history = model.fit(np.eye(5, dtype=np.float32)[np.arange(30) % 5])
     >>> model.state()["1"]["cells"].shape
     (32, 4)
     """
 
-    def __init__(self, cells_per_column: int, decay: float = 0.8, window: int = 1, lr_scale: float | None = 1.0, gate: str = "entmax",
-                 synapses: int | None = None, slow: bool = True, init_std: float = CELL_STD, clock: str | None = None) -> None:
+    def __init__(self, cells_per_column: int, decay: float = 0.8, window: int = 1, lr_scale: float | None = 1.0,
+                 gate: str = "entmax",
+                 synapses: int | None = None, slow: bool = True, init_std: float = CELL_STD,
+                 clock: str | None = None) -> None:
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
@@ -92,7 +99,8 @@ class TemporalMemory(Layer):
         if not (is_number(init_std) and init_std >= 0):
             raise UserError(f"TemporalMemory's init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
         if clock is not None and clock not in CLOCKS:
-            raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got {clock!r}; give one of these.")
+            raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got "
+                            f"{clock!r}; give one of these.")
         self.decay, self.gate, self.slow, self.init_std, self.clock = float(decay), gate, slow, float(init_std), clock
 
     def __call__(self, node: Node, context: Node | Sequence[Node] = ()) -> Node:
@@ -103,7 +111,8 @@ class TemporalMemory(Layer):
         node : Node
             A SpatialPooler's.
         context : Node or sequence of Node, default ()
-            Further distal context, beside what its own cells and columns were: feedback from above (`dh.previous`), a location.
+            Further distal context, beside what its own cells and columns were: feedback from above (`dh.previous`), a
+            location.
 
         Returns
         -------
@@ -204,7 +213,8 @@ class TemporalMemory(Layer):
     def _check_clock(self, low):
         if self.clock == OUTPUTS and (low.tick or not low.setting.surprises):
             there = "it stands behind dh.every or dh.when" if low.tick else "no output has a cross-entropy"
-            raise UserError(f"{self!r}'s clock must be 'columns' or None where {there}, got 'outputs'; leave clock out.")
+            raise UserError(f"{self!r}'s clock must be 'columns' or None where {there}, got 'outputs'; "
+                            "leave clock out.")
         if low.tick and self.window > 1:
             raise UserError(
                 f"{self!r} stands behind dh.every or dh.when; a memory that ticks gives credit within a tick: give it window=1."

@@ -8,11 +8,13 @@ from deephtm_gpu.plan.tensors import Tensor
 
 
 class Loss:
-    """How far an output is from its target. A subclass has a `name`, and emits the ops that it is made of: low is a `plan.scope.Scope`."""
+    """How far an output is from its target. A subclass has a `name`, and emits the ops that it is made of: low is a
+    `plan.scope.Scope`."""
 
     name = ""  # in Model(loss=...), and in saved files
     takes_classes = False  # whether class numbers may stand for one-hot targets
-    gives_surprise = False  # whether its predictions are probabilities of classes: 1 - that of the target clocks the memories
+    # whether its predictions are probabilities of classes: 1 - that of the target clocks the memories
+    gives_surprise = False
 
     def activate(self, low: Any, y: Tensor) -> Tensor:
         """The prediction that users see (D,), from what the output's node gives (D,)."""

@@ -7,8 +7,8 @@ from deephtm_gpu.losses.base import Loss, first_step
 
 
 class BCE(Loss):
-    """Binary cross-entropy, summed over an output's numbers: −Σ (target · log p + (1 − target) · log(1 − p)), p = sigmoid(y) of each by
-    itself. For properties of which several may hold at once.
+    """Binary cross-entropy, summed over an output's numbers: −Σ (target · log p + (1 − target) · log(1 − p)), p =
+    sigmoid(y) of each by itself. For properties of which several may hold at once.
 
     `loss="bce"` is the same.
 
@@ -42,6 +42,6 @@ class BCE(Loss):
         step = first_step(((series < 0) | (series > 1)).any(axis=2), active)
         if step is not None:
             raise UserError(
-                f"{name} are targets of a binary cross-entropy, and at step {step} there are some outside 0 to 1; scale them to "
-                "that range."
+                f"{name} are targets of a binary cross-entropy, and at step {step} there are some outside 0 to 1; "
+                "scale them to that range."
             )

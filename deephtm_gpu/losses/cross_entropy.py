@@ -7,17 +7,19 @@ from deephtm_gpu.losses.base import Loss, first_step
 
 
 class CrossEntropy(Loss):
-    """Cross-entropy of a softmax: −Σ target · log p, p = softmax(y). For classes that exclude each other, such as symbols.
+    """Cross-entropy of a softmax: −Σ target · log p, p = softmax(y). For classes that exclude each other, such as
+    symbols.
 
     `loss="cross_entropy"` is the same.
 
     Notes
     -----
-    Targets are one-hot rows or probabilities that sum to 1, (steps, classes), or class numbers, int (steps,). The prediction is p, which
-    sums to 1. The gradient into y is p − target.
+    Targets are one-hot rows or probabilities that sum to 1, (steps, classes), or class numbers, int (steps,). The
+    prediction is p, which sums to 1. The gradient into y is p − target.
 
-    1 − Σ p · target is the surprise of what arrived. It clocks the slow context of the temporal memories, where their `clock` does not
-    say otherwise (see `dh.TemporalMemory`). Of several outputs with a cross-entropy the first one's counts.
+    1 − Σ p · target is the surprise of what arrived. It clocks the slow context of the temporal memories, where their
+    `clock` does not say otherwise (see `dh.TemporalMemory`). Of several outputs with a cross-entropy the first one's
+    counts.
 
     Examples
     --------
@@ -48,6 +50,6 @@ class CrossEntropy(Loss):
         step = first_step((series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3), active)
         if step is not None:
             raise UserError(
-                f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot rows, rows of "
-                "probabilities that sum to 1, or class numbers as targets."
+                f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot "
+                "rows, rows of probabilities that sum to 1, or class numbers as targets."
             )

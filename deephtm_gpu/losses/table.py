@@ -25,17 +25,19 @@ def _as_loss(given) -> Loss:
         return given
     if not isinstance(given, str) or given not in LOSSES:
         objects = ", ".join(f"dh.{kind.__name__}()" for kind in LOSSES.values())
-        raise UserError(f"Model's loss must be one of {', '.join(map(repr, LOSSES))} (or {objects}), got {given!r}; give one of these.")
+        raise UserError(f"Model's loss must be one of {', '.join(map(repr, LOSSES))} (or {objects}), got {given!r}; "
+                        "give one of these.")
     return LOSSES[given]()
 
 
 def names_of(losses: list[Loss]) -> list[str]:
-    """As a file names them. Raises UserError where one is none of the package's own: a file holds no code to make it again."""
+    """As a file names them. Raises UserError where one is none of the package's own: a file holds no code to make it
+    again."""
     for loss in losses:
         if type(loss) is not LOSSES.get(loss.name):
             raise UserError(
-                f"{loss!r} cannot be saved: a loss must be one of {', '.join(map(repr, LOSSES))}, got a class that deephtm_gpu does not "
-                "have; use one of the package's own."
+                f"{loss!r} cannot be saved: a loss must be one of {', '.join(map(repr, LOSSES))}, got a class that "
+                "deephtm_gpu does not have; use one of the package's own."
             )
     return [loss.name for loss in losses]
 
@@ -45,12 +47,15 @@ def loss_weights(weights, outputs: int) -> list[float]:
     if weights is None:
         return [1.0] * outputs
     if not isinstance(weights, (list, tuple)) or len(weights) != outputs:
-        raise UserError(f"Model's loss_weights must be a list of {outputs} numbers, one for each output, got {weights!r}; give one each.")
+        raise UserError(f"Model's loss_weights must be a list of {outputs} numbers, one for each output, got "
+                        f"{weights!r}; give one each.")
     for j, weight in enumerate(weights):
         if not (is_number(weight) and weight >= 0):
             raise UserError(
-                f"Model's loss_weights[{j}] must be a number, 0 or more, got {weight!r}; give 0 for an output that teaches nothing."
+                f"Model's loss_weights[{j}] must be a number, 0 or more, got {weight!r}; give 0 for an output that "
+                "teaches nothing."
             )
     if not any(weights):
-        raise UserError(f"Model's loss_weights must hold a number above 0, got {weights!r}; with all of them 0 nothing is learned.")
+        raise UserError(f"Model's loss_weights must hold a number above 0, got {weights!r}; with all of them 0 nothing "
+                        "is learned.")
     return [float(weight) for weight in weights]

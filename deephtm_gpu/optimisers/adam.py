@@ -21,7 +21,8 @@ class RMSprop(Optimizer):
     eps : float, default 1e-8
         Added to the root, above 0.
     clip_norm : float, optional
-        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no limit.
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
@@ -55,7 +56,8 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: m ← β₁ · m + (1 − β₁) · g, v ← β₂ · v + (1 − β₂) · g², θ ← θ − lr · m' / (√v' + ε), m' and v' corrected for their start at 0.
+    """Adam: m ← β₁ · m + (1 − β₁) · g, v ← β₂ · v + (1 − β₂) · g², θ ← θ − lr · m' / (√v' + ε), m' and v' corrected for
+    their start at 0.
 
     Parameters
     ----------
@@ -66,7 +68,8 @@ class Adam(Optimizer):
     eps : float, default 1e-8
         Added to the root, above 0.
     clip_norm : float, optional
-        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no limit.
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
@@ -77,8 +80,8 @@ class Adam(Optimizer):
 
     Notes
     -----
-    Lazy on sparse parameters: m, v and θ stand still where a step does not touch them, and the correction goes by the row's own count
-    of updates.
+    Lazy on sparse parameters: m, v and θ stand still where a step does not touch them, and the correction goes by the
+    row's own count of updates.
 
     References
     ----------
@@ -102,7 +105,8 @@ class Adam(Optimizer):
 
     def _rule(self):
         beta1, beta2 = self.betas
-        return {"beta1": beta1, "beta2": beta2, "log1": log(beta1) if beta1 else 0.0, "log2": log(beta2), "epsilon": self.eps}
+        return {"beta1": beta1, "beta2": beta2, "log1": log(beta1) if beta1 else 0.0, "log2": log(beta2),
+                "epsilon": self.eps}
 
 
 class AdamW(Adam):
@@ -119,7 +123,8 @@ class AdamW(Adam):
     eps : float, default 1e-8
         Added to the root, above 0.
     clip_norm : float, optional
-        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no limit.
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
@@ -139,7 +144,8 @@ class AdamW(Adam):
     0.1
     """
 
-    def __init__(self, lr: float | Sequence[float] = 1e-3, weight_decay: float = 0.01, betas: tuple[float, float] = (0.9, 0.999),
+    def __init__(self, lr: float | Sequence[float] = 1e-3, weight_decay: float = 0.01,
+                 betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
         super().__init__(lr, betas, eps, clip_norm, schedule)
         if not (is_number(weight_decay) and weight_decay >= 0):

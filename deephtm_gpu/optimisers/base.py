@@ -23,7 +23,8 @@ class Optimizer:
     the models of a `dh.Population` one each.
     """
 
-    def __init__(self, lr: float | Sequence[float], clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
+    def __init__(self, lr: float | Sequence[float], clip_norm: float | None = None,
+                 schedule: Schedule | None = None) -> None:
         name = type(self).__name__
         self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)

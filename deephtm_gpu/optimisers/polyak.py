@@ -7,7 +7,8 @@ from deephtm_gpu.optimisers.schedules import Schedule
 
 
 class PolyakSGD(Optimizer):
-    """The stochastic Polyak step: θ ← θ − scale · κ · g, κ = |dy|² / (Σ |g|² + 1e-12), as far as the sample's own error says.
+    """The stochastic Polyak step: θ ← θ − scale · κ · g, κ = |dy|² / (Σ |g|² + 1e-12), as far as the sample's own error
+    says.
 
     For problems that can be fitted without error, such as a clean series. On noisy ones take `dh.SGD`.
 
@@ -16,7 +17,8 @@ class PolyakSGD(Optimizer):
     scale : float or sequence of float, default 1.0
         Multiplies every step, above 0. A list of P scales gives the P models of a `dh.Population` one each.
     clip_norm : float, optional
-        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no limit.
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 

@@ -79,7 +79,8 @@ class Cosine(Schedule):
     def __init__(self, steps: int, warmup: int = 0) -> None:
         self.steps, self.warmup = check_count("Cosine's steps", steps), check_count("Cosine's warmup", warmup, least=0)
         if self.warmup >= self.steps:
-            raise UserError(f"Cosine(steps={steps}, warmup={warmup}) was asked for; the warm-up is part of the steps: give warmup < steps.")
+            raise UserError(f"Cosine(steps={steps}, warmup={warmup}) was asked for; the warm-up is part of the steps: "
+                            "give warmup < steps.")
 
     def factor(self, updates: int) -> float:
         if updates < self.warmup:
@@ -89,8 +90,8 @@ class Cosine(Schedule):
 
 
 class InverseDecay(Schedule):
-    """lr · max(floor, 1 / (1 + k/steps)), k the updates so far: of a row of a sparse parameter (a column, a cell) its own, so that what
-    is new is learned fast however old the model is.
+    """lr · max(floor, 1 / (1 + k/steps)), k the updates so far: of a row of a sparse parameter (a column, a cell) its
+    own, so that what is new is learned fast however old the model is.
 
     Parameters
     ----------

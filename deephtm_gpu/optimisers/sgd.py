@@ -16,7 +16,8 @@ class SGD(Optimizer):
     momentum : float, default 0.0
         How much of the last step goes into the next, 0 or more and below 1.
     clip_norm : float, optional
-        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no limit.
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
@@ -27,7 +28,8 @@ class SGD(Optimizer):
 
     Notes
     -----
-    Lazy on sparse parameters, such as the rows of columns and cells: only what a step touches moves, and its momentum with it.
+    Lazy on sparse parameters, such as the rows of columns and cells: only what a step touches moves, and its momentum
+    with it.
 
     Examples
     --------

@@ -15,9 +15,9 @@ from deephtm_gpu.plan.tensors import IO, STATE, STEP, Tensor
 def lower(network: Network, losses, optimizer, streams: int, seeds, ahead: int, observed=(),
           weights=None) -> tuple[Plan, dict[Node, Form]]:
     """The plan of one step, and the form of every node. losses: one per
-    output, or one for all, names or objects; weights: one per output. seeds: the model's, or one each of a population's.
-    ahead: how many steps ahead outputs predict the inputs; 0: targets are given. observed: names of tensors on the tape that every row
-    is to report. Raises UserError where shapes do not fit."""
+    output, or one for all, names or objects; weights: one per output. seeds: the model's, or one each of a
+    population's. ahead: how many steps ahead outputs predict the inputs; 0: targets are given. observed: names of
+    tensors on the tape that every row is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     lowering = _Lowering(network, losses, weights, optimizer, streams, seeds, ahead, observed)
     return lowering.plan, lowering.forms
@@ -91,7 +91,8 @@ class _Lowering:
             scope.forward("copy_forward", x=y, y=prediction, D=D)
             loss.forward(scope, y, target, told)
             if j == first:
-                scope.learn("surprise_forward", learning=False, probability=y, target=target, surprise=self.surprise, D=D)
+                scope.learn("surprise_forward", learning=False, probability=y, target=target, surprise=self.surprise,
+                            D=D)
             loss.backward(scope, y, target, dy)
             if weight == 0:  # it is only reported
                 continue

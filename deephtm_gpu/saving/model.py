@@ -26,7 +26,8 @@ def save_model(model, path, beside: dict | None = None):
     standing = model._standing()
     plain, more = split(beside, BESIDE)
     description = {
-        "network": describe_network(model._network), "losses": names_of(model._losses), "loss_weights": model._loss_weights, "optimizer": describe(model._optimizer),
+        "network": describe_network(model._network), "losses": names_of(model._losses),
+        "loss_weights": model._loss_weights, "optimizer": describe(model._optimizer),
         "streams": model.streams, "seeds": list(model._seeds), "population": model.is_population, "counts": standing["counts"], "beside": plain,
     }
     arrays = read_tensors(model._plan, model._backend)
@@ -53,8 +54,8 @@ def load(path: str | PathLike[str], device: str = "auto") -> Any:
     Raises
     ------
     UserError
-        Where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors of the network that it
-        describes.
+        Where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors of the
+        network that it describes.
     DeviceError
         Where there is no such device.
 
