@@ -71,6 +71,20 @@ class Layer:
     def check(self, node: Node, inputs: list[Form]):
         """Raises UserError where a place in the flow does not fit, beyond what `form` sees."""
 
+    def positions(self, inputs) -> tuple[int, int] | None:
+        """The (H, W) of the map that it gives; None: none. inputs: those of its inputs. `form` is of one position."""
+        return next((m for m in inputs if m), None)
+
+    def check_maps(self, own, inputs, contexts):
+        """Raises UserError where its inputs' maps, (H, W) or None each, do not fit together. Contexts may be vectors, which all
+        positions see."""
+        for given in (*inputs, *(c for c in contexts if c)):
+            if given != own:
+                raise UserError(
+                    f"{self!r} must read maps of one height and width, got {_map_name(own)} and {_map_name(given)}; bring them to one, "
+                    "or make vectors of them with dh.Flatten()."
+                )
+
     def lower(self, low, inputs):
         """low: a `plan.scope.Scope`; inputs: its values. Returns the value, and the function that emits the backward
         calls: from the gradient of the value to one gradient (or None) per input and context."""
@@ -90,21 +104,44 @@ def check_node(node, layer) -> Node:
     return node
 
 
+def _map_name(positions) -> str:
+    return f"a map of {positions[0]}×{positions[1]}" if positions else "a vector"
+
+
 class Input(Layer):
-    """The beginning of a flow: values of `shape` at every step. `dh.Input(shape)` is itself a node."""
+    """The beginning of a flow: values of `shape` at every step. `dh.Input(shape)` is itself a node.
+
+    A shape (channels, height, width) is a map: the layers behind it work at each of its height*width positions, with the same weights
+    and a state of its own at each, as if every position were a stream, until `dh.Flatten()` makes a vector of them. Shapes of one
+    or two dimensions are vectors.
+    """
 
     def __new__(cls, shape):
         layer = object.__new__(cls)
         shape = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
         layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
+        layer.is_map = len(layer.shape) == 3  # a file of before maps may say that it is none
         return layer.place([])
 
     def form(self, inputs):
-        return Form(prod(self.shape), shape=self.shape)
+        shape = self.shape[:1] if self.is_map else self.shape
+        return Form(prod(shape), shape=shape)
+
+    def positions(self, inputs):
+        return self.shape[1:] if self.is_map else None
+
+    def check_maps(self, own, inputs, contexts):
+        pass
+
+    def __repr__(self):
+        return f"Input(shape={self.shape!r})"
 
     def lower(self, low, inputs):
         x = low.tape("x", (low.form.size,))
-        low.forward("copy_forward", x=low.input(), y=x, D=x.size)
+        if x.sites > 1:
+            low.forward("map_forward", flat=low.input(), x=x, D=x.size, X=x.sites)
+        else:
+            low.forward("copy_forward", x=low.input(), y=x, D=x.size)
         return low.value(x), lambda dx: []
 
 

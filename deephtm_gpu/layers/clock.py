@@ -25,7 +25,8 @@ class Hold(Layer):
 
     def lower(self, low, inputs):
         (x, to_pairs), D = low.written_out(inputs[0]), inputs[0].size
-        tick, begun, started = low.tape("tick", (1,)), low.tape("begun", (1,)), low.state("started", (1,))
+        sites = self._sites(low, inputs)
+        tick, begun, started = low.tape("tick", (1,), sites=sites), low.tape("begun", (1,), sites=sites), low.state("started", (1,), sites=sites)
         self._tick(low, inputs, tick, begun, started)
         low.set_clock(tick, begun)
         y = low.tape("y", (D,))
@@ -41,6 +42,11 @@ class Hold(Layer):
         return low.value(y), backward
 
 
+    def _sites(self, low, inputs) -> int:
+        """At how many positions of a map it has a clock of its own."""
+        return low.parent_tick().sites
+
+
 class Every(Hold):
     """The layer that `every` makes."""
 
@@ -51,7 +57,7 @@ class Every(Hold):
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, begun, started):
-        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
+        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,), sites=tick.sites), started=started, tick=tick, begun=begun,
                     steps=self.steps)
 
     def clock_key(self, node):
@@ -68,6 +74,13 @@ class When(Hold):
         if inputs[1].size != 1:
             raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
         return super().form(inputs)
+
+    def check_maps(self, own, inputs, contexts):
+        """The gate may be one for all positions."""
+        super().check_maps(own, [inputs[0], *(m for m in inputs[1:] if m)], contexts)
+
+    def _sites(self, low, inputs):
+        return max(low.parent_tick().sites, inputs[1].sites)
 
     def clock_key(self, node):
         return node.inputs[1]
@@ -92,7 +105,8 @@ def every(node, steps, gather="last"):
 
 def when(gate, node, gather="last"):
     """As `every`, in the steps in which `gate`, a node of one number, is above 0.5: the end of a word, a surprise. Where `node` itself
-    goes by a clock, the gate counts in that clock's ticks alone."""
+    goes by a clock, the gate counts in that clock's ticks alone. Of maps each position goes by its own gate, where the gate is a map
+    (1, height, width)."""
     layer = When(gather)
     return layer.place([check_node(node, layer), check_node(gate, layer)])
 

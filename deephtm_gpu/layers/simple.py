@@ -1,4 +1,4 @@
-"""Layers that are one op each: Linear, ReLU, RunningNorm."""
+"""Layers that are one op each: Linear, ReLU, RunningNorm, Flatten."""
 
 from math import sqrt
 
@@ -12,7 +12,8 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM
 class Linear(Layer):
     """y = W x + b with `units` outputs. Weight (units, inputs), bias (units,).
 
-    Behind a pooler or a memory only the rows of active columns or cells are read and written.
+    Behind a pooler or a memory only the rows of active columns or cells are read and written. On a map (channels, height, width) it gives
+    (units, height, width): a 1x1 convolution; put a `Flatten` before it to read the whole map.
     init_std: standard deviation of the weights at the start; None: MODEL's ("Start"), by where the layer stands.
     """
 
@@ -81,7 +82,8 @@ class ReLU(Layer):
 
 
 class RunningNorm(Layer):
-    """Subtracts a running mean (a constant in backward) and divides by the root mean square over the features."""
+    """Subtracts a running mean (a constant in backward) and divides by the root mean square over the features; on a map at each
+    position, and the mean is that of all positions."""
 
     def form(self, inputs):
         return Form(inputs[0].size, shape=inputs[0].shape)
@@ -91,7 +93,7 @@ class RunningNorm(Layer):
         y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,))
         mean, count = low.param("mean", (x.size,), PARAM), low.param("count", (1,), PARAM)
         low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count, D=x.size,
-                    learning=True)
+                    X=x.sites, learning=True)
         low.forward("running_norm_forward", x=x.tensor, mean=mean, y=y, scale=scale, D=x.size)
 
         def backward(dy):
@@ -100,3 +102,29 @@ class RunningNorm(Layer):
             return [to_pairs(dx)]
 
         return low.value(y), backward
+
+
+class Flatten(Layer):
+    """A map (channels, height, width) as one vector of channels * height * width numbers, in this order; of a vector itself.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> image = dh.Input((3, 8, 8))
+    >>> print(dh.Network(image, dh.Linear(10)(dh.Flatten()(dh.Linear(4)(image)))).summary().splitlines()[4].split()[2:3])
+    ['256']
+    """
+
+    def form(self, inputs):
+        size = inputs[0].total
+        return Form(size, shape=(size,))
+
+    def positions(self, inputs):
+        return None
+
+    def check_maps(self, own, inputs, contexts):
+        """Any map will do."""
+
+    def lower(self, low, inputs):
+        x, to_map = low.flattened(inputs[0])
+        return low.value(x.tensor), lambda dy: [to_map(dy)]

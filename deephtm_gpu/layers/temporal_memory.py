@@ -21,7 +21,8 @@ class TemporalMemory(Layer):
 
     decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of
     its own past steps credit is given. init_std: of the distal weights from cells at the start (those from columns and other contexts
-    start at 0): how strongly context chooses among cells before anything is learned.
+    start at 0): how strongly context chooses among cells before anything is learned. On a map each position has contexts of its own;
+    a further context may be a map of the same height and width, seen at its own position, or a vector, which all positions see.
     gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
     synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
     (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F
@@ -144,8 +145,8 @@ class TemporalMemory(Layer):
         sure = SURE_OF_COLUMNS
         if low.tick:
             surprise = low.times("surprise", surprise, low.tick)
-        elif low.surprise:
-            surprise, sure = low.surprise, SURE
+        elif low.classifies:
+            surprise, sure = low.surprise_here(), SURE
         low.forward("slow_update", winners=winners, activity=columns, surprise=surprise, slow=slow, slow_list=slow_list, sure=sure, K=K)
 
     def _append(self, low, contexts, index, value, base):
@@ -193,7 +194,10 @@ class TemporalMemory(Layer):
         low.forward("losers_forward", winners=winners, t=low.clock, rows=rows, seed=low.noise_seed(), K=K, C=C, R=R)
         predicted.forward(rows, index, value, logit)
         low.forward("head_forward", logit=logit, rows=rows, activity=active, anomaly=anomaly, delta=delta, K=K, R=R)
-        coef = low.times("head_share", low.share_of_streams, low.tick) if low.tick else low.share_of_streams
+        low.report_anomaly(anomaly)
+        coef = low.share_of_sites()
+        if low.tick:
+            coef = low.times("head_share", coef, low.tick)
         predicted.update_here(rows, delta, index, value, coef, scale=RATE, bias_scale=BIAS_RATE)
         return anomaly
 

@@ -13,6 +13,7 @@ from deephtm_gpu.ops.polyak import POLYAK
 from deephtm_gpu.ops.pool import POOL
 from deephtm_gpu.ops.relu import RELU
 from deephtm_gpu.ops.running_norm import RUNNING_NORM
+from deephtm_gpu.ops.sites import SITES
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
 from deephtm_gpu.ops.synapse import SYNAPSE
 from deephtm_gpu.ops.topk import TOPK
@@ -21,7 +22,7 @@ from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, LAZY_UPDATE, WIRING, DENSE, CLOCK, PATH, GRID,
+    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, LAZY_UPDATE, WIRING, DENSE, CLOCK, PATH, GRID, SITES,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

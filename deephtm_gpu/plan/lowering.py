@@ -8,7 +8,7 @@ from deephtm_gpu.graph.nodes import Node, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import Scope, Value, make_call
-from deephtm_gpu.plan.tensors import IO, STATE, STEP, Tensor
+from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, Tensor
 
 LOSSES = ("mse", "cross_entropy", "bce")
 
@@ -36,8 +36,10 @@ class _Lowering:
         # Of a population with a rate each, it comes with every row like an input.
         self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
-        classifies = "cross_entropy" in losses
-        self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
+        self.surprise = self.surprised = None  # how unexpected what arrived was, and the (H, W) of the map that it is of
+        if "cross_entropy" in losses:
+            classified = self.forms[network.outputs[losses.index("cross_entropy")]]
+            self.surprise, self.surprised = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0, sites=classified.sites)), classified.positions
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
         self._lower_share()
         self.slow_nodes = _up_to_the_last_pooler(network)
@@ -61,6 +63,9 @@ class _Lowering:
 
     def _lower_node(self, node):
         scope = Scope(self, node)
+        if scope.tick and scope.tick.sites not in (1, scope.sites):
+            raise UserError(f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} positions of a map; give "
+                            "dh.when a gate of one number, not a map.")
         inputs = [self.values[n] for n in node.inputs + node.contexts]
         value, backward = node.layer.lower(scope, inputs)
         value.grad = any(x.grad for x in inputs) or scope.learns
@@ -70,11 +75,22 @@ class _Lowering:
     def _lower_observed(self, names):
         """A copy of each of these tensors in every row, so that who looks on needs no reading back of his own."""
         for name in names:
-            tensor = self.plan.tensors[name]
-            told = self._io(f"observed {name}", tensor.size)
-            copy, read = ("number_forward", "places") if tensor.index else ("copy_forward", "x")
-            self.plan.forward.append(make_call(copy, {read: tensor, "y": told, "D": tensor.size}, name.rpartition(".")[0], None, learning=False))
+            tensor, layer = self.plan.tensors[name], name.rpartition(".")[0]
+            told = self._io(f"observed {name}", tensor.size * tensor.sites)
+            if tensor.sites > 1 and tensor.index:
+                numbers = self.plan.add(Tensor(f"{name} numbers", tensor.shape, SCRATCH, sites=tensor.sites))
+                self._report("number_forward", layer, places=tensor, y=numbers, D=tensor.size)
+                tensor = numbers
+            if tensor.sites > 1:
+                self._report("flat_forward", layer, x=tensor, flat=told, D=tensor.size, X=tensor.sites)
+            elif tensor.index:
+                self._report("number_forward", layer, places=tensor, y=told, D=tensor.size)
+            else:
+                self._report("copy_forward", layer, x=tensor, y=told, D=tensor.size)
             self.plan.observed.append(told)
+
+    def _report(self, name, layer, **arguments):
+        self.plan.forward.append(make_call(name, arguments, layer, None, learning=False))
 
     def _lower_losses(self) -> dict[Node, list[Tensor]]:
         """Predictions, losses, and the gradient into every output."""
@@ -82,7 +98,12 @@ class _Lowering:
         self.errors = []
         for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
-            y, to_pairs = scope.written_out(self.values[node])
+            value, to_value = self.values[node], lambda dy: dy
+            if loss == "cross_entropy":
+                value, to_value = self._probabilities(scope, value)
+            # A loss is of one vector: of all positions of a map, as targets come.
+            scope.sites = 1
+            y, to_pairs = scope.flattened(value)
             D = y.size
             if self.plan.ahead:
                 target = self._target_among_inputs(j, node, D)
@@ -104,14 +125,11 @@ class _Lowering:
                 scope.learn("bce_forward", probability=probability, target=target, loss=told, D=D)
                 scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
             else:
-                probability = scope.tape("probability", (D,))
-                scope.forward("softmax_forward", y=y.tensor, probability=probability, D=D)
-                scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("cross_entropy_forward", probability=probability, target=target, loss=told, D=D)
+                scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
+                scope.learn("cross_entropy_forward", probability=y.tensor, target=target, loss=told, D=D)
                 if j == self.losses.index("cross_entropy"):
-                    scope.learn("surprise_forward", learning=False, probability=probability, target=target,
-                                surprise=self.surprise, D=D)
-                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
+                    self._lower_surprise(scope, value, target)
+                scope.learn("cross_entropy_backward", probability=y.tensor, target=target, dy=dy, D=D)
             if weight == 0:  # it is only told
                 continue
             if weight != 1:
@@ -120,8 +138,23 @@ class _Lowering:
                 dy = weighted
             dy = self._without_the_ended(scope, dy)
             self.errors.append((dy, weight))
-            gradients.setdefault(node, []).append(to_pairs(dy))
+            gradients.setdefault(node, []).append(to_value(to_pairs(dy)))
         return gradients
+
+    def _probabilities(self, scope, value):
+        """The softmax over the channels of each position, and the function that brings the gradient into what it was taken of to pairs."""
+        y, to_pairs = scope.written_out(value)
+        probability = scope.tape("probability", (y.size,))
+        scope.forward("softmax_forward", y=y.tensor, probability=probability, D=y.size)
+        return Value(probability, y.size), to_pairs
+
+    def _lower_surprise(self, scope, probability, target):
+        if probability.sites > 1:
+            size = dict(D=probability.size, X=probability.sites)
+            targets = scope.scratch("targets", (probability.size,), sites=probability.sites)
+            scope.learn("map_forward", learning=False, flat=target, x=targets, **size)
+            target = targets
+        scope.learn("surprise_forward", learning=False, probability=probability.tensor, target=target, surprise=self.surprise, D=probability.size)
 
     def _without_the_ended(self, scope, dy) -> Tensor:
         """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""
@@ -139,6 +172,10 @@ class _Lowering:
                 f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {self.plan.inputs[j].size}; "
                 "make them the same, or give targets."
             )
+        given, made = self.forms[self.network.inputs[j]], self.forms[node]
+        if given.positions and made.positions and given.positions != made.positions:
+            raise UserError(f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map {made.whole_shape}; make them the "
+                            "same, or give targets.")
         return self.plan.inputs[j]
 
     def _io(self, name, size) -> Tensor:
@@ -154,9 +191,16 @@ class _Lowering:
             y = scope.scratch(f"sum{n}", total.shape)
             scope.learn("add_forward", a=total, b=d, y=y, D=total.size)
             total = y
-        for before, d in zip(node.inputs + node.contexts, backward(total)):
+        for n, (before, d) in enumerate(zip(node.inputs + node.contexts, backward(total))):
             if d is not None and self.values[before].grad:
+                if d.sites > self.values[before].sites:  # a vector that all positions see
+                    d = self._sum_of_sites(scope, n, d)
                 gradients.setdefault(before, []).append(d)
+
+    def _sum_of_sites(self, scope, n, d) -> Tensor:
+        y = scope.scratch(f"over_positions{n}", d.shape, sites=1)
+        scope.learn("sites_forward", x=d, y=y, by=1.0, D=d.size, X=d.sites)
+        return y
 
 
 def _up_to_the_last_pooler(network) -> set[Node]:

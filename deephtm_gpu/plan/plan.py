@@ -38,12 +38,18 @@ class Call:
         return [t for t in (self.tensors[n] for n in self.op.changes + self.op.writes) if isinstance(t, Tensor)]
 
     @property
+    def sites(self) -> int:
+        """At how many positions of each stream it is called. What it reads that stands at one is the same for all of them."""
+        return 1 if self.op.whole else max((t.sites for t in {*self.read, *self.written}), default=1)
+
+    @property
     def entries(self) -> int:
         """The most that one of its ragged lists can hold."""
         return max((t.size for t in {*self.read, *self.written} if t.ragged), default=0)
 
     @property
     def work(self) -> int:
+        """Multiply-adds at one position."""
         return self.op.work(**self.consts, **({"A": self.entries} if self.entries else {}))
 
 
