@@ -9,7 +9,7 @@ def summary(network, forms, parameters, device=None) -> str:
     names, owners = network.names(), network.owners()
     rows = [("layer", "output", "parameters", "reads")]
     for node, name in names.items():
-        shape = " × ".join(map(str, forms[node].shape or (forms[node].size,)))
+        shape = " × ".join(map(str, forms[node].whole_shape or (forms[node].size,)))
         if forms[node].sparse and not forms[node].shape:
             shape = f"{forms[node].length} of {forms[node].size}"
         count = parameters.get(name, 0)
