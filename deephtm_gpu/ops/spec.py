@@ -8,6 +8,7 @@ The legend of dimension letters, the same in NumPy, WGSL and Python:
     T  steps in a window                         A     entries of a context (varies from step to step)
     F  synapses of a cell, or stretches of places that it sees one each of
     G  grid modules (2G phases)               B     cells along a side of a grid module (B*B cells)
+    X  sites: positions of a stream that share weights; arrays of a stream that has them are (S*X, D), the site fastest
 
 Every array of a stream carries S in front. A *ragged* tensor (a context) is a list of S arrays of different lengths
 in NumPy, and a count followed by that many entries on the GPU.
@@ -76,6 +77,7 @@ class Op:
     tolerance: float = 1e-7
     matrices: tuple[str, ...] = ()  # tensors of the example that lie among the matrices
     params: tuple[str, ...] = ()  # and among the other parameters; the rest belongs to streams
+    sites: tuple[str, ...] = ()  # tensors that stand at the example's X sites, (S*X, D)
 
 
 def elements(D=0, I=0, L=0, K=0, **_):

@@ -8,7 +8,7 @@ import numpy as np
 from deephtm_gpu.backends.batch import Batch
 from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.kernels.tuning import tuning_of
-from deephtm_gpu.ops.spec import Op, Pass
+from deephtm_gpu.ops.spec import Op, Pass, turns
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import make_call
@@ -46,6 +46,7 @@ def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
 def _trial(op, op_pass, example, adapter, tuning, override):
     """Runs one pass on the adapter; yields (tensor, error, worst element) for all it writes, and for the rest of memory."""
     want = _reference(op_pass, example)
+    example = {**example, **_laid_out(op, op_pass, example)}
     tensors = {n: _tensor(op, n, example.get(n), want.get(n)) for n in op_pass.tensors}
     streams = _streams(op_pass, example, tensors)
     plan = Plan(streams, ahead=0)
@@ -99,6 +100,23 @@ def _reference(op_pass: Pass, example) -> dict:
     out = op_pass.reference(*arguments.values(), **consts)
     results = dict(zip(op_pass.writes, out if len(op_pass.writes) > 1 else (out,)))
     return {**{n: arguments[n] for n in op_pass.changes}, **results}
+
+
+def _laid_out(op: Op, op_pass: Pass, example) -> dict:
+    """The tensors with X > 1 sites as they lie in a stream, (S, X * room): site behind site, each padded to a multiple of 4."""
+    X = example.get("X", 1)
+    if X == 1:
+        return {}
+    laid_out = {}
+    for name in op_pass.tensors:
+        if name in op.sites:
+            sites, room = example[name], example[name][0].size
+            if isinstance(sites, list):  # ragged: of places, the length stands in front
+                lengths = [[len(x)] if x.dtype.kind in "iu" else [] for x in sites]
+                sites, room = [np.concatenate([np.array(n, x.dtype), x]) for n, x in zip(lengths, sites)], example["room"] + len(lengths[0])
+            padded = [np.concatenate([x, np.zeros(turns(room, 4) * 4 - len(x), x.dtype)]) for x in sites]
+            laid_out[name] = np.stack(padded).reshape(len(sites) // X, -1)
+    return laid_out
 
 
 def _tensor(op: Op, name: str, given, want) -> Tensor | float:
