@@ -28,6 +28,11 @@ fn span_sum(value: f32, span: u32) -> f32 {
   return total;
 }
 
+// The room of a tensor of n elements: so far it is from site to site.
+fn room_of(n: u32) -> u32 {
+  return (n + 3u) / 4u * 4u;
+}
+
 fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, D: u32, X: u32) {
   let seen = params[count];
   let rate = max(SLOWEST, 1.0 / (seen + 1.0));
@@ -36,7 +41,7 @@ fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, D: u32, X: u32
     var sum = 0.0;
     for (var r = 1u; r < STREAMS * X; r++) {
       let base = r / X * STREAM;
-      sum += work[share + base] / f32(X) * (work[x + base + r % X * ((D + 3u) / 4u * 4u) + i] - first);
+      sum += work[share + base] / f32(X) * (work[x + base + r % X * room_of(D) + i] - first);
     }
     params[mean + i] += rate * (first + sum - params[mean + i]);
   }

@@ -7,23 +7,23 @@
 const WG: u32 = 64u;
 var<private> lane: u32;
 
-// From a position to the next one.
-fn site_stride(D: u32) -> u32 {
-  return (D + 3u) / 4u * 4u;
+// The room of a tensor of n elements: so far it is from site to site.
+fn room_of(n: u32) -> u32 {
+  return (n + 3u) / 4u * 4u;
 }
 
 fn map_forward(flat: u32, x: u32, D: u32, X: u32) {
-  for (var i = lane; i < D * X; i += WG) { work[x + i % X * site_stride(D) + i / X] = work[flat + i]; }
+  for (var i = lane; i < D * X; i += WG) { work[x + i % X * room_of(D) + i / X] = work[flat + i]; }
 }
 
 fn flat_forward(x: u32, flat: u32, D: u32, X: u32) {
-  for (var i = lane; i < D * X; i += WG) { work[flat + i] = work[x + i % X * site_stride(D) + i / X]; }
+  for (var i = lane; i < D * X; i += WG) { work[flat + i] = work[x + i % X * room_of(D) + i / X]; }
 }
 
 fn sites_forward(x: u32, y: u32, by: f32, D: u32, X: u32) {
   for (var i = lane; i < D; i += WG) {
     var sum = 0.0;
-    for (var p = 0u; p < X; p++) { sum += work[x + p * site_stride(D) + i]; }
+    for (var p = 0u; p < X; p++) { sum += work[x + p * room_of(D) + i]; }
     work[y + i] = by * sum;
   }
 }
