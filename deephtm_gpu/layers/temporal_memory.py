@@ -195,10 +195,7 @@ class TemporalMemory(Layer):
         predicted.forward(rows, index, value, logit)
         low.forward("head_forward", logit=logit, rows=rows, activity=active, anomaly=anomaly, delta=delta, K=K, R=R)
         low.report_anomaly(anomaly)
-        coef = low.share_of_sites()
-        if low.tick:
-            coef = low.times("head_share", coef, low.tick)
-        predicted.update_here(rows, delta, index, value, coef, scale=RATE, bias_scale=BIAS_RATE)
+        predicted.update_here(rows, delta, index, value, scale=RATE, bias_scale=BIAS_RATE)
         return anomaly
 
 
