@@ -47,6 +47,16 @@ class Call:
         return self.op.work(**self.consts, **({"A": self.entries} if self.entries else {}))
 
 
+def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
+    """Sorts arguments into tensors and constants."""
+    op = PASSES[name]
+    tensors = {k: arguments.pop(k) for k in op.tensors}
+    consts = {k: arguments.pop(k) for k in op.consts}
+    if arguments:
+        raise TypeError(f"{name} takes no {sorted(arguments)}")
+    return Call(name, tensors, consts, layer, lag, learning, leaving)
+
+
 @dataclass
 class Plan:
     """forward and learn: the calls of a step. What is learned from is the tape of a step `ahead` steps back (or, with

@@ -8,7 +8,8 @@ import numpy as np
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import parent_of
 from deephtm_gpu.graph.nodes import Node
-from deephtm_gpu.plan.plan import Call
+from deephtm_gpu.plan.gradients import Update
+from deephtm_gpu.plan.plan import make_call
 from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, TAPE, Tensor
 
 SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
@@ -33,21 +34,6 @@ class Value:
     @property
     def length(self):
         return self.tensor.size
-
-
-@dataclass
-class Update:
-    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get the squared norm
-    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight. lag: see `Call`."""
-
-    name: str
-    tensors: dict
-    consts: dict
-    scale: float
-    squares: list
-    layer: str
-    lag: int
-    places: int  # of the flow that share the parameter
 
 
 class Scope:
@@ -202,7 +188,7 @@ class Scope:
         """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
         self._lowering.endings.append((self._node, ending))
 
-    # Updates: a weight and its bias, and the factors of their gradients
+    # Uses of a parameter, of a weight and its bias: the factors of their gradients (see `plan/gradients.py`)
 
     def update_dense(self, weight, bias, dy, x):
         """All rows of weight (O, I)."""
@@ -255,17 +241,4 @@ class Scope:
         if scale is None:
             scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
         if scale:
-            places = sum(owner is self._lowering.owners[self._node] for owner in self._lowering.owners.values())
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, places))
-
-
-def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
-    """Sorts arguments into tensors and constants."""
-    from deephtm_gpu.ops.table import PASSES
-
-    op = PASSES[name]
-    tensors = {k: arguments.pop(k) for k in op.tensors}
-    consts = {k: arguments.pop(k) for k in op.consts}
-    if arguments:
-        raise TypeError(f"{name} takes no {sorted(arguments)}")
-    return Call(name, tensors, consts, layer, lag, learning, leaving)
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag))
