@@ -8,7 +8,7 @@ import numpy as np
 
 from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.plan.plan import Call, Plan
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
+from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
 
 
 class NumpyBackend:
@@ -99,7 +99,7 @@ class NumpyBackend:
     # Memory
 
     def _start(self):
-        shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE)}
+        shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE, GRADIENT)}
         return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()]
                 for _ in range(self.plan.slots)]
 
@@ -133,14 +133,14 @@ class NumpyBackend:
         env, i = self._envs[slot], self._place[tensor]
         if tensor.ragged:
             env[i][:] = [np.array(v, env[i][0].dtype) for v in value]
-        elif tensor.place in (MATRIX, PARAM, STATE):
+        elif tensor.place in (MATRIX, PARAM, STATE, GRADIENT):
             env[i][...] = value  # in place: all environments hold the same array
         else:
             env[i] = np.array(value, np.int64 if tensor.index else self.dtype)
 
     def snapshot(self):
         """All that a step can change, to be given to `restore`."""
-        kept = [t for t in self.plan.placed(MATRIX, PARAM, STATE)]
+        kept = self.plan.placed(MATRIX, PARAM, STATE, GRADIENT)
         passing = [t for t in self.plan.placed(TAPE, SCRATCH, IO)]
         return ([(t.name, 0, self.read(t.name)) for t in kept]
                 + [(t.name, s, self.read(t.name, s)) for s in range(self.plan.slots) for t in passing])

@@ -43,12 +43,14 @@ class Node:
 
 
 class Layer:
-    """A step of the flow. Call it on a node to get the next node; called on several nodes it stands at several places with the
-    same weights (and at each with a temporal state of its own). Each place makes a step of the optimiser by its own gradient, one after the
-    other: with plain SGD that is the step along their sum, with momentum, RMSprop or Adam a longer one.
+    """A step of the flow. Call it on a node to get the next node. A layer that is called on several nodes has one set of weights, and a
+    temporal state for each call. In a step its weights make one step of the optimiser, along the sum of the gradients of all its
+    calls. (What a temporal memory learns by itself, to predict columns, is no step of the optimiser: each call's part is made at
+    once, one after the other in the order of the flow.)
 
     A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
-    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; 0 freezes.
+    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; a layer with calls on
+    both sides has 0.01. 0 freezes.
     """
 
     lr_scale: float | None = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.plan.plan import Plan
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
+from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
 
 IO_BYTES = 32 << 20  # a chunk's rows fill at most this much
 
@@ -47,7 +47,7 @@ class Layout:
         self.stride["weights"] = self._stack("weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4))
         self.stride["params"] = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
         for arena, index in (("work", False), ("lists", True)):
-            of = [t for t in plan.placed(STATE, SCRATCH, TAPE) if t.index == index]
+            of = [t for t in plan.placed(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]
             self.tape[arena] = self._stack(arena, [t for t in of if t.place != TAPE], 0, _room)
             end = self._stack(arena, [t for t in of if t.place == TAPE], self.tape[arena], _room)
             self.slot[arena] = end - self.tape[arena]

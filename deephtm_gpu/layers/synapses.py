@@ -51,8 +51,8 @@ class Synapses:
         if low.tick:  # each position may have a clock of its own
             left = low.times("asked_now", left, low.tick)
         name = self.weight.name.rpartition(".")[2]
-        summed = {"gradient": low.scratch(f"{name}_sum", (N, columns), sites=1), "bias_gradient": low.scratch(f"{name}_bias_sum", (N,), sites=1),
-                  "touched": low.scratch(f"{name}_touched", (N,), sites=1)}
+        summed = {"gradient": low.gradient(f"{name}.gradient", (N, columns)), "bias_gradient": low.gradient(f"{name}.bias_gradient", (N,)),
+                  "touched": low.gradient(f"{name}.touched", (N,))}
         low.forward(f"{self._op}_gradient", rows=rows, left=left, index=index, value=value, X=rows.sites, L=rows.size, N=N, room=value.size,
                     learning=True, **summed, **self._sight)
         low.forward("synapse_step", coef=low.share_of_sites(), P=columns, most=min(N, rows.size * rows.sites), **summed, **knobs)

@@ -6,8 +6,9 @@ from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.graph.nodes import Node, source_of
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
-from deephtm_gpu.plan.plan import Plan
-from deephtm_gpu.plan.scope import Scope, Value, make_call
+from deephtm_gpu.plan.gradients import one_step_each
+from deephtm_gpu.plan.plan import Plan, make_call
+from deephtm_gpu.plan.scope import Scope, Value
 from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, Tensor
 
 LOSSES = ("mse", "cross_entropy", "bce")
@@ -52,6 +53,7 @@ class _Lowering:
         gradients = self._lower_losses()
         for node, backward in reversed(self.backwards):
             self._lower_backward(node, backward, gradients)
+        self.updates = one_step_each(self.plan, self.updates)
         optimizer.lower(self)
 
     def _lower_share(self):

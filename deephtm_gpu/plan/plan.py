@@ -53,6 +53,19 @@ class Call:
         return self.op.work(**self.consts, **({"A": self.entries} if self.entries else {}))
 
 
+def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
+    """Sorts arguments into tensors and constants."""
+    op = PASSES[name]
+    tensors = {k: arguments.pop(k) for k in op.tensors}
+    consts = {k: arguments.pop(k) for k in op.consts}
+    if arguments:
+        raise TypeError(f"{name} takes no {sorted(arguments)}")
+    call = Call(name, tensors, consts, layer, lag, learning, leaving)
+    if call.sites > 1 and any(t.sites != call.sites for t in call.written):
+        raise ValueError(f"{name} of {layer} works at {call.sites} positions, and would write what they share")
+    return call
+
+
 @dataclass
 class Plan:
     """forward and learn: the calls of a step. What is learned from is the tape of a step `ahead` steps back (or, with

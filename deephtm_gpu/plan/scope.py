@@ -8,8 +8,9 @@ import numpy as np
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import parent_of
 from deephtm_gpu.graph.nodes import Node
-from deephtm_gpu.plan.plan import Call
-from deephtm_gpu.plan.tensors import PARAM, PARAMETERS, SCRATCH, STATE, TAPE, Tensor
+from deephtm_gpu.plan.gradients import Update
+from deephtm_gpu.plan.plan import make_call
+from deephtm_gpu.plan.tensors import GRADIENT, PARAM, PARAMETERS, SCRATCH, STATE, TAPE, Tensor
 
 SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
 
@@ -38,21 +39,6 @@ class Value:
     @property
     def sites(self):
         return self.tensor.sites
-
-
-@dataclass
-class Update:
-    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get the squared norm
-    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight. lag: see `Call`."""
-
-    name: str
-    tensors: dict
-    consts: dict
-    scale: float
-    squares: list
-    layer: str
-    lag: int
-    places: int  # of the flow that share the parameter
 
 
 class Scope:
@@ -105,6 +91,10 @@ class Scope:
 
     def scratch(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, SCRATCH, **kind)
+
+    def gradient(self, name, shape) -> Tensor:
+        """To which all positions add."""
+        return self._add(f"{self.name}.{name}", shape, GRADIENT, sites=1)
 
     def input(self) -> Tensor:
         """The IO tensor of an Input's node."""
@@ -259,7 +249,7 @@ class Scope:
         """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
         self._lowering.endings.append((self._node, ending))
 
-    # Updates: a weight and its bias, and the factors of their gradients
+    # Uses of a parameter, of a weight and its bias: the factors of their gradients (see `plan/gradients.py`)
 
     def update_dense(self, weight, bias, dy, x):
         """All rows of weight (O, I)."""
@@ -312,20 +302,5 @@ class Scope:
         if scale is None:
             scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
         if scale:
-            places = sum(owner is self._lowering.owners[self._node] for owner in self._lowering.owners.values())
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, places))
-
-
-def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
-    """Sorts arguments into tensors and constants."""
-    from deephtm_gpu.ops.table import PASSES
-
-    op = PASSES[name]
-    tensors = {k: arguments.pop(k) for k in op.tensors}
-    consts = {k: arguments.pop(k) for k in op.consts}
-    if arguments:
-        raise TypeError(f"{name} takes no {sorted(arguments)}")
-    call = Call(name, tensors, consts, layer, lag, learning, leaving)
-    if any(t.sites != call.sites for t in call.written if not (t.parameter or op.whole)):
-        raise ValueError(f"{name} of {layer} works at {call.sites} positions, and writes what stands at fewer")
-    return call
+            sites = max(t.sites for t in tensors.values())
+            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, sites))

@@ -6,6 +6,7 @@ from typing import Any
 MATRIX = "matrix"  # parameters read in rows: weight matrices
 PARAM = "param"  # all other parameters: biases, synapses, running means
 STATE = "state"  # of one stream, lives on from step to step; reset() puts `start` back
+GRADIENT = "gradient"  # of one stream, 0 before and after every step: uses of a parameter add up in it
 SCRATCH = "scratch"  # of one stream, written anew in every step
 TAPE = "tape"  # of one stream, written in forward and read by the backward of the same step, which may come steps later
 IO = "io"  # of one stream and row of the chunk: inputs, targets, what is reported
