@@ -97,8 +97,8 @@ class Model:
             going = np.broadcast_to(self._going, (len(xs[0]), self._units))
         elif len(going) != len(xs[0]):
             raise UserError(f"mask has {len(going)} steps, the inputs have {len(xs[0])}; they must be as many.")
-        for loss, x in zip(self._losses, ys or xs):
-            loss.check_targets("inputs" if ys is None else "targets", x, going)
+        for loss, x, output in zip(self._losses, ys or xs, self._network.outputs):
+            loss.check_targets("inputs" if ys is None else "targets", x, going, self._forms[output].sites)
         self._build(ahead)
         return self._run(xs, ys, True, progress, callback, going)
 
@@ -172,7 +172,7 @@ class Model:
                 continue
             count = sum(t.size for t in self._plan.placed(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
             form = self._forms[node]
-            found.append(LayerInfo(name, type(node.layer).__name__, form.shape or (form.size,), count, repr(node.layer)))
+            found.append(LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer)))
         return found
 
     def summary(self) -> str:
@@ -276,7 +276,7 @@ class Model:
 
     def _predicts_inputs(self) -> bool:
         forms = forms_of(self._network)
-        inputs, outputs = ([forms[n].size for n in nodes] for nodes in (self._network.inputs, self._network.outputs))
+        inputs, outputs = ([forms[n].total for n in nodes] for nodes in (self._network.inputs, self._network.outputs))
         return len(outputs) <= len(inputs) and all(o == i for o, i in zip(outputs, inputs))
 
     def _build(self, ahead, anew=False):
@@ -334,7 +334,7 @@ class Model:
         xs = as_series("inputs", inputs, [n.layer.shape for n in self._network.inputs], self.streams, mask=mask)
         if targets is None:
             return xs, None
-        shapes = [self._forms[n].shape for n in self._network.outputs]
+        shapes = [self._forms[n].whole_shape for n in self._network.outputs]
         classes = [loss.takes_classes for loss in self._losses]
         ys = as_series("targets", targets, shapes, self.streams, classes, steps=len(xs[0]), mask=mask)
         return xs, ys
@@ -419,7 +419,8 @@ class Model:
         if self._ahead and prediction.shape[2] == np.prod(self._network.inputs[j].layer.shape):
             shape = self._network.inputs[j].layer.shape
         else:
-            shape = (prediction.shape[2],)
+            form = self._forms[self._network.outputs[j]]
+            shape = form.whole_shape if form.positions else (prediction.shape[2],)
         return self._one(prediction.reshape(*prediction.shape[:2], *shape))
 
     # How series and their histories are shaped to the user (a population has them otherwise)

@@ -80,7 +80,7 @@ class Population(Model):
         xs = as_series("inputs", self._models_second("inputs", inputs, shapes), shapes, P)
         if targets is None:
             return xs, None
-        shapes = [self._forms[n].shape for n in self._network.outputs]
+        shapes = [self._forms[n].whole_shape for n in self._network.outputs]
         classes = [loss.takes_classes for loss in self._losses]
         ys = as_series("targets", self._models_second("targets", targets, shapes), shapes, P, classes, steps=len(xs[0]))
         return xs, ys

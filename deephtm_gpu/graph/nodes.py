@@ -44,12 +44,14 @@ class Node:
 
 
 class Layer:
-    """A step of the flow. Call it on a node to get the next node; called on several nodes it stands at several places with the
-    same weights (and at each with a temporal state of its own). Each place makes a step of the optimiser by its own gradient, one after the
-    other: with plain SGD that is the step along their sum, with momentum, RMSprop or Adam a longer one.
+    """A step of the flow. Call it on a node to get the next node. A layer that is called on several nodes has one set of weights, and a
+    temporal state for each call. In a step its weights make one step of the optimiser, along the sum of the gradients of all its
+    calls. (What a temporal memory learns by itself, to predict columns, is no step of the optimiser: each call's part is made at
+    once, one after the other in the order of the flow.)
 
     A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
-    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; 0 freezes.
+    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; a layer with calls on
+    both sides has 0.01. 0 freezes.
     """
 
     lr_scale: float | None = None
@@ -95,6 +97,20 @@ class Layer:
     def check(self, node: Node, inputs: list[Form]):
         """Raises UserError where a place in the flow does not fit, beyond what `form` sees."""
 
+    def positions(self, inputs) -> tuple[int, int] | None:
+        """The (H, W) of the map that it gives; None: none. inputs: those of its inputs. `form` is of one position."""
+        return next((m for m in inputs if m), None)
+
+    def check_maps(self, own, inputs, contexts):
+        """Raises UserError where its inputs' maps, (H, W) or None each, do not fit together. Contexts may be vectors, which all
+        positions see."""
+        for given in (*inputs, *(c for c in contexts if c)):
+            if given != own:
+                raise UserError(
+                    f"{self!r} must read maps of one height and width, got {_map_name(own)} and {_map_name(given)}; bring them to one, "
+                    "or make vectors of them with dh.Flatten()."
+                )
+
     def lower(self, low, inputs):
         """low: a `plan.scope.Scope`; inputs: its values. Returns the value, and the function that emits the backward
         calls: from the gradient of the value to one gradient (or None) per input and context."""
@@ -114,8 +130,16 @@ def check_node(node, layer) -> Node:
     return node
 
 
+def _map_name(positions) -> str:
+    return f"a map of {positions[0]}×{positions[1]}" if positions else "a vector"
+
+
 class Input(Layer):
     """The beginning of a flow. `dh.Input(shape)` is itself a node.
+
+    A shape (channels, height, width) is a map: the layers behind it work at each of its height · width positions, with
+    the same weights and a state of its own at each, as if every position were a stream, until `dh.Flatten()` makes a
+    vector of them. Shapes of one or two dimensions are vectors.
 
     Parameters
     ----------
@@ -146,14 +170,28 @@ class Input(Layer):
         layer = object.__new__(cls)
         shape = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
         layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
+        layer.is_map = len(layer.shape) == 3  # a file of before maps may say that it is none
         return layer.place([])
 
     def form(self, inputs):
-        return Form(prod(self.shape), shape=self.shape)
+        shape = self.shape[:1] if self.is_map else self.shape
+        return Form(prod(shape), shape=shape)
+
+    def positions(self, inputs):
+        return self.shape[1:] if self.is_map else None
+
+    def check_maps(self, own, inputs, contexts):
+        pass
+
+    def __repr__(self):
+        return f"Input(shape={self.shape!r})"
 
     def lower(self, low, inputs):
         x = low.tape("x", (low.form.size,))
-        low.forward("copy_forward", x=low.input(), y=x, D=x.size)
+        if x.sites > 1:
+            low.forward("map_forward", flat=low.input(), x=x, D=x.size, X=x.sites)
+        else:
+            low.forward("copy_forward", x=low.input(), y=x, D=x.size)
         return low.value(x), lambda dx: []
 
 

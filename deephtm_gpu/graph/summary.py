@@ -69,7 +69,7 @@ def _shown(layer) -> str:
 
 
 def _shape(form) -> str:
-    return " × ".join(map(str, form.shape or (form.size,)))
+    return " × ".join(map(str, form.whole_shape or (form.size,)))
 
 
 def _rate(layer, setting) -> str:

@@ -25,7 +25,8 @@ class Hold(Layer):
 
     def lower(self, low, inputs):
         (x, to_pairs), D = low.written_out(inputs[0]), inputs[0].size
-        tick, begun, started = low.tape("tick", (1,)), low.tape("begun", (1,)), low.state("started", (1,))
+        sites = self._sites(low, inputs)
+        tick, begun, started = low.tape("tick", (1,), sites=sites), low.tape("begun", (1,), sites=sites), low.state("started", (1,), sites=sites)
         self._tick(low, inputs, tick, begun, started)
         low.set_clock(tick, begun)
         y = low.tape("y", (D,))
@@ -39,6 +40,11 @@ class Hold(Layer):
             return [to_pairs(dx)] + [None] * (len(inputs) - 1)
 
         return low.value(y), backward
+
+
+    def _sites(self, low, inputs) -> int:
+        """At how many positions of a map it has a clock of its own."""
+        return low.parent_tick().sites
 
 
 class Every(Hold):
@@ -70,7 +76,7 @@ class Every(Hold):
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, begun, started):
-        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
+        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,), sites=tick.sites), started=started, tick=tick, begun=begun,
                     steps=self.steps)
 
     def clock_key(self, node):
@@ -105,6 +111,13 @@ class When(Hold):
         if inputs[1].size != 1:
             raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
         return super().form(inputs)
+
+    def check_maps(self, own, inputs, contexts):
+        """The gate may be one for all positions."""
+        super().check_maps(own, [inputs[0], *(m for m in inputs[1:] if m)], contexts)
+
+    def _sites(self, low, inputs):
+        return max(low.parent_tick().sites, inputs[1].sites)
 
     def clock_key(self, node):
         return node.inputs[1]
@@ -163,6 +176,7 @@ def when(gate: Node, node: Node, gather: str = "last") -> Node:
     ----------
     gate : Node
         Of one number, open above 0.5. Where `node` itself goes by a clock, the gate counts in that clock's ticks alone.
+        Of maps each position goes by its own gate, where the gate is a map (1, height, width).
     node : Node
         Whose value.
     gather : str, default "last"

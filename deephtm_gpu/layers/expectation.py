@@ -41,7 +41,8 @@ class Expectation(Layer):
     Notes
     -----
     q = W u + bias for the M cells of a column, z = log Σ exp(q) over them ("some cell is depolarised"); sigmoid(z) is
-    the probability. Learns weight (columns · M, inputs).
+    the probability. Learns weight (columns · M, inputs). Of a map, each position expects its own columns; with `of` a
+    map, the context may be a vector, which all positions see.
 
     Examples
     --------
@@ -98,6 +99,7 @@ class Expectation(Layer):
     def lower(self, low, inputs):
         *of, context = inputs
         (x, to_pairs), N = low.written_out(context), self.columns * self.cells_per_column
+        x = low.at_sites(x)
         weight = low.param("weight", (N, x.size), MATRIX, std=self.std, learned=True)
         bias = low.param("bias", (N,), PARAM, start=self.bias)
         if of:

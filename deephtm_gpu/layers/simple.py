@@ -1,4 +1,4 @@
-"""Layers that are one op each: Linear, ReLU, RunningNorm."""
+"""Layers that are one op each: Linear, ReLU, RunningNorm, Flatten."""
 
 from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
@@ -31,7 +31,9 @@ class Linear(Layer):
 
     Notes
     -----
-    Learns weight (units, inputs), normal with init_std at the start, and bias (units,), 0 at the start.
+    Learns weight (units, inputs), normal with init_std at the start, and bias (units,), 0 at the start. On a map
+    (channels, height, width) it gives (units, height, width): a 1×1 convolution; put a `dh.Flatten` before it to read
+    the whole map.
 
     References
     ----------
@@ -123,6 +125,8 @@ class ReLU(Layer):
 class RunningNorm(Layer):
     """Subtracts a running mean and divides by the root mean square over the features.
 
+    On a map at each position; the mean is that of all positions.
+
     Notes
     -----
     μ ← μ + max(0.001, 1/(t + 1)) · (x − μ), t from 0; y = (x − μ) / √(mean((x − μ)²) + 1e-4). μ is a constant in
@@ -145,7 +149,7 @@ class RunningNorm(Layer):
         y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,))
         mean, count = low.param("mean", (x.size,), PARAM), low.param("count", (1,), PARAM)
         low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count, D=x.size,
-                    learning=True)
+                    X=x.sites, learning=True)
         low.forward("running_norm_forward", x=x.tensor, mean=mean, y=y, scale=scale, D=x.size)
 
         def backward(dy):
@@ -154,3 +158,29 @@ class RunningNorm(Layer):
             return [to_pairs(dx)]
 
         return low.value(y), backward
+
+
+class Flatten(Layer):
+    """A map (channels, height, width) as one vector of channels * height * width numbers, in this order; of a vector itself.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> image = dh.Input((3, 8, 8))
+    >>> print(dh.Network(image, dh.Linear(10)(dh.Flatten()(dh.Linear(4)(image)))).summary().splitlines()[4].split()[2:3])
+    ['256']
+    """
+
+    def form(self, inputs):
+        size = inputs[0].total
+        return Form(size, shape=(size,))
+
+    def positions(self, inputs):
+        return None
+
+    def check_maps(self, own, inputs, contexts):
+        """Any map will do."""
+
+    def lower(self, low, inputs):
+        x, to_map = low.flattened(inputs[0])
+        return low.value(x.tensor), lambda dy: [to_map(dy)]

@@ -31,7 +31,7 @@ class SpatialPooler(Layer):
     With v = overlap of a winner − overlap of the runner-up, a winner's activity is v / √(mean v² + 1e-4): it stays
     continuous where winners change, and the best loser gets its gradient too. Gives K pairs (column, activity); a dense
     layer behind it reads those rows alone. Learns weight (columns, inputs), normal with √(2/inputs) at the start, and
-    bias (columns,), 0 at the start.
+    bias (columns,), 0 at the start. On a map (channels, height, width) each position has winners of its own.
 
     References
     ----------

@@ -62,7 +62,8 @@ class TemporalMemory(Layer):
     Learns distal_weight (cells, cells + columns; further contexts after them) and distal_bias (cells,); of itself,
     without gradients into the network, predicted_weight (columns, the same) and predicted_bias (columns,), from which
     the anomaly score comes. 2,048 columns of 32 cells with synapses=1024 take 264 MiB instead of 17 GB, and a step
-    costs about the same.
+    costs about the same. On a map each position has contexts of its own; a further context may be a map of the same
+    height and width, seen at its own position, or a vector, which all positions see.
 
     References
     ----------
@@ -231,7 +232,7 @@ class TemporalMemory(Layer):
         # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning columns.
         sure = SURE_OF_COLUMNS
         if memory_clock(self.clock, low.setting.surprises, low.setting.ticks) == OUTPUTS:
-            surprise, sure = low.surprise, SURE
+            surprise, sure = low.surprise_here(), SURE
         elif low.tick:
             surprise = low.times("surprise", surprise, low.tick)
         low.forward("slow_update", winners=winners, activity=columns, surprise=surprise, slow=slow, slow_list=slow_list, sure=sure, K=K)
@@ -281,8 +282,8 @@ class TemporalMemory(Layer):
         low.forward("losers_forward", winners=winners, t=low.clock, rows=rows, seed=low.noise_seed(), K=K, C=C, R=R)
         predicted.forward(rows, index, value, logit)
         low.forward("head_forward", logit=logit, rows=rows, activity=active, anomaly=anomaly, delta=delta, K=K, R=R)
-        coef = low.times("head_share", low.share_of_streams, low.tick) if low.tick else low.share_of_streams
-        predicted.update_here(rows, delta, index, value, coef, scale=RATE, bias_scale=BIAS_RATE)
+        low.report_anomaly(anomaly)
+        predicted.update_here(rows, delta, index, value, scale=RATE, bias_scale=BIAS_RATE)
         return anomaly
 
 

@@ -28,9 +28,9 @@ class Loss:
         """Emits the pass that writes dy (D,), the gradient into what was activated."""
         raise NotImplementedError
 
-    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:
-        """Raises UserError where targets do not fit. name: of the argument, for the message. series: (T, S, D).
-        active (T, S): where to look."""
+    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray, sites: int = 1) -> None:
+        """Raises UserError where targets do not fit. name: of the argument, for the message. series: (T, S, D), or
+        (T, S, D*X) at the X sites of a map. active (T, S): where to look."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

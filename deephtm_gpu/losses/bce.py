@@ -38,7 +38,7 @@ class BCE(Loss):
     def backward(self, low, prediction, target, dy):
         low.learn("cross_entropy_backward", probability=prediction, target=target, dy=dy, D=prediction.size)
 
-    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:
+    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray, sites: int = 1) -> None:
         step = first_step(((series < 0) | (series > 1)).any(axis=2), active)
         if step is not None:
             raise UserError(

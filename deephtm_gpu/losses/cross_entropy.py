@@ -46,8 +46,9 @@ class CrossEntropy(Loss):
     def backward(self, low, prediction, target, dy):
         low.learn("cross_entropy_backward", probability=prediction, target=target, dy=dy, D=prediction.size)
 
-    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray) -> None:
-        step = first_step((series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3), active)
+    def check_targets(self, name: str, series: np.ndarray, active: np.ndarray, sites: int = 1) -> None:
+        sums = series.reshape(*series.shape[:2], -1, sites).sum(axis=2)  # (T, S, X)
+        step = first_step((series < 0).any(axis=2) | (abs(sums - 1) > 1e-3).any(axis=2), active)
         if step is not None:
             raise UserError(
                 f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot "

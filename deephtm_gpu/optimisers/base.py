@@ -125,9 +125,8 @@ def check_share(what: str, value) -> float:
 
 
 def squares_of(lowering, scale) -> list[tuple]:
-    """The terms of the squared norm of all gradients, for `lower_squares`. Where n places share a parameter, the square of their sum
-    is at most n times the sum of their squares; that much is counted."""
-    return [(*square, scale(u) * u.places, u.layer, u.lag) for u in lowering.updates for square in u.squares]
+    """The terms of the squared norm of all gradients, for `lower_squares`."""
+    return [(*square, scale(u), u.layer, u.lag) for u in lowering.updates for square in u.squares]
 
 
 def lower_squares(lowering, terms, name, coef, **arguments):

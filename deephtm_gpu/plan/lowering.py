@@ -7,9 +7,10 @@ from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.graph.nodes import Node, source_of
 from deephtm_gpu.losses.table import as_losses
-from deephtm_gpu.plan.plan import Plan
-from deephtm_gpu.plan.scope import Scope, Value, make_call
-from deephtm_gpu.plan.tensors import IO, STATE, STEP, Tensor
+from deephtm_gpu.plan.gradients import one_step_each
+from deephtm_gpu.plan.plan import Plan, make_call
+from deephtm_gpu.plan.scope import Scope, Value
+from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, Tensor
 
 
 def lower(network: Network, losses, optimizer, streams: int, seeds, ahead: int, observed=(),
@@ -37,8 +38,13 @@ class _Lowering:
         # Of a population with a rate each, it comes with every row like an input.
         self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
-        surprises = any(loss.gives_surprise for loss in self.losses)
-        self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if surprises else None
+        # How unexpected what arrived was, for the memories: of the first output that gives it.
+        self.surprising = next((j for j, loss in enumerate(self.losses) if loss.gives_surprise), None)
+        self.surprise = self.surprised = None  # and the (H, W) of the map that it is of
+        if self.surprising is not None:
+            form = self.forms[network.outputs[self.surprising]]
+            self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0, sites=form.sites))
+            self.surprised = form.positions
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
         self._lower_share()
         self.settings = settings_of(network, self.forms, self.surprise is not None)
@@ -51,6 +57,7 @@ class _Lowering:
         gradients = self._lower_losses()
         for node, backward in reversed(self.backwards):
             self._lower_backward(node, backward, gradients)
+        self.updates = one_step_each(self.plan, self.updates)
         optimizer.lower(self)
 
     def _lower_share(self):
@@ -62,6 +69,9 @@ class _Lowering:
 
     def _lower_node(self, node):
         scope = Scope(self, node)
+        if scope.tick and scope.tick.sites not in (1, scope.sites):
+            raise UserError(f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} positions of a map; give "
+                            "dh.when a gate of one number, not a map.")
         inputs = [self.values[n] for n in node.inputs + node.contexts]
         value, backward = node.layer.lower(scope, inputs)
         value.grad = any(x.grad for x in inputs) or scope.learns
@@ -71,34 +81,46 @@ class _Lowering:
     def _lower_observed(self, names):
         """A copy of each of these tensors in every row, so that who looks on needs no reading back of his own."""
         for name in names:
-            tensor = self.plan.tensors[name]
-            told = self._io(f"observed {name}", tensor.size)
-            copy, read = ("number_forward", "places") if tensor.index else ("copy_forward", "x")
-            self.plan.forward.append(make_call(copy, {read: tensor, "y": told, "D": tensor.size}, name.rpartition(".")[0], None, learning=False))
+            tensor, layer = self.plan.tensors[name], name.rpartition(".")[0]
+            told = self._io(f"observed {name}", tensor.size * tensor.sites)
+            if tensor.sites > 1 and tensor.index:
+                numbers = self.plan.add(Tensor(f"{name} numbers", tensor.shape, SCRATCH, sites=tensor.sites))
+                self._report("number_forward", layer, places=tensor, y=numbers, D=tensor.size)
+                tensor = numbers
+            if tensor.sites > 1:
+                self._report("flat_forward", layer, x=tensor, flat=told, D=tensor.size, X=tensor.sites)
+            elif tensor.index:
+                self._report("number_forward", layer, places=tensor, y=told, D=tensor.size)
+            else:
+                self._report("copy_forward", layer, x=tensor, y=told, D=tensor.size)
             self.plan.observed.append(told)
+
+    def _report(self, name, layer, **arguments):
+        self.plan.forward.append(make_call(name, arguments, layer, None, learning=False))
 
     def _lower_losses(self) -> dict[Node, list[Tensor]]:
         """Predictions, losses, and the gradient into every output."""
         gradients: dict[Node, list[Tensor]] = {}
         self.errors = []
-        first = next((j for j, loss in enumerate(self.losses) if loss.gives_surprise), None)
         for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
-            D = y.size
+            made = loss.activate(scope, y.tensor)  # at each position of a map
+            scope.sites = 1  # the loss is of one vector, as targets come
+            flat, to_map = scope.flattened(Value(made, y.size))
+            flat, D = flat.tensor, flat.size
             target, prediction, told = self._reported(j, node, D)
-            dy, y = scope.scratch("dy", (D,)), loss.activate(scope, y.tensor)
-            scope.forward("copy_forward", x=y, y=prediction, D=D)
-            loss.forward(scope, y, target, told)
-            if j == first:
-                scope.learn("surprise_forward", learning=False, probability=y, target=target, surprise=self.surprise,
-                            D=D)
-            loss.backward(scope, y, target, dy)
+            dy = scope.scratch("dy", (D,))
+            scope.forward("copy_forward", x=flat, y=prediction, D=D)
+            loss.forward(scope, flat, target, told)
+            if j == self.surprising:
+                self._lower_surprise(scope, made, target)
+            loss.backward(scope, flat, target, dy)
             if weight == 0:  # it is only reported
                 continue
             dy = self._without_the_ended(scope, self._weighted(scope, dy, weight))
             self.errors.append((dy, weight))
-            gradients.setdefault(node, []).append(to_pairs(dy))
+            gradients.setdefault(node, []).append(to_pairs(to_map(dy)))
         return gradients
 
     def _reported(self, j, node, D) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,6 +139,16 @@ class _Lowering:
         scope.learn("scale_forward", x=dy, y=weighted, by=float(weight), D=dy.size)
         return weighted
 
+    def _lower_surprise(self, scope, probability, target):
+        """probability: at each position of a map; the target comes flat."""
+        if probability.sites > 1:
+            size = dict(D=probability.size, X=probability.sites)
+            targets = scope.scratch("targets", probability.shape, sites=probability.sites)
+            scope.learn("map_forward", learning=False, flat=target, x=targets, **size)
+            target = targets
+        scope.learn("surprise_forward", learning=False, probability=probability, target=target, surprise=self.surprise,
+                    D=probability.size)
+
     def _without_the_ended(self, scope, dy) -> Tensor:
         """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""
         if self.plan.streams == 1:
@@ -133,6 +165,10 @@ class _Lowering:
                 f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {self.plan.inputs[j].size}; "
                 "make them the same, or give targets."
             )
+        given, made = self.forms[self.network.inputs[j]], self.forms[node]
+        if given.positions and made.positions and given.positions != made.positions:
+            raise UserError(f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map {made.whole_shape}; make them the "
+                            "same, or give targets.")
         return self.plan.inputs[j]
 
     def _io(self, name, size) -> Tensor:
@@ -148,6 +184,13 @@ class _Lowering:
             y = scope.scratch(f"sum{n}", total.shape)
             scope.learn("add_forward", a=total, b=d, y=y, D=total.size)
             total = y
-        for before, d in zip(node.inputs + node.contexts, backward(total)):
+        for n, (before, d) in enumerate(zip(node.inputs + node.contexts, backward(total))):
             if d is not None and self.values[before].grad:
+                if d.sites > self.values[before].sites:  # a vector that all positions see
+                    d = self._sum_of_sites(scope, n, d)
                 gradients.setdefault(before, []).append(d)
+
+    def _sum_of_sites(self, scope, n, d) -> Tensor:
+        y = scope.scratch(f"over_positions{n}", d.shape, sites=1)
+        scope.learn("sites_forward", x=d, y=y, by=1.0, D=d.size, X=d.sites)
+        return y

@@ -34,7 +34,7 @@ def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
         if op_pass.rows:
             tunings.append(replace(tuning, wide=0, grain=97))
         for tried in tunings:
-            for tensor, error, element in _trial(op, op_pass, example, adapter, tried, override):
+            for tensor, error, element in _trial(op, op_pass, example, size["S"], adapter, tried, override):
                 worst.trials += 1
                 if error > worst.error or not worst.where:
                     worst.error = max(error, worst.error)
@@ -43,11 +43,11 @@ def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
     return worst
 
 
-def _trial(op, op_pass, example, adapter, tuning, override):
-    """Runs one pass on the adapter; yields (tensor, error, worst element) for all it writes, and for the rest of memory."""
+def _trial(op, op_pass, example, streams, adapter, tuning, override):
+    """Runs one pass on the adapter, on so many streams (what has more rows stands at positions of a map); yields (tensor, error, worst
+    element) for all it writes, and for the rest of memory."""
     want = _reference(op_pass, example)
-    tensors = {n: _tensor(op, n, example.get(n), want.get(n)) for n in op_pass.tensors}
-    streams = _streams(op_pass, example, tensors)
+    tensors = {n: _tensor(op, n, example.get(n), want.get(n), streams) for n in op_pass.tensors}
     plan = Plan(streams, ahead=0)
     for tensor in tensors.values():
         if isinstance(tensor, Tensor):
@@ -101,23 +101,20 @@ def _reference(op_pass: Pass, example) -> dict:
     return {**{n: arguments[n] for n in op_pass.changes}, **results}
 
 
-def _tensor(op: Op, name: str, given, want) -> Tensor | float:
+def _tensor(op: Op, name: str, given, want, streams) -> Tensor | float:
     if given is not None and not isinstance(given, (np.ndarray, list)):
         return given
     shown = want if given is None else given
     if isinstance(shown, list):
         room = 3 + max(len(a) for a in [*shown, *(want or [])])
-        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True)
+        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True, sites=len(shown) // streams)
     place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
-    shape = shown.shape if place != SCRATCH else shown.shape[1:]
-    return Tensor(name, tuple(shape), place, index=shown.dtype.kind in "iu")
-
-
-def _streams(op_pass, example, tensors) -> int:
-    return next(len(example[n]) for n in op_pass.reads + op_pass.changes if isinstance(tensors[n], Tensor) and tensors[n].place == SCRATCH)
+    if place != SCRATCH:
+        return Tensor(name, shown.shape, place, index=shown.dtype.kind in "iu")
+    return Tensor(name, shown.shape[1:], place, index=shown.dtype.kind in "iu", sites=len(shown) // streams)
 
 
 def _poison(tensor: Tensor, streams: int):
     if tensor.ragged:
-        return [[] for _ in range(streams)]
-    return np.full((streams, *tensor.shape), 77 if tensor.index else POISON)
+        return [[] for _ in range(streams * tensor.sites)]
+    return np.full((streams * tensor.sites, *tensor.shape), 77 if tensor.index else POISON)
