@@ -40,10 +40,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adam", "AdamW", "Add", "BCE", "Concat", "Constant", "Cosine", "CrossEntropy", "DeviceError", "Every", "Evidence",
-    "Expectation",
-    "GridCells", "History", "Input", "InverseDecay", "Linear", "MSE", "Model", "Network", "PolyakSGD", "Population",
-    "RMSprop", "ReLU",
-    "RunningNorm", "SGD", "SensorimotorColumn", "Sequential", "SpatialPooler", "StepResult", "Surprise",
-    "TemporalMemory", "Trace",
-    "TrainingError", "UserError", "When", "every", "load", "previous", "when",
+    "Expectation", "GridCells", "History", "Input", "InverseDecay", "Linear", "MSE", "Model", "Network", "PolyakSGD",
+    "Population", "RMSprop", "ReLU", "RunningNorm", "SGD", "SensorimotorColumn", "Sequential", "SpatialPooler",
+    "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError", "UserError", "When", "every", "load",
+    "previous", "when",
 ]
