@@ -53,8 +53,7 @@ class Expectation(Layer):
     """
 
     def __init__(self, columns: int, cells_per_column: int = 32, std: float = 5.0, bias: float = -18.0,
-                 floor: float = 1e-3,
-                 lr_scale: float | None = 1.0, losers: float = 1.0) -> None:
+                 floor: float = 1e-3, lr_scale: float | None = 1.0, losers: float = 1.0) -> None:
         self.columns = check_count("Expectation's columns", columns)
         self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)
         self.std, self.floor, self.losers = (_not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers)))

@@ -20,8 +20,8 @@ CELL_STD = 0.7  # of the distal weights from cells at the start; those from colu
 class TemporalMemory(Layer):
     """Cells of the winning columns that depolarise in the context of what came before: the memory of a network.
 
-    Call it on a SpatialPooler's node, and give further distal context as nodes: `TemporalMemory(5)(cols,
-    context=[dh.previous(top)])`.
+    Call it on a SpatialPooler's node, and give further distal context as nodes:
+    `TemporalMemory(5)(cols, context=[dh.previous(top)])`.
 
     Parameters
     ----------
@@ -67,10 +67,11 @@ class TemporalMemory(Layer):
 
     References
     ----------
-    Hawkins & Ahmad, "Why neurons have thousands of synapses", Frontiers in Neural Circuits 2016: cells that depolarise
-    in context. Peters, Niculae & Martins, "Sparse sequence-to-sequence models", ACL 2019: entmax. Bellec et al., "A
-    solution to the learning dilemma for recurrent networks of spiking neurons", Nature Communications 2020: credit
-    along a trace.
+    - Hawkins & Ahmad, "Why neurons have thousands of synapses", Frontiers in Neural Circuits 2016: cells that
+      depolarise in context.
+    - Peters, Niculae & Martins, "Sparse sequence-to-sequence models", ACL 2019: entmax.
+    - Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons", Nature
+      Communications 2020: credit along a trace.
 
     Examples
     --------
@@ -84,8 +85,7 @@ class TemporalMemory(Layer):
     """
 
     def __init__(self, cells_per_column: int, decay: float = 0.8, window: int = 1, lr_scale: float | None = 1.0,
-                 gate: str = "entmax",
-                 synapses: int | None = None, slow: bool = True, init_std: float = CELL_STD,
+                 gate: str = "entmax", synapses: int | None = None, slow: bool = True, init_std: float = CELL_STD,
                  clock: str | None = None) -> None:
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
