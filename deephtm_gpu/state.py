@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 
+from deephtm_gpu.layers.memory_step import SURE_OF_COLUMNS
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
-from deephtm_gpu.layers.temporal_memory import SURE_OF_COLUMNS, TemporalMemory
+from deephtm_gpu.layers.temporal_memory import TemporalMemory
 from deephtm_gpu.ops.context import context_forward, fast_update, slow_update
 from deephtm_gpu.ops.pool import pool_forward
 from deephtm_gpu.ops.synapse import synapse_forward
