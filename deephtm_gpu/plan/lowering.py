@@ -86,10 +86,10 @@ class _Lowering:
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
             D = y.size
-            target, prediction, told = self._reported(j, node, D)
+            target, prediction, error = self._reported(j, node, D)
             dy, y = scope.scratch("dy", (D,)), loss.activate(scope, y.tensor)
             scope.forward("copy_forward", x=y, y=prediction, D=D)
-            loss.forward(scope, y, target, told)
+            loss.forward(scope, y, target, error)
             if j == first:
                 scope.learn("surprise_forward", learning=False, probability=y, target=target, surprise=self.surprise,
                             D=D)
