@@ -109,10 +109,10 @@ class _Lowering:
             scope.sites = 1  # the loss is of one vector, as targets come
             flat, to_map = scope.flattened(Value(made, y.size))
             flat, D = flat.tensor, flat.size
-            target, prediction, told = self._reported(j, node, D)
+            target, prediction, error = self._reported(j, node, D)
             dy = scope.scratch("dy", (D,))
             scope.forward("copy_forward", x=flat, y=prediction, D=D)
-            loss.forward(scope, flat, target, told)
+            loss.forward(scope, flat, target, error)
             if j == self.surprising:
                 self._lower_surprise(scope, made, target)
             loss.backward(scope, flat, target, dy)
