@@ -14,6 +14,7 @@ from deephtm_gpu.layers import (
     Every,
     Evidence,
     Expectation,
+    Flatten,
     GridCells,
     Input,
     Linear,
@@ -30,6 +31,7 @@ from deephtm_gpu.layers import (
     previous,
     when,
 )
+from deephtm_gpu.losses import BCE, MSE, CrossEntropy
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, Constant, Cosine, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.population import Population
@@ -39,8 +41,9 @@ from deephtm_gpu.sensorimotor import SensorimotorColumn
 __version__ = "0.1.0"
 
 __all__ = [
-    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "Evidence", "Expectation", "GridCells",
-    "History", "Input", "InverseDecay", "Linear", "LogTo", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU",
-    "RunningNorm", "SGD", "SaveEvery", "SensorimotorColumn", "Sequential", "SpatialPooler", "StepResult", "StopWhen", "Surprise", "TemporalMemory", "Trace", "TrainingError",
-    "UserError", "When", "every", "load", "previous", "when",
+    "Adam", "AdamW", "Add", "BCE", "Concat", "Constant", "Cosine", "CrossEntropy", "DeviceError", "Every", "Evidence",
+    "Expectation", "Flatten", "GridCells", "History", "Input", "InverseDecay", "Linear", "LogTo", "MSE", "Model", "Network",
+    "PolyakSGD", "Population", "RMSprop", "ReLU", "RunningNorm", "SGD", "SaveEvery", "SensorimotorColumn", "Sequential",
+    "SpatialPooler", "StepResult", "StopWhen", "Surprise", "TemporalMemory", "Trace", "TrainingError", "UserError", "When", "every",
+    "load", "previous", "when",
 ]

@@ -94,8 +94,9 @@ class ModelsArrangement:
 Arrangement = StreamsArrangement | ModelsArrangement
 
 
-def prediction_shape(network, j: int, size: int, follows: bool) -> tuple[int, ...]:
-    """How output j is shown: as the input that it predicts, or flat. follows: whether it predicts one."""
+def prediction_shape(network, forms, j: int, size: int, follows: bool) -> tuple[int, ...]:
+    """How output j is shown: as the input that it predicts, as a map, or flat. follows: whether it predicts one."""
     if follows and size == prod(network.inputs[j].layer.shape):
         return network.inputs[j].layer.shape
-    return (size,)
+    form = forms[network.outputs[j]]
+    return form.whole_shape if form.positions else (size,)

@@ -11,13 +11,11 @@ from deephtm_gpu.arrangement import prediction_shape
 from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.history import History, StepResult
-from deephtm_gpu.series import check_distribution
 from deephtm_gpu.session import Run
 from deephtm_gpu.state import describe_observed
 
 CHUNK = 512  # steps given to a session at once; the result does not depend on it
 HISTORY_BYTES = 256 << 20  # of the History of an iterator: older rows are dropped, so that memory stays bounded
-CLASSIFYING = ("cross_entropy", "bce")
 
 
 def fit(model, inputs, targets, ahead, progress, callback, mask, learn) -> History:
@@ -91,8 +89,8 @@ def _total(weights, losses):
 
 
 def _predictions(model, outputs: Outputs, follows: bool) -> list[np.ndarray]:
-    network = model.session.setup.network
-    return [model.arrangement.shown(p.reshape(*p.shape[:2], *prediction_shape(network, j, p.shape[2], follows)))
+    network, forms = model.session.setup.network, model.session.forms
+    return [model.arrangement.shown(p.reshape(*p.shape[:2], *prediction_shape(network, forms, j, p.shape[2], follows)))
             for j, p in enumerate(outputs.predictions)]
 
 
@@ -109,8 +107,8 @@ def check_series(model, inputs, targets, mask=None):
     xs = arrange.series("inputs", inputs, [n.layer.shape for n in setup.network.inputs], mask=mask)
     if targets is None:
         return xs, None
-    shapes = [model.session.forms[n].shape for n in setup.network.outputs]
-    classes = [loss == "cross_entropy" for loss in setup.losses]
+    shapes = [model.session.forms[n].whole_shape for n in setup.network.outputs]
+    classes = [loss.takes_classes for loss in setup.losses]
     return xs, arrange.series("targets", targets, shapes, classes, len(xs[0]), mask)
 
 
@@ -132,9 +130,9 @@ def _pieces(model, inputs, targets):
 
 def _check_distributions(model, xs, ys, active):
     active = np.ones(xs[0].shape[:2], bool) if active is None else active
-    for loss, x in zip(model.session.setup.losses, ys or xs):
-        if loss in CLASSIFYING:
-            check_distribution("inputs" if ys is None else "targets", x, active, alone=loss == "bce")
+    session = model.session
+    for loss, x, output in zip(session.setup.losses, ys or xs, session.setup.network.outputs):
+        loss.check_targets("inputs" if ys is None else "targets", x, active, session.forms[output].sites)
 
 
 def _check_mask(model, mask) -> np.ndarray:

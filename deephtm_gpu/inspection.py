@@ -47,7 +47,7 @@ class Inspectable:
                 continue
             count = sum(t.size for t in session.plan.placed(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
             form = session.forms[node]
-            found.append(LayerInfo(name, type(node.layer).__name__, form.shape or (form.size,), count, repr(node.layer)))
+            found.append(LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer)))
         return found
 
     def summary(self) -> str:
@@ -60,7 +60,8 @@ class Inspectable:
         """
         counts = {info.name: info.parameters for info in self.layers()}
         device = f"{self.device.name} ({self.device.backend}, {self.device.kind})"
-        return summary(self.session.setup.network, self.session.forms, counts, device)
+        return summary(self.session.setup.network, self.session.forms, counts, device,
+                       any(loss.gives_surprise for loss in self.session.setup.losses))
 
     def __repr__(self) -> str:
         learned = sum(info.parameters for info in self.layers())

@@ -13,7 +13,8 @@ from deephtm_gpu.fitting import check_series, fit, history_of, step_result
 from deephtm_gpu.graph.networks import Network, Sequential, as_network
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.inspection import Inspectable
-from deephtm_gpu.loss import loss_names, loss_weights
+from deephtm_gpu.losses.base import Loss
+from deephtm_gpu.losses.table import as_losses, loss_weights
 from deephtm_gpu.optimisers.base import Optimizer, check_rates
 from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.saving.writing import save_model
@@ -28,8 +29,8 @@ class Model(Inspectable, Copyable):
     net : Sequential or Network
     input_shape : tuple of int, optional
         Of one input; needed with a Sequential.
-    loss : str or list of str, default "mse"
-        Of all outputs, or of each: "mse" (half the squared error, summed over the output), "cross_entropy" (softmax; targets one-hot
+    loss : str, Loss or a list of them, default "mse"
+        Of all outputs, or of each: an object such as `dh.MSE()`, or its name: "mse" (half the squared error, summed over the output), "cross_entropy" (softmax; targets one-hot
         or class numbers), "bce" (a sigmoid for each number by itself; targets from 0 to 1).
     optimizer : Optimizer, default PolyakSGD()
     streams : int, default 1
@@ -57,7 +58,7 @@ class Model(Inspectable, Copyable):
 
     is_population = False
 
-    def __init__(self, net: Sequential | Network, input_shape: tuple[int, ...] | None = None, loss: str | list[str] = "mse",
+    def __init__(self, net: Sequential | Network, input_shape: tuple[int, ...] | None = None, loss: str | Loss | list[str | Loss] = "mse",
                  optimizer: Optimizer | None = None, streams: int = 1, seed: int = 0, device: str = "auto",
                  loss_weights: list[float] | None = None):
         self.streams, self.seed = check_count("streams", streams), check_count("seed", seed, least=0)
@@ -68,7 +69,7 @@ class Model(Inspectable, Copyable):
         """seeds: of each model of a population; an ordinary one has one."""
         network, optimizer = as_network(net, input_shape), PolyakSGD() if optimizer is None else optimizer
         outputs = len(network.outputs)
-        losses, weights = loss_names(loss, outputs), loss_weights(weights, outputs)
+        losses, weights = as_losses(loss, outputs), loss_weights(weights, outputs)
         if not isinstance(optimizer, Optimizer):
             raise UserError(f"Model's optimizer must be an object such as dh.SGD(0.01), got {optimizer!r}.")
         self._check_rates(optimizer.models)

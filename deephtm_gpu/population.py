@@ -10,6 +10,7 @@ from deephtm_gpu.arrangement import ModelsArrangement
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.networks import Network, Sequential
 from deephtm_gpu.history import History
+from deephtm_gpu.losses.base import Loss
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers.base import Optimizer
 
@@ -48,7 +49,7 @@ class Population(Model):
 
     is_population = True
 
-    def __init__(self, net: Sequential | Network, models: int, input_shape: tuple[int, ...] | None = None, loss: str | list[str] = "mse",
+    def __init__(self, net: Sequential | Network, models: int, input_shape: tuple[int, ...] | None = None, loss: str | Loss | list[str | Loss] = "mse",
                  optimizer: Optimizer | None = None, seed: int | list[int] = 0, device: str = "auto",
                  loss_weights: list[float] | None = None):
         self.models, self.streams, self.seed = check_count("models", models), 1, seed

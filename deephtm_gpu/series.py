@@ -50,16 +50,19 @@ def _one(name, given, shape, streams, classes):
     except (ValueError, TypeError):
         raise UserError(f"{name} must be an array of numbers, (steps, {', '.join(map(str, shape))}).") from None
     lead = (streams,) if streams > 1 else ()
-    if classes and array.ndim == 1 + len(lead) and array.dtype.kind in "iub":
-        array = _one_hot(name, array, prod(shape))
+    positions = tuple(shape[1:]) if len(shape) == 3 else ()  # of a map, a class each
+    if classes and array.ndim == 1 + len(lead) + len(positions) and array.dtype.kind in "iub":
+        array = np.moveaxis(_one_hot(name, array, prod(shape) // prod(positions)), -1, 1 + len(lead))
     if streams == 1 and array.ndim == len(shape) + 2 and array.shape[1] == 1 and array.shape[2:] == tuple(shape):
         array = array[:, 0]
     wanted = (*lead, *shape)
     if array.ndim == len(lead) + 1 and shape == (1,):
         array = array[..., None]  # (steps,) of single numbers
     if array.ndim == 0 or array.shape[1:] != wanted:
-        classes_too = f", or {('steps', *lead)} whole numbers of classes" if classes else ""
-        raise UserError(f"{name} has shape {array.shape}; it must be (steps, {', '.join(map(str, wanted))}){classes_too}.")
+        classes_too = f", or {('steps', *lead, *positions)} whole numbers of classes" if classes else ""
+        last = positions and array.shape[1:] == (*lead, *positions, shape[0])
+        order = f": channels come first; np.moveaxis({name}, -1, {1 + len(lead)}) brings them there" if last else ""
+        raise UserError(f"{name} has shape {array.shape}; it must be (steps, {', '.join(map(str, wanted))}){classes_too}{order}.")
     if len(array) == 0:
         raise UserError(f"{name} has 0 steps; give at least one.")
     with np.errstate(over="ignore"):  # what a float32 cannot hold is told below
@@ -68,21 +71,6 @@ def _one(name, given, shape, streams, classes):
         where = np.argwhere(~np.isfinite(array))[0]
         raise UserError(f"{name} holds {array[tuple(where)]} at step {where[0]}; fill it in or leave it out: only finite float32 numbers can be learned from.")
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
-
-
-def check_distribution(name, series, going, alone=False):
-    """series (T, S, D), targets of a cross-entropy. going (T, S): where to look. alone: each number is a probability by itself.
-    Raises UserError where a row is no distribution."""
-    if alone:
-        wrong = ((series < 0) | (series > 1)).any(axis=2)
-    else:
-        wrong = (series < 0).any(axis=2) | (abs(series.sum(axis=2) - 1) > 1e-3)  # (T, S)
-    wrong &= going
-    if wrong.any():
-        step = int(np.argwhere(wrong)[0][0])
-        if alone:
-            raise UserError(f"{name} are targets of a binary cross-entropy, and at step {step} there are some outside 0 to 1; scale them to that range.")
-        raise UserError(f"{name} are targets of a cross-entropy, and at step {step} they are no distribution: give one-hot rows, rows of probabilities that sum to 1, or class numbers as targets.")
 
 
 def _one_hot(name, classes, D):

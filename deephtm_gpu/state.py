@@ -1,9 +1,12 @@
 """What the last step looked like, layer by layer."""
 
+from functools import partial
+
 import numpy as np
 
+from deephtm_gpu.layers.memory_step import SURE_OF_COLUMNS
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
-from deephtm_gpu.layers.temporal_memory import SURE_OF_COLUMNS, TemporalMemory
+from deephtm_gpu.layers.temporal_memory import TemporalMemory
 from deephtm_gpu.ops.context import context_forward, fast_update, slow_update
 from deephtm_gpu.ops.pool import pool_forward
 from deephtm_gpu.ops.synapse import synapse_forward
@@ -21,14 +24,16 @@ def observable(network) -> list[tuple[str, str, str]]:
 
 
 def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]]:
-    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells."""
+    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells; of maps (T, S, ..., H, W)."""
     nodes, told = {name: node for node, name in network.names().items()}, {}
     for (name, shown, _), array in zip(observable(network), arrays):
         form, (T, S, _) = forms[nodes[name]], array.shape
+        at = form.positions or ()
+        array = array.reshape(T, S, -1, *at)
         if shown == "winners":
             array = np.where(np.isnan(array), -1, array).astype(np.int64)  # -1: the stream had ended
         elif shown == "cells":
-            array = array.reshape(T, S, form.winners, form.cells)
+            array = array.reshape(T, S, form.winners, form.cells, *at)
         else:  # the winners stand in front of the losers that the head was asked about too
             array = 1 / (1 + np.exp(-array[:, :, : form.winners]))
         told.setdefault(name, {})[shown] = array
@@ -38,12 +43,12 @@ def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]
 def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.ndarray]]:
     """See `Model.state`. read(name, slot) gives a tensor of one model."""
     slot = max(0, steps - 1) % plan.slots
-    one = (lambda a: a[0]) if plan.streams == 1 else (lambda a: a)
     state, names, owners = {}, network.names(), network.owners()
     for node, name in names.items():
+        shaped = partial(_by_stream, form=forms[node], streams=plan.streams)
         if isinstance(node.layer, SpatialPooler):
             winners, activity = (read(f"{name}.{t}", slot) for t in ("winners", "activity"))
-            state[name] = {"winners": one(winners), "activity": one(_written_out(winners, activity, forms[node].size))}
+            state[name] = {"winners": shaped(winners), "activity": shaped(_written_out(winners, activity, forms[node].size))}
         elif isinstance(node.layer, TemporalMemory):
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape
@@ -51,11 +56,18 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
             ticks = f"{name}.kept_cells" in plan.tensors
             depolarisation, likely = _expected(read, name, names[owners[node]], C, M, P, node.layer, ticks)
             state[name] = {
-                "cells": one(_written_out(cells, cell, C * M).reshape(-1, C, M)),
-                "predictive": one(depolarisation.reshape(-1, C, M)),
-                "predicted": one(likely),
+                "cells": shaped(_written_out(cells, cell, C * M).reshape(-1, C, M)),
+                "predictive": shaped(depolarisation.reshape(-1, C, M)),
+                "predicted": shaped(likely),
             }
     return state
+
+
+def _by_stream(array, form, streams):
+    """(S*X, ...) -> (S, ..., H, W); without S where there is one stream, without H, W where there is no map."""
+    if form.positions:
+        array = np.moveaxis(array.reshape(streams, *form.positions, *array.shape[1:]), (1, 2), (-2, -1))
+    return array[0] if streams == 1 else array
 
 
 def _written_out(index, value, size):

@@ -1,19 +1,27 @@
 // lib: arenas, reduce
 // RunningNorm over D features: centred by a running mean (a constant in backward), scaled to unit root mean square.
-//   mean_update  mean += max(1/1000, 1/(count+1)) (sum of share x over the streams - mean)
+//   mean_update  mean += max(1/1000, 1/(count+1)) (sum of share/X x over the streams and their X positions - mean)
 //   forward      y = (x - mean) / scale, scale = sqrt(average((x - mean)^2) + EPSILON)
 //   backward     dx = (dy - average(dy y) y) / scale
-// Places: x, y, dy, dx (D) and scale, share (1) in work; mean (D) and count (1) in params.
+// Places: x, y, dy, dx (D; in mean_update X positions, each on whole quads) and scale, share (1) in work; mean (D) and count (1) in params.
 // Dispatch: one workgroup a stream; the mean's update one workgroup in all. Workgroup memory: 4 bytes a lane.
 const SLOWEST: f32 = 0.001;
 
-fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, D: u32) {
+// The room of a tensor of n elements: so far it is from site to site.
+fn room_of(n: u32) -> u32 {
+  return (n + 3u) / 4u * 4u;
+}
+
+fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, D: u32, X: u32) {
   let seen = params[count];
   let rate = max(SLOWEST, 1.0 / (seen + 1.0));
   for (var i = lane; i < D; i += WG) {
     let first = work[x + i];  // as seen from it, so that copies of a stream give that stream to the bit
     var sum = 0.0;
-    for (var s = 1u; s < STREAMS; s++) { sum += work[share + s * STREAM] * (work[x + s * STREAM + i] - first); }
+    for (var r = 1u; r < STREAMS * X; r++) {
+      let base = r / X * STREAM;
+      sum += work[share + base] / f32(X) * (work[x + base + r % X * room_of(D) + i] - first);
+    }
     params[mean + i] += rate * (first + sum - params[mean + i]);
   }
   storageBarrier();

@@ -32,6 +32,7 @@ def passes_where(condition):
 BACKWARDS = passes_where(lambda p: p.name.endswith("_backward"))
 STEPS = passes_where(lambda p: "rate" in p.reads)
 SQUARES = passes_where(lambda p: p.name.endswith("_square"))
+USES = passes_where(lambda p: p.name.endswith("_gradient"))
 
 
 def with_sizes(names):
@@ -207,7 +208,7 @@ def test_backward(name, size):
 
 
 # Steps: along the gradient of sum_s coef_s dy_s * forward, by a rule. Each gives [(what changes, what coef weighs and sums up,
-# scale, the count of each entry's updates before)] for a case
+# scale, the count of each entry's updates before, and which entries move, if not those with a gradient)] for a case
 
 
 def outer_step(case):
@@ -248,10 +249,44 @@ def pool_step(case):
     return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
 
 
+def written_out(case, name, gradient):
+    """What has the gradient that is given, of the parameter of that name."""
+    return lambda: (case[gradient] * case[name]).reshape(len(case[gradient]), -1)
+
+
+def matrix_step(case):
+    return [("weight", written_out(case, "weight", "gradient"), case["scale"], case["k"])]
+
+
+def summed_vector_step(case):
+    return [("bias", written_out(case, "bias", "bias_gradient"), case["scale"], case["k"])]
+
+
+def moved_rows(case):
+    return (case["coef"] * case["touched"] != 0).any(axis=0)[:, None]
+
+
+def summed_rows_step(case):
+    """Of a row that is touched what has no gradient moves too, where there is a moment."""
+    return [("weight", written_out(case, "weight", "gradient"), case["scale"], case["count"][:, None], moved_rows(case))]
+
+
+def summed_entries_step(case):
+    return [("bias", written_out(case, "bias", "bias_gradient"), case["scale"], case["bias_count"])]
+
+
+def summed_synapse_step(case):
+    return [("weight", written_out(case, "weight", "gradient"), case["scale"], case["count"][:, None]),
+            ("bias", written_out(case, "bias", "bias_gradient"), case["bias_scale"], case["count"], moved_rows(case)[:, 0])]
+
+
 STEP_ADAPTERS = {
     "outer_update": outer_step, "rows_update": rows_step, "lazy_update": lazy_step, "vector_update": vector_step, "entries_update": entries_step,
     "synapse_update": synapse_step, "pool_update": pool_step,
+    "matrix_step": matrix_step, "vector_step": summed_vector_step, "rows_step": summed_rows_step, "entries_step": summed_entries_step,
+    "synapse_step": summed_synapse_step,
 }
+PUT_BACK = {"total", "gradient", "bias_gradient", "touched"}  # to 0
 
 
 def textbook(case, theta, moment, power, gradient, rate, k):
@@ -276,10 +311,10 @@ def textbook(case, theta, moment, power, gradient, rate, k):
 @with_sizes(STEPS)
 def test_step(name, size):
     assert name in STEP_ADAPTERS, f"{name} steps along a gradient that no test checks: give it an adapter in STEP_ADAPTERS"
-    rng, case, op, checked = np.random.default_rng(0), example(name, size), PASSES[name], {"total"}
+    rng, case, op, checked = np.random.default_rng(0), example(name, size), PASSES[name], set(PUT_BACK)
     moved = {**case, **{n: case[n].copy() for n in op.changes}}
     run(op.reference, moved, op.reads + op.changes, op.consts)
-    for changed, weighed, scale, k in STEP_ADAPTERS[name](case):
+    for changed, weighed, scale, k, *moving in STEP_ADAPTERS[name](case):
         names = [changed] + [n for n in (f"bias_{m}" if changed == "bias" else m for m in ("moment", "power")) if n in op.changes]
         checked |= set(names)
         k = np.broadcast_to(k, case[changed].shape).reshape(-1)
@@ -287,17 +322,55 @@ def test_step(name, size):
         gradient = central_difference(lambda: (case["coef"] * weighed()).sum(), case[changed], places)
         before, after = ([c[n].reshape(-1)[places] for n in names] for c in (case, moved))
         want = textbook(case, *before, gradient, case["rate"] * scale, k[places])
-        sparse = "count" in "".join(op.changes)  # what no stream touches stands still
+        stands = np.abs(gradient) < 1e-9 if "count" in "".join(op.changes) else False  # what no stream touches
+        if moving:
+            stands = ~np.broadcast_to(moving[0], case[changed].shape).reshape(-1)[places]
         for what, old, new, wanted in zip(names, before, after, want):
-            wanted = np.where(np.abs(gradient) < 1e-9, old, wanted) if sparse else wanted
+            wanted = np.where(stands, old, wanted)
             assert_close(f"{name} of {what}", new - old, wanted - old)
     for n in (n for n in op.changes if n.endswith("count")):
         checked.add(n)
-        rows = case.get("rows", np.arange(len(case[n]))[None])
-        there = ((case["coef"] * case["left"])[..., None] != 0) & (rows[..., None] == np.arange(len(case[n])))
+        touched = case["touched" if "touched" in op.changes else "bias_gradient"] if "left" not in op.reads else marked(case, len(case[n]))
         asked = case["log2"] or case["slope"]
-        assert np.array_equal(moved[n], case[n] + (there.any(axis=(0, 1)) if asked else 0))
-    assert checked >= set(op.changes) and not moved.get("total", np.zeros(1)).any()
+        assert np.array_equal(moved[n], case[n] + ((case["coef"] * touched != 0).any(axis=0) if asked else 0))
+    assert checked >= set(op.changes) and not any(moved[n].any() for n in PUT_BACK & set(op.changes))
+
+
+def marked(case, N):
+    """Where rows with left != 0 stand in the lists, (S, N)."""
+    rows = case.get("rows", np.arange(N)[None])
+    return ((case["left"][..., None] != 0) & (rows[..., None] == np.arange(N))).any(axis=1)
+
+
+# Uses: what a step goes along, stream by stream, the sites of each added up
+
+
+USE_ADAPTERS = {
+    "outer_gradient": outer_step, "lazy_gradient": lazy_step, "vector_gradient": vector_step, "rows_gradient": rows_step,
+    "entries_gradient": entries_step, "synapse_gradient": synapse_step, "pool_gradient": pool_step,
+}
+
+
+@with_sizes(USES)
+def test_use(name, size):
+    assert name in USE_ADAPTERS, f"{name} adds up a gradient that no test checks: give it an adapter in USE_ADAPTERS"
+    rng, case, op, X = np.random.default_rng(0), example(name, size), PASSES[name], size["X"]
+    kept = {n: case[n].copy() for n in op.changes}
+    run(op.reference, case, op.reads + op.changes, op.consts)
+    N = next(case[n].shape[1] for n in op.changes)
+    case |= {"weight": rng.normal(size=case["gradient"].shape[1:]), "bias": rng.normal(size=N), "count": np.zeros(N),
+             "bias_count": np.zeros(N), "scale": 1, "bias_scale": 1, "k": 0}
+    for changed, weighed, *_ in USE_ADAPTERS[name](case):
+        gradient = {"weight": "gradient", "bias": "bias_gradient"}[changed]
+        added = case[gradient] - kept.pop(gradient)
+        for s in {0, 1, size["S"] - 1} & set(range(size["S"])):
+            places = some_entries(rng, case[changed], added[s])
+            want = central_difference(lambda: weighed()[s * X : (s + 1) * X].sum(), case[changed], places)
+            assert_close(f"{name} ({s})", added[s].reshape(-1)[places], want)
+    if "touched" in kept:
+        now = marked(case, N).reshape(size["S"], X, N).any(axis=1)
+        assert np.array_equal(case["touched"], np.where(now, 1, kept.pop("touched")))
+    assert not kept
 
 
 def test_sparse_weights_step_along_the_gradient_of_their_product():
@@ -311,11 +384,13 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
     assert_close("rows_update", (moved - weight).reshape(-1), -gradient)
 
 
-# Squared norms of gradients that are never written out
+# Squared norms of gradients, most of which are never written out
 
 
 def explicit_gradient(name, case, s):
     """The gradient of stream s as a matrix, the bias as its last column."""
+    if "gradient" in PASSES[name].reads:
+        return case["gradient"][s]
     left, right = case["left"][s], {"vector_square": lambda: np.ones(1), "outer_square": lambda: np.append(case["right"][s], 1),
                                     "product_square": lambda: case["right"][s],
                                     "ragged_square": lambda: np.append(case["value"][s], 1), "pool_square": lambda: _seen(case, s)}

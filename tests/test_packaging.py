@@ -73,7 +73,7 @@ def test_wheel_holds_every_shader_and_module_and_nothing_else(built):
     shaders = {"deephtm_gpu/" + p.as_posix() for p in files() if p.parts[0] == "shaders"}
     assert {f"deephtm_gpu/shaders/{s}.wgsl" for s in SHADERS.values()} <= shaders
     demos = {f"deephtm_gpu/demos/{name}" for name in (*(f"{d}.py" for d in DEMOS), "data/nyc_taxi.csv", "data/NAB_LICENSE.txt")}
-    assert held == modules | shaders | demos
+    assert held == modules | shaders | demos and "deephtm_gpu/py.typed" in held
 
 
 def test_wheel_works_by_itself(built, tmp_path):

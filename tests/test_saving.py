@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import save as save_safetensors
 
 import deephtm_gpu as dh
+from deephtm_gpu import layers
 from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.baselines import Comparison
@@ -239,7 +240,7 @@ EXAMPLES = {
     dh.Linear: dict(units=np.int64(7), lr_scale=0.25, init_std=np.float32(0.1)),
     dh.SpatialPooler: dict(columns=11, winners=2, lr_scale=0),
     dh.TemporalMemory: dict(cells_per_column=3, decay=0.1, window=4, lr_scale=0.3, gate="uniform", synapses=5, slow=False,
-                            init_std=0.2),
+                            init_std=0.2, clock="columns"),
     dh.GridCells: dict(modules=3, side=np.int64(4), sharpness=2, scale=1.5, ratio=np.float32(1.25), orientation=0.1, learn=True,
                        init_std=np.float32(0.1), lr_scale=0.3),
     dh.Expectation: dict(columns=11, cells_per_column=3, std=0.5, bias=-2.0, floor=0.01, lr_scale=0.3, losers=0.5),
@@ -311,7 +312,7 @@ def test_own_classes_are_not_saved(change, said, tmp_path):
 
 
 def test_a_class_that_forgets_its_arguments_is_told(monkeypatch):
-    monkeypatch.setattr(dh, "ReLU", Forgetful)
+    monkeypatch.setattr(layers, "ReLU", Forgetful)
     Forgetful.__name__ = "ReLU"
     _refused(lambda: describe(Forgetful(2)), "does not keep its argument 'slope'")
 

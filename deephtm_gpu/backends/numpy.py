@@ -9,7 +9,7 @@ import numpy as np
 from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.backends.protocol import DeviceInfo
 from deephtm_gpu.plan.plan import Call, Plan, Program
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
+from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
 
 
 class NumpyBackend:
@@ -84,7 +84,7 @@ class NumpyBackend:
 
     def _compile(self, calls):
         # A loop over calls would cost about as much as the smaller ops themselves.
-        names = {c.name: c.op.reference for c in calls}
+        names = {c.name: c.op.reference for c in calls} | {"everywhere": _everywhere}
         parameters = ", ".join(["now", *(_env(lag) for lag in sorted({c.lag for c in self.plan.learn} | {0}))])
         text = "\n    ".join([f"def step({parameters}):", *(self._line(c) for c in calls), "return"])
         exec(text, names)
@@ -95,22 +95,28 @@ class NumpyBackend:
         op, env = call.op, _env(call.lag)
         known = inspect.signature(op.reference).parameters
         everything = any(p.kind is p.VAR_KEYWORD for p in known.values())
-        read = [f"{env}[{self._place[t]}]" if isinstance(t, Tensor) else repr(t if isinstance(t, int) else float(t))
-                for t in (call.tensors[n] for n in op.reads + op.changes)]
+        read = [self._argument(call.tensors[n], env, call.sites) for n in op.reads + op.changes]
         consts = [f"{k}={v!r}" for k, v in call.consts.items() if everything or k in known]
         put = "".join(f"{env}[{self._place[call.tensors[n]]}], " for n in op.writes)
         put = put.rstrip(", ") if len(op.writes) == 1 else put
         return (f"{put} = " if put else "") + f"{op.name}({', '.join(read + consts)})"
 
+    def _argument(self, tensor, env, sites) -> str:
+        if not isinstance(tensor, Tensor):
+            return repr(float(tensor))
+        held = f"{env}[{self._place[tensor]}]"
+        per_stream = not tensor.parameter and tensor.place != STEP
+        return f"everywhere({held}, {sites})" if per_stream and tensor.sites < sites else held
+
     # Memory
 
     def _start(self):
-        shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE)}
+        shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE, GRADIENT)}
         return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + [None]
                 for _ in range(self.plan.slots)]
 
     def _first(self, tensor: Tensor):
-        S = self.plan.streams
+        S = self.plan.streams * tensor.sites
         kind = np.int64 if tensor.index else self.dtype
         if tensor.ragged:
             return [np.zeros(0, kind) for _ in range(S)]
@@ -127,7 +133,8 @@ class NumpyBackend:
             self.write(tensor.name, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), parameters (*shape); a ragged one as a list of S arrays. model: there is one."""
+        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape); a ragged one as a list of so many arrays. model:
+        there is one."""
         tensor = self.plan.tensors[name]
         value = self._envs[slot][self._place[tensor]]
         return [v.copy() for v in value] if tensor.ragged else np.array(value)
@@ -138,14 +145,14 @@ class NumpyBackend:
         env, i = self._envs[slot], self._place[tensor]
         if tensor.ragged:
             env[i][:] = [np.array(v, env[i][0].dtype) for v in value]
-        elif tensor.place in (MATRIX, PARAM, STATE):
+        elif tensor.place in (MATRIX, PARAM, STATE, GRADIENT):
             env[i][...] = value  # in place: all environments hold the same array
         else:
             env[i] = np.array(value, np.int64 if tensor.index else self.dtype)
 
     def snapshot(self):
         """All that a step can change, to be given to `restore`."""
-        kept = [t for t in self.plan.placed(MATRIX, PARAM, STATE)]
+        kept = self.plan.placed(MATRIX, PARAM, STATE, GRADIENT)
         passing = [t for t in self.plan.placed(TAPE, SCRATCH, IO)]
         return ([(t.name, 0, self.read(t.name)) for t in kept]
                 + [(t.name, s, self.read(t.name, s)) for s in range(self.plan.slots) for t in passing])
@@ -153,6 +160,13 @@ class NumpyBackend:
     def restore(self, snapshot):
         for name, slot, value in snapshot:
             self.write(name, value, slot)
+
+
+def _everywhere(value, sites):
+    """What stands once in a stream, for each of its positions: (S, D) -> (S*X, D), or S lists -> S*X."""
+    if isinstance(value, list):
+        return [part for part in value for _ in range(sites)]
+    return np.repeat(value, sites, axis=0)
 
 
 def _env(lag: int | None) -> str:

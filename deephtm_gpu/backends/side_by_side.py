@@ -45,9 +45,10 @@ class SideBySide:
         if model is not None:
             self._backends[model // self._each].write(name, value, slot, model % self._each)
             return
+        tensor = self.plan.tensors[name]
         for begin, backend in zip(self._begins, self._backends):
-            part = value[begin : begin + self._each]
-            alone = backend.plan.models == 1 and self.plan.tensors[name].parameter
+            part = value[begin * tensor.sites : (begin + self._each) * tensor.sites]
+            alone = backend.plan.models == 1 and tensor.parameter
             backend.write(name, part[0] if alone else part, slot)
 
     def snapshot(self):

@@ -2,8 +2,8 @@
 
 
 def clocks_of(nodes) -> dict:
-    """By node: the node of the `Hold` (see `layers/clock.py`) whose ticks it goes by; None: every step. nodes: in the order of flow. Of several that tick alike
-    the first stands for all."""
+    """By node: the node of the `Hold` (see `layers/clock.py`) whose ticks it goes by; None: every step. nodes: in the
+    order of flow. Of several that tick alike the first stands for all."""
     clocks, parents, alike = {}, {}, {}
     for node in nodes:
         if node.layer.ticks:

@@ -1,6 +1,6 @@
 """What a node gives at a step: how many numbers, and as what they travel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deephtm_gpu.errors import UserError
 
@@ -9,7 +9,7 @@ from deephtm_gpu.errors import UserError
 class Form:
     """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
     most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape: as the user sees
-    it."""
+    it. positions: of a map (H, W), and all the others are then of one of its H*W positions; None: there is no map."""
 
     size: int
     length: int | None = None
@@ -17,15 +17,34 @@ class Form:
     cells: int = 1
     shape: tuple[int, ...] = ()
     memory: bool = False
+    positions: tuple[int, int] | None = None
 
     @property
     def sparse(self) -> bool:
         return self.length is not None
 
+    @property
+    def sites(self) -> int:
+        """How many positions it stands at."""
+        return self.positions[0] * self.positions[1] if self.positions else 1
+
+    @property
+    def total(self) -> int:
+        """How many numbers all positions give."""
+        return self.size * self.sites
+
+    @property
+    def whole_shape(self) -> tuple[int, ...]:
+        """Of all positions, (..., H, W)."""
+        return (*self.shape, *(self.positions or ()))
+
+    def __str__(self):
+        return f"{self.size} at {self.positions[0]}×{self.positions[1]} positions" if self.positions else str(self.size)
+
 
 def forms_of(network) -> dict:
     """What every node gives. Raises UserError where sizes do not fit or hang on themselves."""
-    forms = {}
+    forms, maps = {}, _maps_of(network.nodes)
 
     def form(node, asked=()):
         if node not in forms:
@@ -35,12 +54,27 @@ def forms_of(network) -> dict:
             read = [form(b, (*asked, node)) for b in before]
             try:
                 node.layer.check(node, read)
-                forms[node] = node.layer.form(read)
+                forms[node] = replace(node.layer.form(read), positions=maps[node])
             except UserError as error:
-                told = ", ".join(f"{b.layer!r} ({f.size})" for b, f in zip(before, read))
+                told = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
                 raise UserError(f"{error} In this network it reads {told}.") from None
         return forms[node]
 
     for node in network.nodes:
         form(node)
+    for node in network.nodes:
+        node.layer.check_maps(maps[node], [maps[b] for b in node.inputs], [maps[b] for b in node.contexts])
     return forms
+
+
+def _maps_of(nodes) -> dict:
+    """Of every node the (H, W) of the map that it gives, or None. A node that looks back at itself takes what its other inputs are."""
+    maps = {}
+    while True:
+        known = len(maps)
+        for node in nodes:
+            read = [maps[b] for b in (node.sources or node.flow) if b in maps]
+            if node not in maps and (read or not (node.sources or node.flow)):
+                maps[node] = node.layer.positions(read)
+        if len(maps) == known:  # those left read nothing but each other: no map comes in
+            return maps | {node: None for node in nodes if node not in maps}

@@ -1,5 +1,7 @@
 """Networks: a chain of layers, or any graph of them."""
 
+from collections.abc import Sequence
+
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import forms_of
 from deephtm_gpu.graph.nodes import Input, Layer, Node, Previous, source_of
@@ -7,12 +9,31 @@ from deephtm_gpu.graph.summary import summary
 
 
 class Network:
-    """A graph from `inputs` (nodes of dh.Input) to `outputs` (nodes), each one node or a list of them.
+    """A graph of layers, from inputs to outputs.
 
-    Without targets, output j learns to predict input j.
+    Parameters
+    ----------
+    inputs : Node or sequence of Node
+        What `dh.Input` returned, each once.
+    outputs : Node or sequence of Node
+        What layers returned. Without targets, output j learns to predict input j.
+
+    Raises
+    ------
+    UserError
+        Where these are no nodes, an input is missing, or the flow runs in a circle without `dh.previous`.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x = dh.Input((3,))
+    >>> code = dh.SpatialPooler(columns=64, winners=4)(dh.Linear(16)(x))
+    >>> net = dh.Network(x, dh.Linear(3)(dh.TemporalMemory(cells_per_column=4)(code)))
+    >>> [net.names()[node] for node in net.nodes]
+    ['input0', '0', '1', '2', '3']
     """
 
-    def __init__(self, inputs, outputs):
+    def __init__(self, inputs: Node | Sequence[Node], outputs: Node | Sequence[Node]) -> None:
         self.inputs, self.outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
         for n, node in enumerate(self.inputs):
             if not isinstance(node.layer, Input):
@@ -22,20 +43,40 @@ class Network:
         self.nodes = _in_order(self.inputs, self.outputs)
 
     def summary(self) -> str:
-        """The network as a table: layers, shapes, and what reads what."""
+        """The network as a table: layers, shapes, rates, what reads what, and what the engine chose by itself.
+
+        Returns
+        -------
+        str
+            Lines of text, a layer each. What a loss decides is shown by `Model.summary`, which counts the parameters
+            too.
+        """
         return summary(self, forms_of(self), {})
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         layers = ", ".join(repr(n.layer) for n in self.nodes if not isinstance(n.layer, (Input, Previous)))
         return f"Network({len(self.inputs)} inputs, {len(self.outputs)} outputs: {layers})"
 
     def owners(self) -> dict[Node, Node]:
-        """Each node's first of the same layer: under its name stand the weights that they share."""
+        """Whose weights each node shares.
+
+        Returns
+        -------
+        dict of Node to Node
+            Each node's first of the same layer: under its name stand the weights.
+        """
         first: dict = {}
         return {node: first.setdefault(node.layer, node) for node in self.nodes}
 
     def names(self) -> dict[Node, str]:
-        """Each node's name: the number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ..."""
+        """What each node is called.
+
+        Returns
+        -------
+        dict of Node to str
+            The number of its layer in the order of flow; "input0", ... for the inputs, "previous0", ... for
+            `dh.previous`.
+        """
         names, layers, delays = {}, 0, 0
         for node in self.nodes:
             if isinstance(node.layer, Input):
@@ -48,9 +89,28 @@ class Network:
 
 
 class Sequential:
-    """Layers in a row. The shape of its input is given to dh.Model."""
+    """Layers in a row, each reading the one before.
 
-    def __init__(self, *layers):
+    Parameters
+    ----------
+    *layers : Layer
+        One or more, or a list of them. The shape of the input is given to `dh.Model`.
+
+    Raises
+    ------
+    UserError
+        Where there is none, or something else than a layer.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> net = dh.Sequential(dh.Linear(16), dh.ReLU(), dh.Linear(1))
+    >>> model = dh.Model(net, input_shape=(1,), device="numpy")
+    >>> [info.kind for info in model.layers()]
+    ['Linear', 'ReLU', 'Linear']
+    """
+
+    def __init__(self, *layers: Layer | Sequence[Layer]) -> None:
         layers = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         if not layers:
             raise UserError("A Sequential of no layers was asked for; list at least one, as in dh.Sequential(dh.Linear(1)).")
@@ -59,11 +119,22 @@ class Sequential:
                 raise UserError(f"Sequential was given {layer!r}; it takes layers, such as dh.Linear(256).")
         self.layers = list(layers)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Sequential(\n" + "".join(f"    {layer!r},\n" for layer in self.layers) + ")"
 
-    def network(self, input_shape) -> Network:
-        """The same as a graph over an input of that shape."""
+    def network(self, input_shape: int | Sequence[int]) -> Network:
+        """The same as a graph.
+
+        Parameters
+        ----------
+        input_shape : int or sequence of int
+            The shape of the input at one step, such as (1,).
+
+        Returns
+        -------
+        Network
+            A new one, with weights of its own in every model.
+        """
         x = node = Input(input_shape)
         for layer in self.layers:
             layer.nodes = []  # a Sequential may be made a model of more than once, each with weights of its own

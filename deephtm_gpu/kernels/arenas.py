@@ -6,7 +6,7 @@
     lists    u32         per stream: numbers of places; a ragged list as [length, entries...]
 
 All of a stream's tensors stand at the same distance from those of the next stream, `stride`, and a model's parameters from those
-of the next model.
+of the next model. A tensor of a map stands there once for each position, one behind the other, at the distance `site`.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.plan.plan import Plan
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
+from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
 
 IO_BYTES = 32 << 20  # a chunk's rows fill at most this much
 
@@ -47,7 +47,7 @@ class Layout:
         self.stride["weights"] = self._stack("weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4))
         self.stride["params"] = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
         for arena, index in (("work", False), ("lists", True)):
-            of = [t for t in plan.placed(STATE, SCRATCH, TAPE) if t.index == index]
+            of = [t for t in plan.placed(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]
             self.tape[arena] = self._stack(arena, [t for t in of if t.place != TAPE], 0, _room)
             end = self._stack(arena, [t for t in of if t.place == TAPE], self.tape[arena], _room)
             self.slot[arena] = end - self.tape[arena]
@@ -74,9 +74,14 @@ class Layout:
 
     # Between arrays and arenas
 
+    @staticmethod
+    def site(tensor: Tensor) -> int:
+        """From a position of a map to the next, in elements of 4 bytes."""
+        return _room_of_one(tensor)
+
     def offset(self, tensor: Tensor, unit: int = 0, slot: int = 0) -> int:
-        """Where the tensor begins in its arena, in elements of 4 bytes. unit: the number of the model for a parameter, of the
-        stream among those of all models else. IO: in the first row."""
+        """Where the tensor begins in its arena (at the first position), in elements of 4 bytes. unit: the number of the model for a
+        parameter, of the stream among those of all models else. IO: in the first row."""
         place = self.places[tensor]
         if tensor.place == MATRIX:
             return 4 * (place.offset + unit * self.stride["weights"])
@@ -90,13 +95,31 @@ class Layout:
         return self.plan.models if tensor.parameter else self.plan.units
 
     def length(self, tensor: Tensor) -> int:
-        """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices included."""
+        """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices and of all positions but the last included."""
         if tensor.place == MATRIX:
             return tensor.shape[0] * _round4(tensor.shape[1])
-        return tensor.size + (1 if tensor.ragged and tensor.index else 0)
+        return (tensor.sites - 1) * self.site(tensor) + _length_of_one(tensor)
 
-    def pack(self, tensor: Tensor, value) -> np.ndarray:
-        """One stream's part (or a parameter) as it lies in its arena."""
+    def spans(self, tensor: Tensor, unit: int = 0, slot: int = 0) -> list[tuple[int, int]]:
+        """Where it begins and ends at each position, in elements of 4 bytes of its arena."""
+        begin, length = self.offset(tensor, unit, slot), self.length(tensor)
+        if tensor.sites == 1:
+            return [(begin, begin + length)]
+        return [(at, at + _length_of_one(tensor)) for at in range(begin, begin + length, self.site(tensor))]
+
+    def pack(self, tensor: Tensor, values) -> np.ndarray:
+        """One stream's part as it lies in its arena, values: one for each position; or a parameter, which has one."""
+        *parts, last = (self._pack_one(tensor, value) for value in values)
+        return np.concatenate([*(np.pad(p, (0, self.site(tensor) - len(p))) for p in parts), last]) if parts else last
+
+    def unpack(self, tensor: Tensor, raw: np.ndarray) -> list:
+        """The values that `pack` put together."""
+        if tensor.sites == 1:
+            return [self._unpack_one(tensor, raw)]
+        begins = range(0, len(raw), self.site(tensor))
+        return [self._unpack_one(tensor, raw[begin : begin + _length_of_one(tensor)]) for begin in begins]
+
+    def _pack_one(self, tensor: Tensor, value) -> np.ndarray:
         if tensor.place == MATRIX:
             wide = np.zeros((tensor.shape[0], _round4(tensor.shape[1])), np.float32)
             wide[:, : tensor.shape[1]] = value
@@ -106,9 +129,9 @@ class Layout:
             return value
         if tensor.index:
             value = np.concatenate([np.array([len(value)], np.uint32), value])
-        return np.concatenate([value, np.zeros(self.length(tensor) - len(value), value.dtype)])
+        return np.concatenate([value, np.zeros(_length_of_one(tensor) - len(value), value.dtype)])
 
-    def unpack(self, tensor: Tensor, raw: np.ndarray):
+    def _unpack_one(self, tensor: Tensor, raw: np.ndarray):
         if tensor.place == MATRIX:
             return raw.reshape(tensor.shape[0], -1)[:, : tensor.shape[1]].copy()
         if tensor.ragged and tensor.index:
@@ -116,7 +139,14 @@ class Layout:
         return raw.astype(np.int64) if tensor.index else raw.reshape(tensor.shape).copy()
 
 
+def _length_of_one(tensor: Tensor) -> int:
+    """A stream's tensor at one position."""
+    return tensor.size + (1 if tensor.ragged and tensor.index else 0)
+
+
+def _room_of_one(tensor: Tensor) -> int:
+    return _round4(_length_of_one(tensor))
+
+
 def _room(tensor: Tensor) -> int:
-    return _round4(tensor.size + (1 if tensor.ragged and tensor.index else 0))
-
-
+    return tensor.sites * _room_of_one(tensor)

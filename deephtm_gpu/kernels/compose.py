@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from deephtm_gpu.kernels.arenas import Layout
-from deephtm_gpu.kernels.schedule import Dispatch, Member
+from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
 from deephtm_gpu.ops.spec import Struct
 from deephtm_gpu.ops.table import SHADERS
 from deephtm_gpu.plan.tensors import IO, STEP, TAPE, Tensor
@@ -146,9 +146,13 @@ _ROW = ("let now = steps[turn.first];", "let next = steps[turn.first + 1u];")
 
 
 def _solo(dispatch, layout):
-    yield from _bases(layout, "group", "group" if layout.plan.streams == 1 else f"group / {layout.plan.streams}u")
+    unit = "group"
+    if dispatch.sites > 1:
+        unit = f"group / {dispatch.sites}u"
+        yield f"let site = group % {dispatch.sites}u;"
+    yield from _bases(layout, unit, unit if layout.plan.streams == 1 else f"{unit} / {layout.plan.streams}u")
     yield from _ROW
-    yield from _calls(dispatch.groups[0].members, layout)
+    yield from _calls(dispatch.groups[0], layout)
 
 
 def _many_steps(dispatch, layout):
@@ -156,14 +160,14 @@ def _many_steps(dispatch, layout):
     # Row n says its own number. (Told by `turn` alone, Mesa's lavapipe would compile the kernel anew for each number of steps.)
     yield "for (var n = turn.first; steps[n].row < turn.first + turn.count; n++) {"
     yield "  let now = steps[n];"
-    yield from ("  " + line for line in _calls(dispatch.groups[0].members, layout))
+    yield from ("  " + line for line in _calls(dispatch.groups[0], layout))
     yield "  storageBarrier();"
     yield "  workgroupBarrier();"
     yield "}"
 
 
 def _wide(dispatch, layout):
-    parts = sum(g.parts for g in dispatch.groups)
+    parts = sum(g.workgroups for g in dispatch.groups)
     model = f"group / {parts}u" if layout.plan.models > 1 else "0u"
     # The functions step from stream to stream themselves.
     yield from _bases(layout, f"({model}) * {layout.plan.streams}u", model)
@@ -172,19 +176,30 @@ def _wide(dispatch, layout):
         yield f"let part = group % {parts}u;"
     part, first, branch = "part" if layout.plan.models > 1 else "group", 0, "if"
     for group in dispatch.groups:
-        yield f"{branch} ({part} < {first + group.parts}u) {{"
-        yield from ("  " + line for line in _calls(group.members, layout, f"{part} - {first}u", f"{group.parts}u"))
-        first, branch = first + group.parts, "} else if"
+        yield f"{branch} ({part} < {first + group.workgroups}u) {{"
+        mine = f"{part} - {first}u"
+        if group.sites > 1:
+            yield f"  let site = ({mine}) / {group.parts}u;"
+            mine = f"({mine}) % {group.parts}u"
+        yield from ("  " + line for line in _calls(group, layout, mine, f"{group.parts}u"))
+        first, branch = first + group.workgroups, "} else if"
     yield "}"
 
 
-def _calls(members: list[Member], layout: Layout, part="0u", parts="1u"):
-    for member in members:
+def _calls(group: Group, layout: Layout, part="0u", parts="1u"):
+    for member in group.members:
         if member.barrier:
             yield "storageBarrier();"
             yield "workgroupBarrier();"
         whole = {"part": part, "parts": parts}
-        yield f"{member.call.name}({', '.join(_argument(a, member, layout, whole) for a in member.call.op.arguments)});"
+        call = f"{member.call.name}({', '.join(_argument(a, member, layout, whole) for a in member.call.op.arguments)});"
+        if member.call.sites == group.sites:
+            yield call
+            continue
+        # No barrier between turns: they write at different positions, and functions leave workgroup memory to whichever comes next.
+        yield f"for (var site = 0u; site < {member.call.sites}u; site++) {{"
+        yield f"  {call}"
+        yield "}"
 
 
 def _argument(argument: str | Struct, member: Member, layout: Layout, parts: dict[str, str]) -> str:
@@ -211,9 +226,12 @@ def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
         at = f"{place.offset}u + ({step}.row * {layout.plan.units}u + unit) * {tensor.size}u"
         return f"work[{at}]" if tensor.name == "rate" else at  # a number, as where it is the same for all
     base = "work_base" if place.arena == "work" else "list_base"
+    at = f"{base} + {place.offset}u"
     if tensor.place == TAPE:
-        return f"{base} + {place.offset}u + {_slot(member, layout.plan, step)} * {layout.slot[place.arena]}u"
-    return f"{base} + {place.offset}u"
+        at += f" + {_slot(member, layout.plan, step)} * {layout.slot[place.arena]}u"
+    if tensor.sites > 1 and not member.call.op.whole:
+        at += f" + site * {layout.site(tensor)}u"
+    return at
 
 
 def _slot(member: Member, plan, step: str) -> str:

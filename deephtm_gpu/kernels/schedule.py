@@ -4,6 +4,9 @@ A *solo* dispatch has one workgroup per stream and runs small ops one behind the
 stands ops side by side, each on as many workgroups as it has work for; an op may follow another in the same workgroups
 only where both keep to the same rows (a matrix's update, and the next forward through it). A *lasting* one is solo, holds a
 whole step, and goes through many steps: small models live in one workgroup each.
+
+What works at the positions of a map has workgroups for each: a solo dispatch one per stream and position, for an op at a position reads
+what others left there, and what stands once in the stream. In one workgroup with other calls it goes from position to position.
 """
 
 from dataclasses import dataclass, field
@@ -30,14 +33,22 @@ class Member:
 
 @dataclass
 class Group:
-    """Calls one behind the other on the same workgroups."""
+    """Calls one behind the other on the same workgroups. sites: how many positions of a map have workgroups of their own, parts each."""
 
     members: list[Member]
     parts: int = 1
+    sites: int = 1
+
+    @property
+    def workgroups(self) -> int:
+        return self.parts * self.sites
 
     def iterations(self, lanes: int, streams: int) -> int:
         """A bound on how many loop iterations an invocation goes through."""
-        return sum(self._loops(m.call, lanes, streams) for m in self.members)
+        return sum(self._turns(m.call) * self._loops(m.call, lanes, streams) for m in self.members)
+
+    def _turns(self, call: Call) -> int:
+        return call.sites // self.sites
 
     def _loops(self, call: Call, lanes: int, streams: int) -> int:
         if call.op.loops:
@@ -47,11 +58,16 @@ class Group:
 
 @dataclass
 class Dispatch:
-    """solo: one workgroup per stream. Otherwise the groups' parts stand side by side. lasting: it goes through many steps."""
+    """solo: one workgroup per stream, or per position of a map in it. Otherwise the groups' parts stand side by side. lasting: it goes through many steps."""
 
     solo: bool
     groups: list[Group] = field(default_factory=list)
     lasting: bool = False
+
+    @property
+    def sites(self) -> int:
+        """Of a solo dispatch: workgroups per stream."""
+        return self.groups[0].sites if self.solo else 1
 
     def members(self) -> list[Member]:
         return [m for g in self.groups for m in g.members]
@@ -61,7 +77,7 @@ class Dispatch:
         return max(g.iterations(lanes, streams) for g in self.groups)
 
     def workgroups(self, plan: Plan) -> int:
-        return plan.units if self.solo else plan.models * sum(g.parts for g in self.groups)
+        return plan.units * self.sites if self.solo else plan.models * sum(g.workgroups for g in self.groups)
 
     def lanes(self, tuning: Tuning, streams: int) -> int | None:
         """Invocations per workgroup: as tuned, more where an invocation would loop too often; None where none are enough."""
@@ -78,27 +94,29 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[
     of solo dispatches into wide ones that come anyway."""
     streams, before = plan.streams, _needs(calls, plan)
     stage_of: dict[int, int] = {}
-    stages: list[tuple[bool, list[list[int]]]] = []  # (solo?, groups of numbers of calls)
+    stages: list[tuple[int, list[list[int]]]] = []  # (0 or workgroups per stream, groups of numbers of calls)
+    kinds = [_workgroups_per_stream(call, streams, tuning) for call, _ in calls]
     left = list(range(len(calls)))
     while left:
-        solo, taken = [], set()
-        for i in left:
-            if _may_be_solo(calls[i][0], streams, tuning) and all(b in stage_of or b in taken for b in before[i]):
-                solo.append(i)
-                taken.add(i)
-        if solo:
-            _close(stages, stage_of, left, True, [solo])
+        for kind in sorted(set(kinds) - {0}):
+            solo, taken = [], set()
+            for i in left:
+                if kinds[i] == kind and all(b in stage_of or b in taken for b in before[i]):
+                    solo.append(i)
+                    taken.add(i)
+            if solo:
+                _close(stages, stage_of, left, kind, [solo])
         groups: list[list[int]] = []
         for i in left:
             open_needs = {b for b in before[i] if b not in stage_of}
-            if not open_needs and not _may_be_solo(calls[i][0], streams, tuning):
+            if not open_needs and not kinds[i]:
                 groups.append([i])
             elif host := _host(i, open_needs, groups, calls):
                 host.append(i)
         if groups:
-            _close(stages, stage_of, left, False, groups)
+            _close(stages, stage_of, left, 0, groups)
     _move_updates(calls, before, stages, stage_of)
-    return [_dispatch(solo, groups, calls, before, streams, tuning) for solo, groups in stages if any(groups)]
+    return [_dispatch(kind, groups, calls, before, streams, tuning) for kind, groups in stages if any(groups)]
 
 
 def lasting(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
@@ -107,7 +125,7 @@ def lasting(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
     if plan.streams > 1 or not calls:
         return None
     calls = [(c, 0) for c in calls]
-    dispatch = _dispatch(True, [range(len(calls))], calls, _needs(calls, plan), 1, tuning)
+    dispatch = _dispatch(1, [range(len(calls))], calls, _needs(calls, plan), 1, tuning)
     dispatch.lasting = True
     return dispatch
 
@@ -117,18 +135,18 @@ def prefers_lasting(lasting: Dispatch, several: list[Dispatch], tuning: Tuning) 
     choose now one and now the other, and a run would not repeat itself to the bit. And for one model, however many there are: each
     is to give what it gives alone."""
     def cost(members):
-        return sum(m.call.work + STEP_OF_AN_OP for m in members)
+        return sum((m.call.work + STEP_OF_AN_OP) * m.call.sites for m in members)
 
-    many = sum(tuning.dispatch + (cost(d.members()) if d.solo else max(
-        cost(d.members()) / tuning.workgroups, *(cost(g.members) / g.parts for g in d.groups))) for d in several)
+    many = sum(tuning.dispatch + (cost(d.members()) / min(d.sites, tuning.workgroups) if d.solo else max(
+        cost(d.members()) / tuning.workgroups, *(cost(g.members) / g.workgroups for g in d.groups))) for d in several)
     return cost(lasting.members()) <= many
 
 
 def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:
     """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step then
     is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
-    solo = [_may_be_solo(c, plan.streams, tuning) for c in calls]
-    starts = [0] + [i for i in range(1, len(calls)) if solo[i] and not solo[i - 1]]
+    kinds = [_workgroups_per_stream(c, plan.streams, tuning) for c in calls]
+    starts = [0] + [i for i in range(1, len(calls)) if kinds[i] and kinds[i] != kinds[i - 1]]
 
     def dispatches(cut):
         return len(schedule([(c, 0) for c in calls[cut:]] + [(c, 1) for c in calls[:cut]], plan, tuning))
@@ -159,8 +177,10 @@ def _needs(calls, plan: Plan) -> list[set[int]]:
     return needs
 
 
-def _may_be_solo(call: Call, streams: int, tuning: Tuning) -> bool:
-    return not (call.op.shared and streams > 1) and (call.op.rows is None or call.work < tuning.wide)
+def _workgroups_per_stream(call: Call, streams: int, tuning: Tuning) -> int:
+    """Of a call that may be solo; 0 for others."""
+    solo = not (call.op.shared and streams > 1) and (call.op.rows is None or call.work < tuning.wide)
+    return call.sites if solo else 0
 
 
 def _host(i, open_needs, groups, calls):
@@ -180,11 +200,11 @@ def _keeps_to_rows(call: Call, tensor) -> bool:
     return any(call.tensors[name] is tensor for name in call.op.split)
 
 
-def _close(stages, stage_of, left, solo, groups):
+def _close(stages, stage_of, left, kind, groups):
     for i in (i for g in groups for i in g):
         stage_of[i] = len(stages)
         left.remove(i)
-    stages.append((solo, groups))
+    stages.append((kind, groups))
 
 
 def _move_updates(calls, before, stages, stage_of):
@@ -195,7 +215,7 @@ def _move_updates(calls, before, stages, stage_of):
             users[b].add(i)
     for i in reversed(range(len(calls))):
         here = stage_of[i]
-        if not stages[here][0] or calls[i][0].op.rows is None:
+        if stages[here][0] != 1 or calls[i][0].op.rows is None:
             continue
         latest = min([stage_of[u] for u in users[i]], default=len(stages))
         for j in range(here + 1, latest):
@@ -206,24 +226,33 @@ def _move_updates(calls, before, stages, stage_of):
                 break
 
 
-def _dispatch(solo, groups, calls, before, streams, tuning) -> Dispatch:
-    dispatch = Dispatch(solo)
+def _dispatch(kind, groups, calls, before, streams, tuning) -> Dispatch:
+    """kind: workgroups per stream; 0: as many as there is work for."""
+    dispatch = Dispatch(kind > 0)
     for group in groups:
         members, since_barrier = [], set()
         for i in group:
             wait = bool(before[i] & since_barrier)
             since_barrier = {i} if wait else since_barrier | {i}
             members.append(Member(*calls[i], barrier=wait))
-        parts = 1 if solo else min(max(_parts(m.call, streams, tuning) for m in members),
+        sites = kind or _common_sites(members)
+        parts = 1 if kind else min(max(_parts(m.call, streams, sites, tuning) for m in members),
                                    *(_most_parts(m.call, streams) for m in members))
-        dispatch.groups.append(Group(members, parts))
+        dispatch.groups.append(Group(members, parts, sites))
     return dispatch
 
 
-def _parts(call: Call, streams: int, tuning: Tuning) -> int:
+def _common_sites(members) -> int:
+    """How many positions may have workgroups of their own: those that all calls work at."""
+    sites = {m.call.sites for m in members}
+    return sites.pop() if len(sites) == 1 else 1
+
+
+def _parts(call: Call, streams: int, sites: int, tuning: Tuning) -> int:
     if call.op.rows is None:
         return 1
-    return max(1, min(_most_parts(call, streams), ceil(_work(call, streams) / tuning.grain), MOST_PARTS))
+    work = _work(call, streams) * call.sites // sites
+    return max(1, min(_most_parts(call, streams), ceil(work / tuning.grain), MOST_PARTS))
 
 
 def _most_parts(call: Call, streams: int) -> int:
@@ -234,7 +263,7 @@ def _most_parts(call: Call, streams: int) -> int:
 
 
 def _work(call: Call, streams: int) -> int:
-    """Multiply-adds of all streams. Where rows are looked for in the streams' lists, the looking too."""
+    """Multiply-adds of all streams, at one position. Where rows are looked for in the streams' lists, the looking too."""
     looking = 0
     if streams > 1 and {"N", "L"} <= call.consts.keys():
         looks = call.consts["N"] if call.op.looks_alone else -(-call.consts["N"] // rows_at_once(streams))

@@ -1,14 +1,15 @@
 """Kernels on textures: the same WGSL, its arenas read and written texel by texel.
 
 llvmpipe loads from a storage buffer lane by lane, in a loop; from a texture all lanes at once, six to ten times faster
-(measured, Mesa 22.3). So there an arena is a storage texture, and `work[i]`, `work[i] = v`, `work[i] += v` become calls. The
-shaders do not know: this is a translation of their text.
+(measured, Mesa 22.3). So there an arena is a storage texture, and `work[i]`, `work[i] = v`, `work[i] += v` become
+calls. The shaders do not know: this is a translation of their text.
 """
 
 import re
 
 _ARENA = re.compile(r"@group\(0\) @binding\((\d+)\) var<storage, read_write> (\w+): array<([^;]+)>;")
-_TEXELS = {"f32": ("r32float", ".x", "vec4<f32>(v, 0.0, 0.0, 0.0)"), "u32": ("r32uint", ".x", "vec4<u32>(v, 0u, 0u, 0u)"),
+_TEXELS = {"f32": ("r32float", ".x", "vec4<f32>(v, 0.0, 0.0, 0.0)"),
+           "u32": ("r32uint", ".x", "vec4<u32>(v, 0u, 0u, 0u)"),
            "vec4<f32>": ("rgba32float", "", "v")}
 _ASSIGNED = re.compile(r"\s*([-+*/]?)=(?!=)")
 _UNKNOWN = re.compile(r"\s*(?:\+\+|--|[%&|^]=|<<=|>>=)")
@@ -17,7 +18,8 @@ _UNKNOWN = re.compile(r"\s*(?:\+\+|--|[%&|^]=|<<=|>>=)")
 def on_textures(code: str, width: int) -> str:
     """WGSL on storage buffers -> the same on textures of so many texels in a row, a power of two."""
     arenas = [name for _, name, _ in _ARENA.findall(code)]
-    code = _ARENA.sub(lambda found: _declaration(*found.groups(), width), code).replace("storageBarrier()", "textureBarrier()")
+    code = _ARENA.sub(lambda found: _declaration(*found.groups(), width), code).replace("storageBarrier()",
+                                                                                        "textureBarrier()")
     return _translate(code, re.compile(rf"(?<![\w.])({'|'.join(arenas)})\["))
 
 
@@ -47,7 +49,8 @@ def _translate(code: str, use: re.Pattern) -> str:
             done.append(f"store_{name}({index}, {value})")
             at = end
         elif _UNKNOWN.match(code, at):
-            raise ValueError(f"{name}[{index}] is changed in a way that has no translation: {code[at:at + 12]!r}; write = or +=, -=, *=, /=")
+            raise ValueError(f"{name}[{index}] is changed in a way that has no translation: {code[at:at + 12]!r}; "
+                             "write = or +=, -=, *=, /=")
         else:
             done.append(f"load_{name}({index})")
     return "".join([*done, code[at:]])

@@ -1,19 +1,22 @@
-"""What kernels need to know of an adapter: how wide workgroups are, how large work must be to be shared out, what is faster."""
+"""What kernels need to know of an adapter: how wide workgroups are, how large work must be to be shared out, what is
+faster."""
 
 from dataclasses import dataclass, replace
 
 MOST_LANES = 256  # that every adapter can do
-TEXTURES = "texture-adapter-specific-format-features"  # the feature: storage textures of vec4<f32> that are read and written
+# the feature: storage textures of vec4<f32> that are read and written
+TEXTURES = "texture-adapter-specific-format-features"
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What hangs on the kind of adapter; measured on llvmpipe, and for hardware not yet. lanes: invocations of a workgroup. wide: multiply-adds of a stream from which an
-    op gets workgroups of its own. grain: multiply-adds that make a workgroup worth its while. loops: how many iterations an
-    invocation may go through in a dispatch; None: no limit. textures: whether these are faster to load from than buffers.
+    """What hangs on the kind of adapter; measured on llvmpipe, and for hardware not yet. lanes: invocations of a
+    workgroup. wide: multiply-adds of a stream from which an op gets workgroups of its own. grain: multiply-adds that
+    make a workgroup worth its while. loops: how many iterations an invocation may go through in a dispatch; None: no
+    limit. textures: whether these are faster to load from than buffers.
 
-    Of a step's time, to choose between one lasting dispatch and several (in units of a multiply-add in one workgroup): dispatch: what one
-    costs beside its work; workgroups: how many run at once."""
+    Of a step's time, to choose between one lasting dispatch and several (in units of a multiply-add in one workgroup):
+    dispatch: what one costs beside its work; workgroups: how many run at once."""
 
     lanes: int
     wide: int = 16384
@@ -25,8 +28,8 @@ class Tuning:
 
 
 HARDWARE = Tuning(lanes=128)
-# llvmpipe runs eight lanes at once, and every barrier costs it a switch per eight. It silently leaves loops after 65,536
-# iterations in all.
+# llvmpipe runs eight lanes at once, and every barrier costs it a switch per eight. It silently leaves loops after
+# 65,536 iterations in all.
 SOFTWARE = Tuning(lanes=8, loops=60_000, workgroups=2)
 LLVMPIPE = replace(SOFTWARE, textures=True)
 STEP_OF_AN_OP = 1000  # what an op costs beside its work, in multiply-adds

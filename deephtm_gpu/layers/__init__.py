@@ -6,11 +6,11 @@ from deephtm_gpu.layers.clock import Every, Surprise, Trace, When, every, when
 from deephtm_gpu.layers.combine import Add, Concat
 from deephtm_gpu.layers.expectation import Evidence, Expectation
 from deephtm_gpu.layers.grid_cells import GridCells
-from deephtm_gpu.layers.simple import Linear, ReLU, RunningNorm
+from deephtm_gpu.layers.simple import Flatten, Linear, ReLU, RunningNorm
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 
 __all__ = [
-    "Add", "Concat", "Every", "Evidence", "Expectation", "GridCells", "Input", "Linear", "Network", "ReLU", "RunningNorm",
+    "Add", "Concat", "Every", "Evidence", "Expectation", "Flatten", "GridCells", "Input", "Linear", "Network", "ReLU", "RunningNorm",
     "Sequential", "SpatialPooler", "Surprise", "TemporalMemory", "Trace", "When", "every", "previous", "when",
 ]

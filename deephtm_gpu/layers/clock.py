@@ -3,7 +3,7 @@
 from deephtm_gpu.arguments import check_count, is_number
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
-from deephtm_gpu.graph.nodes import Layer, check_node
+from deephtm_gpu.graph.nodes import Layer, Node, check_node
 
 GATHERS = ("last", "sum")
 MOST_STEPS = 1 << 24  # a float32 counts no further
@@ -25,7 +25,8 @@ class Hold(Layer):
 
     def lower(self, low, inputs):
         (x, to_pairs), D = low.written_out(inputs[0]), inputs[0].size
-        tick, begun, started = low.tape("tick", (1,)), low.tape("begun", (1,)), low.state("started", (1,))
+        sites = self._sites(low, inputs)
+        tick, begun, started = low.tape("tick", (1,), sites=sites), low.tape("begun", (1,), sites=sites), low.state("started", (1,), sites=sites)
         self._tick(low, inputs, tick, begun, started)
         low.set_clock(tick, begun)
         y = low.tape("y", (D,))
@@ -41,17 +42,41 @@ class Hold(Layer):
         return low.value(y), backward
 
 
-class Every(Hold):
-    """The layer that `every` makes."""
+    def _sites(self, low, inputs) -> int:
+        """At how many positions of a map it has a clock of its own."""
+        return low.parent_tick().sites
 
-    def __init__(self, steps, gather="last"):
+
+class Every(Hold):
+    """The layer that `every` makes: it ticks every so many steps.
+
+    Parameters
+    ----------
+    steps : int
+        From tick to tick, 1 or more.
+    gather : str, default "last"
+        "last": the value at the tick; "sum": the sum of the values since the tick before.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> dh.Every(3)(dh.Input((2,)))  # dh.every(dh.Input((2,)), 3) is the same
+    <node of Every(steps=3, gather='last')>
+    """
+
+    def __init__(self, steps: int, gather: str = "last") -> None:
         self.steps = check_count("every's steps", steps)
         if self.steps > MOST_STEPS:
             raise UserError(f"every's steps = {steps!r} was asked for; they are counted in float32: give at most {MOST_STEPS:,}.")
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, begun, started):
-        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,)), started=started, tick=tick, begun=begun,
+        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,), sites=tick.sites), started=started, tick=tick, begun=begun,
                     steps=self.steps)
 
     def clock_key(self, node):
@@ -59,15 +84,40 @@ class Every(Hold):
 
 
 class When(Hold):
-    """The layer that `when` makes."""
+    """The layer that `when` makes: it ticks where a gate is open. Make it with `dh.when`, which takes the gate.
 
-    def __init__(self, gather="last"):
+    Parameters
+    ----------
+    gather : str, default "last"
+        "last": the value at the tick; "sum": the sum of the values since the tick before.
+
+    Raises
+    ------
+    UserError
+        Where gather is none of these.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> node = dh.when(dh.Input((1,)), dh.Input((2,)), gather="sum")
+    >>> node
+    <node of When(gather='sum')>
+    """
+
+    def __init__(self, gather: str = "last") -> None:
         self._check_gather(gather)
 
     def form(self, inputs):
         if inputs[1].size != 1:
             raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
         return super().form(inputs)
+
+    def check_maps(self, own, inputs, contexts):
+        """The gate may be one for all positions."""
+        super().check_maps(own, [inputs[0], *(m for m in inputs[1:] if m)], contexts)
+
+    def _sites(self, low, inputs):
+        return max(low.parent_tick().sites, inputs[1].sites)
 
     def clock_key(self, node):
         return node.inputs[1]
@@ -77,31 +127,107 @@ class When(Hold):
         low.forward("when_forward", gate=gate.tensor, parent=low.parent_tick(), started=started, tick=tick, begun=begun)
 
 
-def every(node, steps, gather="last"):
-    """`node` as of each `steps`-th step, held in between, as a node; zeros before the first. gather="sum": the sum of its values since
-    the tick before.
+def every(node: Node, steps: int, gather: str = "last") -> Node:
+    """A node's value as of each `steps`-th step, held in between; zeros before the first.
 
+    Parameters
+    ----------
+    node : Node
+        Whose value.
+    steps : int
+        From tick to tick, 1 or more.
+    gather : str, default "last"
+        "last": the value at the tick; "sum": the sum of the values since the tick before.
+
+    Returns
+    -------
+    Node
+        Of the same size, dense.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Notes
+    -----
     All layers behind it tick with it: they look at what is held, and their memories and traces step once per tick. A layer that reads
     nodes of several clocks goes by the one that these have in common, at last the network's own; contexts are only looked at. Two
     `every` of the same steps, or two `when` of one gate, are one clock. An `every` behind an `every` counts the first one's ticks.
-    Gradients go through it in the step of a tick.
+    Gradients go through it in the step of a tick. `summary()` shows by whose ticks a layer goes.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x = dh.Input((2,))
+    >>> cells = dh.TemporalMemory(4)(dh.SpatialPooler(32, 3)(x))
+    >>> words = dh.SpatialPooler(32, 3)(dh.every(cells, steps=4, gather="sum"))  # a level that steps once in four steps
+    >>> net = dh.Network(x, dh.Linear(2)(dh.TemporalMemory(4)(words)))
     """
     layer = Every(steps, gather)
     return layer.place([check_node(node, layer)])
 
 
-def when(gate, node, gather="last"):
-    """As `every`, in the steps in which `gate`, a node of one number, is above 0.5: the end of a word, a surprise. Where `node` itself
-    goes by a clock, the gate counts in that clock's ticks alone."""
+def when(gate: Node, node: Node, gather: str = "last") -> Node:
+    """A node's value as of the last step in which a gate was open, held in between, as with `every`: the end of a word,
+    a surprise.
+
+    Parameters
+    ----------
+    gate : Node
+        Of one number, open above 0.5. Where `node` itself goes by a clock, the gate counts in that clock's ticks alone.
+        Of maps each position goes by its own gate, where the gate is a map (1, height, width).
+    node : Node
+        Whose value.
+    gather : str, default "last"
+        "last": the value at the tick; "sum": the sum of the values since the tick before.
+
+    Returns
+    -------
+    Node
+        Of the same size, dense.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range. When a network is made of it: where the gate is of more than one number.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x = dh.Input((2,))
+    >>> cells = dh.TemporalMemory(4)(dh.SpatialPooler(32, 3)(x))
+    >>> surprised = dh.when(dh.Surprise()(cells), cells)
+    >>> net = dh.Network(x, dh.Linear(2)(surprised))
+    """
     layer = When(gather)
     return layer.place([check_node(node, layer), check_node(gate, layer)])
 
 
 class Trace(Layer):
-    """A leaky sum of what came: y(t) = decay y(t-1) + x(t); zeros at the start and after reset(). Behind a clock it steps at ticks. What
-    came earlier is a constant in backward."""
+    """A leaky sum of what came: y(t) = decay · y(t−1) + x(t); zeros at the start and after reset().
 
-    def __init__(self, decay=0.97):
+    Behind a clock it steps at ticks. What came earlier is a constant in backward.
+
+    Parameters
+    ----------
+    decay : float, default 0.97
+        How much is left after a step, 0 or more and below 1.
+
+    Raises
+    ------
+    UserError
+        Where it is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> model = dh.Model(dh.Sequential(dh.Trace(0.5)), input_shape=(1,), device="numpy")
+    >>> model.predict(np.ones((3, 1), np.float32))[:, 0].tolist()
+    [1.0, 1.5, 1.75]
+    """
+
+    def __init__(self, decay: float = 0.97) -> None:
         if not (is_number(decay) and 0 <= decay < 1):
             raise UserError(f"Trace's decay = {decay!r} was asked for; it leaks: give 0 <= decay < 1.")
         self.decay = float(decay)
@@ -122,8 +248,19 @@ class Trace(Layer):
 
 
 class Surprise(Layer):
-    """How unexpected the winning columns of a temporal memory are in its context, one number from 0 to 1; called on the memory's node.
-    As a gate: `dh.when(dh.Surprise()(cells), cells)`. A constant in backward."""
+    """How unexpected the winning columns of a temporal memory are in its context: one number from 0 to 1, its anomaly
+    score.
+
+    Called on the memory's node. A constant in backward.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x = dh.Input((2,))
+    >>> cells = dh.TemporalMemory(4)(dh.SpatialPooler(32, 3)(x))
+    >>> surprised = dh.when(dh.Surprise()(cells), cells)  # the cells as of the last step that surprised
+    >>> net = dh.Network(x, dh.Linear(2)(surprised))
+    """
 
     def form(self, inputs):
         if not inputs[0].memory:

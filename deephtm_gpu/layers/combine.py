@@ -1,19 +1,45 @@
 """Layers with several inputs: Add and Concat."""
 
+from collections.abc import Sequence
+
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer, Node, check_node
 
 
 class _Combine(Layer):
-    def __call__(self, nodes):
+    def __call__(self, nodes: Sequence[Node]) -> Node:  # type: ignore[override]  # several nodes, not one
+        """Puts the layer into the flow.
+
+        Parameters
+        ----------
+        nodes : sequence of Node
+            Two or more.
+
+        Returns
+        -------
+        Node
+            What it gives.
+
+        Raises
+        ------
+        UserError
+            Where these are no list of nodes, or too few.
+        """
         if not isinstance(nodes, (list, tuple)) or len(nodes) < 2:
             raise UserError(f"{type(self).__name__} was called on {nodes!r}; it takes a list of two nodes or more.")
         return self.place([check_node(n, self) for n in nodes])
 
 
 class Add(_Combine):
-    """The sum of nodes of one size. `a + b` makes one too."""
+    """The sum of nodes of one size. `a + b` makes one too.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> x = dh.Input((2,))
+    >>> net = dh.Network(x, dh.Add()([dh.Linear(2)(x), dh.Linear(2)(dh.ReLU()(x))]))
+    """
 
     def form(self, inputs):
         if len({f.size for f in inputs}) > 1:
@@ -31,7 +57,14 @@ class Add(_Combine):
 
 
 class Concat(_Combine):
-    """Nodes one behind the other."""
+    """Nodes one behind the other, as one vector.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> eye, ear = dh.Input((2,)), dh.Input((3,))
+    >>> both = dh.Concat()([eye, ear])  # 5 numbers
+    """
 
     def form(self, inputs):
         size = sum(f.size for f in inputs)

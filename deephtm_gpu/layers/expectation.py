@@ -3,26 +3,57 @@
 from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
-from deephtm_gpu.graph.nodes import Layer, check_node
+from deephtm_gpu.graph.nodes import Layer, Node, check_node
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 
 class Expectation(Layer):
-    """How much each of `columns` is expected in a dense context u, such as the code of a place: q = W u + b for its M cells,
-    z = logsumexp of q over them ("some cell is depolarised"); sigmoid(z) is the probability.
+    """How much each column is expected in a dense context u, such as the code of a location.
 
     `z = Expectation(128)(context)` gives all columns, z (columns,): an output to be learned with loss="bce", whose targets are 1 for
     the columns that won, else 0. `z = Expectation(128)(context, of=cols)`, cols a SpatialPooler's node, looks at its winners
     alone, and gives them as pairs, for `dh.Evidence`.
 
-    Weight (columns*M, inputs), normal with `std` at the start; bias (columns*M,) fixed at `bias`. Large weights put the blame on one
-    cell, so that a few exposures are enough; they want contexts of unit norm and a plain rate, dh.SGD(20). floor: a cell whose
-    gradient is less learns nothing and passes nothing on: a step moves a few rows. losers: how much the gradient counts into columns
-    that were expected and did not win; below 1, what is wrong here may stay for where it is right. Raises UserError for arguments out of range, and
-    where `of` is no pooler of so many columns.
+    Parameters
+    ----------
+    columns : int
+        How many there are, as in the pooler.
+    cells_per_column : int, default 32
+        M; each can learn a context of its own.
+    std : float, default 5.0
+        Standard deviation of the weights at the start, 0 or more. Large weights put the blame on one cell, so that a
+        few exposures are enough; they want contexts of unit norm and a plain learning rate, dh.SGD(20).
+    bias : float, default -18.0
+        Of every cell; it is not learned.
+    floor : float, default 1e-3
+        A cell whose gradient is less learns nothing and passes nothing on, so that a step moves a few rows. 0 or more.
+    lr_scale : float, default 1.0
+        Multiplies the learning rate of its weights; 0 freezes them.
+    losers : float, default 1.0
+        How much the gradient counts into columns that were expected and did not win, 0 or more; below 1, what is wrong
+        here may stay for where it is right.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Notes
+    -----
+    q = W u + bias for the M cells of a column, z = log Σ exp(q) over them ("some cell is depolarised"); sigmoid(z) is
+    the probability. Learns weight (columns · M, inputs). Of a map, each position expects its own columns; with `of` a
+    map, the context may be a vector, which all positions see.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> context = dh.Input((10,))
+    >>> net = dh.Network(context, dh.Expectation(columns=64, cells_per_column=4)(context))
+    >>> model = dh.Model(net, loss="bce", optimizer=dh.SGD(20), device="numpy")
     """
 
-    def __init__(self, columns, cells_per_column=32, std=5.0, bias=-18.0, floor=1e-3, lr_scale=1.0, losers=1.0):
+    def __init__(self, columns: int, cells_per_column: int = 32, std: float = 5.0, bias: float = -18.0,
+                 floor: float = 1e-3, lr_scale: float | None = 1.0, losers: float = 1.0) -> None:
         self.columns = check_count("Expectation's columns", columns)
         self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)
         self.std, self.floor, self.losers = (_not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers)))
@@ -31,7 +62,26 @@ class Expectation(Layer):
         self.bias = float(bias)
         self.lr_scale = check_scale(lr_scale)
 
-    def __call__(self, context, of=None):
+    def __call__(self, context: Node, of: Node | None = None) -> Node:  # type: ignore[override]
+        """Puts the layer into the flow.
+
+        Parameters
+        ----------
+        context : Node
+            What it expects in.
+        of : Node, optional
+            A SpatialPooler's, whose winners alone it looks at. Default: all columns.
+
+        Returns
+        -------
+        Node
+            z of each column, (columns,); or of the winners, as pairs.
+
+        Raises
+        ------
+        UserError
+            Where these are no nodes. When a network is made of it: where `of` is no pooler of so many columns.
+        """
         return self.place([] if of is None else [check_node(of, self)], [check_node(context, self)])
 
     def form(self, inputs):
@@ -48,6 +98,7 @@ class Expectation(Layer):
     def lower(self, low, inputs):
         *of, context = inputs
         (x, to_pairs), N = low.written_out(context), self.columns * self.cells_per_column
+        x = low.at_sites(x)
         weight = low.param("weight", (N, x.size), MATRIX, std=self.std, learned=True)
         bias = low.param("bias", (N,), PARAM, start=self.bias)
         if of:
@@ -102,13 +153,29 @@ class Expectation(Layer):
 
 
 class Evidence(Layer):
-    """How well the winners fit a context: l = sum over them of log(epsilon + (1 - epsilon) sigmoid(z)), of the z of an
-    `Expectation` with of=. Gives (1,), in nats, to be added up over the sensations of a hypothesis.
+    """How well the winners fit a context: Σ log(ε + (1 − ε) · sigmoid(z)), of the z of an `Expectation` with of=.
 
-    epsilon: how likely a column wins that nothing expected. Raises UserError where it is not between 0 and 1.
+    Gives (1,), in nats, to be added up over the sensations of a hypothesis.
+
+    Parameters
+    ----------
+    epsilon : float, default 0.02
+        How likely a column wins that nothing expected, above 0 and below 1.
+
+    Raises
+    ------
+    UserError
+        Where it is out of range.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> sense, context = dh.Input((5,)), dh.Input((10,))
+    >>> expected = dh.Expectation(64, 4)(context, of=dh.SpatialPooler(64, 3)(sense))
+    >>> net = dh.Network([sense, context], dh.Evidence(epsilon=0.05)(expected))
     """
 
-    def __init__(self, epsilon=0.02):
+    def __init__(self, epsilon: float = 0.02) -> None:
         if not (is_number(epsilon) and 0 < epsilon < 1):
             raise UserError(f"Evidence's epsilon = {epsilon!r} was asked for; it must be above 0, and below 1.")
         self.epsilon = float(epsilon)

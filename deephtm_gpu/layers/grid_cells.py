@@ -7,59 +7,120 @@ import numpy as np
 from deephtm_gpu.arguments import LARGEST, check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
-from deephtm_gpu.graph.nodes import Layer, check_node
+from deephtm_gpu.graph.nodes import Layer, Node, check_node
 from deephtm_gpu.plan.tensors import MATRIX
 
 STEEPEST = 20  # of the sharpness: beyond, float32 may lose all cells of a module
 SIXTH = pi / 3  # of a turn; a hexagonal grid turned by it is the same grid
-AXES = np.linalg.inv([[1, cos(SIXTH)], [0, sin(SIXTH)]])  # from a place to its phases along two axes 60 degrees apart, at period 1
+# from a place to its phases along two axes 60 degrees apart, at period 1
+AXES = np.linalg.inv([[1, cos(SIXTH)], [0, sin(SIXTH)]])
 
 
 class GridCells(Layer):
-    """`modules` tori of side x side cells that follow a path by its movements (`ops/grid.py`). Gives modules * side^2 numbers of unit
-    norm, module by module, in each row by row; the mean of each module's is 0.
+    """Grid cells: where a path has come to, as the activity of cells on hexagonal grids, followed by its movements.
 
-        place = dh.GridCells()(movement)                                    # a path that begins at phase 0, and never anew
-        place = dh.GridCells()(movement, anchor=dh.Linear(20)(thing), restart=begins)
+    Parameters
+    ----------
+    modules : int, default 10
+        How many grids of different periods.
+    side : int, default 5
+        A module has side × side cells; 2 or more.
+    sharpness : float, default 1.0
+        How steep the softmax over a module's cells is, above 0 and at most 20; far below 1 the norm of the code is less
+        than 1.
+    scale : float, default 2.0
+        The period of the first module, in the movement's unit, above 0.
+    ratio : float, default 1.3
+        From one module's period to the next one's, above 0.
+    orientation : float, optional
+        By which the first module's grid is turned, in radians. Default: drawn from the seed.
+    learn : bool, default False
+        Whether the weight is learned, by the gradient of the whole path since it began (exact where the weight stood
+        still); let paths be short, or begin anew.
+    init_std : float, optional
+        Draws the weight from N(0, init_std²) instead, whatever movement means (motor commands too); scale, ratio and
+        orientation then have no effect. Default: hexagonal grids, for movements of 2 numbers.
+    lr_scale : float, default 0.01
+        Multiplies the learning rate of the weight: what reads the code cannot follow a faster one.
 
-    movement: a node of D numbers, how far it goes in this step, before the code is read. anchor: a node of 2 * modules numbers, the
-    phases of the place where the path begins (in periods, two for a module, module by module); it is read in every step, so let it
-    stand still while the path lasts. None: 0. restart: a node of 1 number, above 0.5 in a step before whose movement the path begins anew.
-    None: never; reset() begins anew too. Gradients flow into the anchor, and into the movement of the step at hand (earlier ones are
-    constants, as with dh.previous).
+    Raises
+    ------
+    UserError
+        Where an argument is out of range. When a network is made of it: where a node that it reads is of another size.
 
-    Weight (2 * modules, D), in periods per unit of movement. With D = 2 a displacement in the plane, and by itself a hexagonal grid of
-    period scale * ratio^m for module m, in the movement's unit, turned by `orientation` + m * 60 degrees / modules. orientation: in
-    radians; None: drawn from the seed. With init_std it is N(0, init_std^2) instead, whatever movement means (motor commands too), and
-    scale, ratio and orientation say nothing.
-    learn: whether the weight is learned, by the gradient of the whole path since it began (exact where the weight stood still); let
-    paths be short, or begin anew. lr_scale: multiplies its learning rate. A hundredth by itself: what reads the code cannot follow a
-    faster one.
-    sharpness: how steep the softmax over a module's cells is; far below 1 the norm is less than 1.
+    Notes
+    -----
+    Gives modules · side² numbers of unit norm, module by module, in each row by row; the mean of each module's is 0.
+    Learns weight (2 · modules, D), in periods per unit of movement: of module m a hexagonal grid of period scale ·
+    ratio^m, turned by orientation + m · 60° / modules. Gradients flow into the anchor, and into the movement of the
+    step at hand; earlier ones are constants, as with `dh.previous`.
+
+    References
+    ----------
+    Hafting et al., "Microstructure of a spatial map in the entorhinal cortex", Nature 2005; Lewis, Purdy, Ahmad &
+    Hawkins, "Locations in the neocortex", Frontiers in Neural Circuits 2019.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> movement, thing, begins = dh.Input((2,)), dh.Input((3,)), dh.Input((1,))
+    >>> location = dh.GridCells(modules=4)(movement)  # a path that begins at phase 0, and never anew
+    >>> anchored = dh.GridCells(modules=4)(movement, anchor=dh.Linear(8)(thing), restart=begins)
     """
 
     first_alone = True
 
-    def __init__(self, modules=10, side=5, sharpness=1.0, scale=2.0, ratio=1.3, orientation=None, learn=False, init_std=None,
-                 lr_scale=0.01):
-        self.modules, self.side = check_count("GridCells' modules", modules), check_count("GridCells' side", side, least=2)
+    def __init__(self, modules: int = 10, side: int = 5, sharpness: float = 1.0, scale: float = 2.0, ratio: float = 1.3,
+                 orientation: float | None = None, learn: bool = False, init_std: float | None = None,
+                 lr_scale: float | None = 0.01) -> None:
+        self.modules = check_count("GridCells' modules", modules)
+        self.side = check_count("GridCells' side", side, least=2)
         if not (is_number(sharpness) and 0 < sharpness <= STEEPEST):
-            raise UserError(f"GridCells' sharpness = {sharpness!r} was asked for; it must be a number above 0, at most {STEEPEST}.")
+            raise UserError(f"GridCells' sharpness = {sharpness!r} was asked for; it must be a number above 0, at most "
+                            f"{STEEPEST}.")
         for what, value in (("scale", scale), ("ratio", ratio)):
             if not (is_number(value) and value > 0):
                 raise UserError(f"GridCells' {what} = {value!r} was asked for; it must be a number above 0.")
         if orientation is not None and not is_number(orientation):
-            raise UserError(f"GridCells' orientation = {orientation!r} was asked for; it must be an angle in radians, or None.")
+            raise UserError(f"GridCells' orientation = {orientation!r} was asked for; it must be an angle in radians, "
+                            "or None.")
         if not isinstance(learn, (bool, np.bool_)):
             raise UserError(f"GridCells' learn = {learn!r} was asked for; it must be True or False.")
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
             raise UserError(f"GridCells' init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
-        self.sharpness, self.scale, self.ratio, self.orientation = float(sharpness), float(scale), float(ratio), orientation
+        self.sharpness, self.scale, self.ratio = float(sharpness), float(scale), float(ratio)
+        self.orientation = orientation
         self.learn, self.init_std, self.lr_scale = bool(learn), init_std, check_scale(lr_scale)
         self._periods()
 
-    def __call__(self, movement, anchor=None, restart=None):
-        given = {role: check_node(node, self) for role, node in (("anchor", anchor), ("restart", restart)) if node is not None}
+    def __call__(  # type: ignore[override]  # nodes by their roles
+        self, movement: Node, anchor: Node | None = None, restart: Node | None = None,
+    ) -> Node:
+        """Puts the layer into the flow.
+
+        Parameters
+        ----------
+        movement : Node
+            D numbers: how far the path goes in this step, before the code is read.
+        anchor : Node, optional
+            2 · modules numbers: the phases where the path begins, in periods, two for a module, module by module. It is
+            read in every step, so let it stand still while the path lasts. Default: 0.
+        restart : Node, optional
+            1 number, above 0.5 in a step before whose movement the path begins anew. Default: never; reset() begins
+            anew too.
+
+        Returns
+        -------
+        Node
+            The code, (modules · side²,).
+
+        Raises
+        ------
+        UserError
+            Where these are no nodes.
+        """
+        given = {role: check_node(node, self) for role, node in (("anchor", anchor), ("restart", restart))
+                 if node is not None}
         node = self.place([check_node(movement, self), *given.values()])
         node.roles = list(given)
         return node
@@ -70,14 +131,15 @@ class GridCells(Layer):
         for role, given in zip(getattr(node, "roles", self._roles(inputs[1:])), inputs[1:]):
             size, why = wanted[role]
             if given.size != size:
-                raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must have {size}, {why}.")
+                raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must "
+                                f"have {size}, {why}.")
 
     def form(self, inputs):
         D, G, B = inputs[0].size, self.modules, self.side
         if self.init_std is None and D != 2:
             raise UserError(
-                f"{self!r} was put behind a movement of {D} numbers; a hexagonal grid is one of the plane, where a movement has 2: "
-                "give init_std, and weights for any movement are drawn."
+                f"{self!r} was put behind a movement of {D} numbers; a hexagonal grid is one of the plane, where a "
+                "movement has 2: give init_std, and weights for any movement are drawn."
             )
         return Form(G * B * B, shape=(G * B * B,))
 
@@ -103,7 +165,8 @@ class GridCells(Layer):
 
         def backward(dcode):
             dphase, dmovement = low.scratch("dphase", (2 * G,)), None
-            low.learn("grid_backward", dcode=dcode, code=code, norm=norm, phase=phase, dphase=dphase, sharpness=self.sharpness, G=G, B=B)
+            low.learn("grid_backward", dcode=dcode, code=code, norm=norm, phase=phase, dphase=dphase,
+                      sharpness=self.sharpness, G=G, B=B)
             if movement.grad:
                 dmovement = low.scratch("dmovement", (D,))
                 low.learn("linear_backward", dy=dphase, weight=weight, dx=dmovement, I=D, O=2 * G)
@@ -116,9 +179,13 @@ class GridCells(Layer):
 
         return low.value(code), backward
 
+    @property
+    def learned(self):
+        return self.learn
+
     def _roles(self, others):
-        """What the inputs behind the movement are: both, or the one of the two that its size tells. (A place in the flow, and a file, know
-        no more of them.)"""
+        """What the inputs behind the movement are: both, or the one of the two that its size tells. (A place in the
+        flow, and a file, know no more of them.)"""
         if len(others) == 2:
             return ["anchor", "restart"]
         return ["restart" if x.size == 1 else "anchor" for x in others]
@@ -128,8 +195,8 @@ class GridCells(Layer):
             periods = self.scale * self.ratio ** np.arange(self.modules, dtype=np.float64)
         if not ((periods >= 1 / LARGEST) & (periods <= LARGEST)).all():
             raise UserError(
-                f"GridCells' periods run from {periods[0]:g} to {periods[-1]:g}, which a float32 cannot hold; take a ratio nearer to 1, "
-                f"or fewer modules than {self.modules}."
+                f"GridCells' periods run from {periods[0]:g} to {periods[-1]:g}, which a float32 cannot hold; take a "
+                f"ratio nearer to 1, or fewer modules than {self.modules}."
             )
         return periods
 

@@ -47,7 +47,8 @@ def _entmax_root(z):
     mean = np.add.accumulate(y, axis=1) * share  # (R, M)
     variance = np.add.accumulate(y * y, axis=1) * share - mean * mean  # (R, M)
     threshold = mean - np.sqrt(np.maximum(share - variance, 0))  # (R, M)
-    holds = np.where(threshold <= y, threshold, -1)  # (R, M); they rise with the support, from -1 for one cell, which always holds
+    # (R, M); they rise with the support, from -1 for one cell, which always holds
+    holds = np.where(threshold <= y, threshold, -1)
     return np.maximum(x - np.maximum.reduce(holds, axis=1, keepdims=True), 0)
 
 
@@ -64,7 +65,8 @@ def _cells_example(rng, S, C, K, M):
 def _gate_example(rng, S, K, M, spread=2.0):
     z, activity = spread * rng.normal(size=(S, K * M)), rng.random((S, K))
     _, root = gate_forward(z, activity, K, M)
-    return {"depolarisation": z, "activity": activity, "root": root, "dcell": rng.normal(size=(S, K * M)), "K": K, "M": M}
+    return {"depolarisation": z, "activity": activity, "root": root, "dcell": rng.normal(size=(S, K * M)), "K": K,
+            "M": M}
 
 
 CELLS = Op(
@@ -87,6 +89,7 @@ GATE = Op(
     ),
     example=_gate_example,
     sizes=tuple({"S": S, "K": K, "M": M, "spread": spread} for S, K, M, spread in [
-        (1, 1, 1, 1.0), (1, 5, 5, 2.0), (1, 10, 5, 0.0), (1, 255, 3, 0.1), (2, 257, 2, 10.0), (3, 13, 32, 1.0), (1, 7, 31, 0.01),
+        (1, 1, 1, 1.0), (1, 5, 5, 2.0), (1, 10, 5, 0.0), (1, 255, 3, 0.1), (2, 257, 2, 10.0), (3, 13, 32, 1.0),
+        (1, 7, 31, 0.01),
         (1, 64, 128, 0.0)]),
 )

@@ -18,8 +18,8 @@ FORGET = 1 - math.exp(-1)  # how much of the slow trace a full surprise takes aw
 
 
 def context_forward(fast, fast_list, slow, slow_list, N):
-    """fast (S, N), slow (S, C), their lists S x (A,) -> index S x (A,), value S x (A,), each trace to unit norm; norm (S, 1):
-    what the fast one was divided by"""
+    """fast (S, N), slow (S, C), their lists S x (A,) -> index S x (A,), value S x (A,), each trace to unit norm; norm
+    (S, 1): what the fast one was divided by"""
     index, value, norm = [], [], np.empty((len(fast), 1), fast.dtype)
     for s in range(len(fast)):
         u, q = fast[s].take(fast_list[s]), slow[s].take(slow_list[s])
@@ -30,7 +30,8 @@ def context_forward(fast, fast_list, slow, slow_list, N):
 
 
 def fast_update(cells, activity, fast, fast_list, decay):
-    """Leak, drop what is small, add what is active. cells, activity (S, K*M); changes fast (S, N) and fast_list S x (A,)."""
+    """Leak, drop what is small, add what is active. cells, activity (S, K*M); changes fast (S, N) and fast_list S x
+    (A,)."""
     for s in range(len(cells)):
         kept = _leak(fast[s], fast_list[s], decay)
         active = activity[s] > 0
@@ -47,8 +48,8 @@ def fast_update_at(cells, activity, tick, fast, fast_list, decay):
 
 
 def slow_update(winners, activity, surprise, slow, slow_list, sure):
-    """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1, which is none
-    below `sure`; changes slow (S, C) and slow_list S x (A,)."""
+    """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1, which
+    is none below `sure`; changes slow (S, C) and slow_list S x (A,)."""
     for s in range(len(winners)):
         p = surprise[s, 0]
         if p < sure:
@@ -122,7 +123,8 @@ def _example(rng, S, C, M, K, A, surprise=0.6):
     return {
         "fast": fast, "fast_list": fast_list, "slow": slow, "slow_list": slow_list, "winners": winners, "cells": cells,
         "cell": rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.6), "activity": rng.random((S, K)),
-        "tick": (np.arange(S)[:, None] != 2).astype(float), "surprise": np.full((S, 1), surprise), "sure": 0.02, "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
+        "tick": (np.arange(S)[:, None] != 2).astype(float), "surprise": np.full((S, 1), surprise), "sure": 0.02,
+        "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
     }
 
 
@@ -133,7 +135,8 @@ def _append_example(rng, S, D, L, A):
     norm, start = 1 + rng.random((S, 1)), np.array([[len(places) // 2] for places in index])
     dvalue = [rng.normal(size=len(v) + D) for v in value]
     return {
-        "x": rng.normal(size=(S, D)), "places": pick(rng, S, 3 * L, L), "pairs": rng.normal(size=(S, L)), "index": index,
+        "x": rng.normal(size=(S, D)), "places": pick(rng, S, 3 * L, L), "pairs": rng.normal(size=(S, L)),
+        "index": index,
         "value": value, "base": 4 * A + 1, "start": start, "norm": norm, "dvalue": dvalue,
         "unit": [np.concatenate([v, rng.normal(size=D)]) / 3 for v in value], "D": D, "L": L,
     }
@@ -152,13 +155,15 @@ CONTEXT = Op(
     name="context",
     shader="context",
     passes=(
-        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"), consts=("N",),
+        Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"),
+             consts=("N",),
              loops=lambda lanes, A, **_: 4 * turns(A, lanes) + 16),
         Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L"),
              loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
         Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"), consts=("decay", "L"),
              loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
-        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"), consts=("sure", "K"),
+        Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"),
+             consts=("sure", "K"),
              loops=lambda lanes, A, K, **_: _move_loops(lanes, A, K)),
     ),
     example=_example,
@@ -175,7 +180,8 @@ APPEND = Op(
              consts=("base", "D"), loops=_append_loops),
         Pass(context_append_sparse, reads=("places", "pairs"), changes=("index", "value"), writes=("start", "norm"),
              consts=("base", "L"), loops=_append_loops),
-        Pass(context_append_backward, reads=("dvalue", "unit", "start", "norm"), writes=("dx",), consts=("D",), work=elements),
+        Pass(context_append_backward, reads=("dvalue", "unit", "start", "norm"), writes=("dx",), consts=("D",),
+             work=elements),
     ),
     example=_append_example,
     sizes=tuple({"S": S, "D": D, "L": L, "A": A} for S, D, L, A in [(1, 1, 1, 0), (1, 256, 5, 131), (3, 13, 257, 40)]),

@@ -1,9 +1,9 @@
 """Which columns a context expects, and how well what came fits that.
 
-A column is expected where some of its M cells is depolarised: z = logsumexp over the cells, pi = sigmoid(z). The gradient falls on
-the cell that is depolarised most, so that learning blames one cell; what is left for the others is rounded to exactly 0, and
-updates leave their rows alone. Evidence: sum over the K winners of log(epsilon + (1 - epsilon) pi), epsilon being how likely
-a column wins that nothing expected.
+A column is expected where some of its M cells is depolarised: z = logsumexp over the cells, pi = sigmoid(z). The
+gradient falls on the cell that is depolarised most, so that learning blames one cell; what is left for the others is
+rounded to exactly 0, and updates leave their rows alone. Evidence: sum over the K winners of log(epsilon + (1 -
+epsilon) pi), epsilon being how likely a column wins that nothing expected.
 """
 
 import numpy as np
@@ -78,12 +78,14 @@ ANY = Op(
     passes=(
         Pass(any_forward, reads=("q",), writes=("z",), consts=("L", "M"), work=lambda L, M: L * M, loops=_any_loops),
         Pass(spare_forward, reads=("dz",), writes=("y",), consts=("losers", "L"), work=elements),
-        Pass(any_backward, reads=("dz", "q"), writes=("dq",), consts=("L", "M", "floor"), work=lambda L, M, floor: L * M,
+        Pass(any_backward, reads=("dz", "q"), writes=("dq",), consts=("L", "M", "floor"),
+             work=lambda L, M, floor: L * M,
              loops=_any_loops),
     ),
     example=_any_example,
     sizes=tuple({"S": S, "L": L, "M": M, "floor": floor, "size": size, "nan": nan} for S, L, M, floor, size, nan in [
-        (1, 1, 1, 0.0, 6.0, False), (1, 5, 32, 0.0, 6.0, False), (1, 257, 3, 1e-3, 6.0, False), (3, 7, 257, 1e-2, 1.0, False),
+        (1, 1, 1, 0.0, 6.0, False), (1, 5, 32, 0.0, 6.0, False), (1, 257, 3, 1e-3, 6.0, False),
+        (3, 7, 257, 1e-2, 1.0, False),
         (1, 2, 33, 0.0, 1e4, False), (2, 131, 5, 1e-3, 6.0, True)]),
 )
 
@@ -96,6 +98,7 @@ EVIDENCE = Op(
     ),
     example=_evidence_example,
     sizes=tuple({"S": S, "K": K, "epsilon": epsilon, "size": size, "nan": nan} for S, K, epsilon, size, nan in [
-        (1, 1, 0.02, 6.0, False), (1, 5, 0.02, 6.0, False), (3, 257, 0.3, 1.0, False), (1, 256, 0.1, 6.0, False), (2, 13, 0.02, 50.0, False),
+        (1, 1, 0.02, 6.0, False), (1, 5, 0.02, 6.0, False), (3, 257, 0.3, 1.0, False), (1, 256, 0.1, 6.0, False),
+        (2, 13, 0.02, 50.0, False),
         (2, 7, 0.02, 6.0, True)]),
 )

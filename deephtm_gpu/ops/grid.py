@@ -1,14 +1,16 @@
 """Grid cells: a path summed up as phases, and the activity of cells that fire on a hexagonal grid of places.
 
-A module is a torus of B x B cells. Its phase (two numbers in periods, along two axes 60 degrees apart) says where on its grid the
-path has come to: phase = anchor + R path, wrapped into [0, 1) in every step, so that float32 stays exact however long the path.
-Cell (i, j) stands at the phase (i/B, j/B). Three plane waves 60 degrees apart, told from the cell's distance delta to the phase, give
-its excitation e = sharpness (cos 2 pi delta_1 + cos 2 pi delta_2 + cos 2 pi (delta_1 + delta_2)); g = softmax(e) within the module, and
-the code is g less its mean 1/B^2, scaled to unit norm over all modules.
+A module is a torus of B x B cells. Its phase (two numbers in periods, along two axes 60 degrees apart) says where on
+its grid the path has come to: phase = anchor + R path, wrapped into [0, 1) in every step, so that float32 stays exact
+however long the path. Cell (i, j) stands at the phase (i/B, j/B). Three plane waves 60 degrees apart, told from the
+cell's distance delta to the phase, give its excitation e = sharpness (cos 2 pi delta_1 + cos 2 pi delta_2 + cos 2 pi
+(delta_1 + delta_2)); g = softmax(e) within the module, and the code is g less its mean 1/B^2, scaled to unit norm over
+all modules.
 
 The phase is linear in R, so the gradient into R needs no path back through time: it is dphase times the path.
 
-Sources: Hafting, Fyhn, Molden, Moser & Moser 2005 (the cells); Burak & Fiete 2009 (three plane waves, path integration).
+Sources: Hafting, Fyhn, Molden, Moser & Moser 2005 (the cells); Burak & Fiete 2009 (three plane waves, path
+integration).
 """
 
 from functools import cache
@@ -20,9 +22,9 @@ from deephtm_gpu.ops.spec import EPSILON, Op, Pass, lanes_for, turns
 
 
 def path_forward(movement, weight, restart, anchor, travelled, path):
-    """movement (S, D), weight (2G, D), restart (S, 1): above 0.5 where a path begins anew before this movement, anchor (S, 2G): the
-    phases of the place where it begins; changes travelled (S, 2G), the phases gone through since, and path (S, D), the movements summed
-    up since -> phase (S, 2G) in [0, 1), displacement (S, D): a copy of the path"""
+    """movement (S, D), weight (2G, D), restart (S, 1): above 0.5 where a path begins anew before this movement, anchor
+    (S, 2G): the phases of the place where it begins; changes travelled (S, 2G), the phases gone through since, and path
+    (S, D), the movements summed up since -> phase (S, 2G) in [0, 1), displacement (S, D): a copy of the path"""
     anew = restart[:, 0] > 0.5
     travelled[anew] = 0
     path[anew] = 0
@@ -80,7 +82,8 @@ def _waves(phase, B):
 
 @cache
 def _tables(B, dtype):
-    """Where the cells of a side stand, (B,) in periods; and which i, j and (i + j) mod B meet in a cell, (3*B, B*B) of 0 and 1"""
+    """Where the cells of a side stand, (B,) in periods; and which i, j and (i + j) mod B meet in a cell, (3*B, B*B) of
+    0 and 1"""
     i, j = np.divmod(np.arange(B * B), B)
     crossed = np.concatenate([np.equal.outer(np.arange(B), met) for met in (i, j, (i + j) % B)])
     return np.arange(B, dtype=dtype) / dtype.type(B), crossed.astype(dtype)
@@ -102,11 +105,13 @@ def _grid_example(rng, S, G, B, sharpness=1.0):
     phase = rng.random((S, 2 * G))
     phase[0, 0], phase[-1, -2] = 0, np.nextafter(np.float32(1), np.float32(0))
     code, norm = grid_forward(phase, sharpness, G, B)
-    return {"phase": phase, "code": code, "norm": norm, "dcode": rng.normal(size=code.shape), "sharpness": sharpness, "G": G, "B": B}
+    return {"phase": phase, "code": code, "norm": norm, "dcode": rng.normal(size=code.shape), "sharpness": sharpness,
+            "G": G, "B": B}
 
 
 def _module_loops(lanes, G, B, sums):
-    """Modules stand side by side, as many as there are lanes for; `sums` of each, of up to 2 * 8 + 1 iterations, and two looks."""
+    """Modules stand side by side, as many as there are lanes for; `sums` of each, of up to 2 * 8 + 1 iterations, and
+    two looks."""
     wide = lanes_for(B * B, lanes)
     return turns(G, lanes // wide) * (2 * turns(B * B, wide) + 17 * sums)
 
@@ -129,13 +134,16 @@ GRID = Op(
     name="grid",
     shader="grid",
     passes=(
-        Pass(grid_forward, reads=("phase",), writes=("code", "norm"), consts=("sharpness", "G", "B"), work=lambda G, B, **_: 6 * G * B * B,
+        Pass(grid_forward, reads=("phase",), writes=("code", "norm"), consts=("sharpness", "G", "B"),
+             work=lambda G, B, **_: 6 * G * B * B,
              loops=lambda lanes, G, B, **_: _module_loops(lanes, G, B, 1) + 17 + turns(G * B * B, lanes)),
-        Pass(grid_backward, reads=("dcode", "code", "norm", "phase"), writes=("dphase",), consts=("sharpness", "G", "B"),
+        Pass(grid_backward, reads=("dcode", "code", "norm", "phase"), writes=("dphase",),
+             consts=("sharpness", "G", "B"),
              work=lambda G, B, **_: 6 * G * B * B,
              loops=lambda lanes, G, B, **_: _module_loops(lanes, G, B, 3) + 17 + turns(G * B * B, lanes)),
     ),
     example=_grid_example,
     sizes=tuple({"S": S, "G": G, "B": B, "sharpness": k} for S, G, B, k in [
-        (1, 1, 1, 1.0), (1, 1, 2, 1.0), (1, 1, 5, 0.1), (1, 10, 5, 1.0), (3, 7, 3, 2.5), (1, 131, 2, 1.0), (2, 3, 17, 20.0)]),
+        (1, 1, 1, 1.0), (1, 1, 2, 1.0), (1, 1, 5, 0.1), (1, 10, 5, 1.0), (3, 7, 3, 2.5), (1, 131, 2, 1.0),
+        (2, 3, 17, 20.0)]),
 )

@@ -1,5 +1,5 @@
-"""Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities; "bce", binary
-cross-entropy, of a sigmoid for each output by itself, summed over them."""
+"""Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities; "bce",
+binary cross-entropy, of a sigmoid for each output by itself, summed over them."""
 
 import numpy as np
 
@@ -63,7 +63,8 @@ def _mse_example(rng, S, D):
 def _bce_example(rng, S, D):
     y = 3 * rng.normal(size=(S, D))
     share = rng.random((S, 1)) * (np.arange(S)[:, None] != 1)  # stream 1 has ended
-    return {"y": y, "probability": sigmoid_forward(y), "target": rng.random((S, D)), "dy": rng.normal(size=(S, D)), "share": share,
+    return {"y": y, "probability": sigmoid_forward(y), "target": rng.random((S, D)), "dy": rng.normal(size=(S, D)),
+            "share": share,
             "D": D}
 
 

@@ -40,8 +40,8 @@ def rows_forward(x, index, weight, bias):
 
 
 def rows_backward(dy, index, weight):
-    """Gradient into the dense input of a product of which only L outputs were used (of `rows_forward`, or the pooler's K winners and
-    runner-up).
+    """Gradient into the dense input of a product of which only L outputs were used (of `rows_forward`, or the pooler's
+    K winners and runner-up).
 
     dy (S, L), index (S, L), weight (O, I) -> dx (S, I) = sum_l dy[l] * weight[index[l]]
     """
@@ -85,7 +85,8 @@ def _rows_example(rng, S, I, L, O, shared=False, nan=False):
         index[:] = index[0]
     if nan:
         x[0, 0] = np.nan
-    return {"x": x, "index": index, "dy": rng.normal(size=(S, L)), "weight": rng.normal(size=(O, I)), "bias": rng.normal(size=O),
+    return {"x": x, "index": index, "dy": rng.normal(size=(S, L)), "weight": rng.normal(size=(O, I)),
+            "bias": rng.normal(size=O),
             "L": L, "I": I}
 
 
@@ -102,7 +103,8 @@ SPARSE_LINEAR = Op(
     ),
     example=_example,
     sizes=tuple({"S": S, "N": N, "L": L, "O": O, "nan": nan} for S, N, L, O, nan in [
-        (1, 1, 1, 1, False), (1, 2, 1, 3, False), (1, 1280, 25, 256, False), (1, 257, 256, 255, False), (3, 300, 37, 257, False),
+        (1, 1, 1, 1, False), (1, 2, 1, 3, False), (1, 1280, 25, 256, False), (1, 257, 256, 255, False),
+        (3, 300, 37, 257, False),
         (2, 64, 64, 1, False), (2, 13, 5, 7, True)]),
 )
 
@@ -119,6 +121,7 @@ ROWS = Op(
     ),
     example=_rows_example,
     sizes=tuple({"S": S, "I": I, "L": L, "O": O, "shared": shared, "nan": nan} for S, I, L, O, shared, nan in [
-        (1, 1, 2, 2, False, False), (1, 256, 6, 256, False, False), (1, 255, 11, 257, False, False), (4, 257, 2, 13, False, False),
+        (1, 1, 2, 2, False, False), (1, 256, 6, 256, False, False), (1, 255, 11, 257, False, False),
+        (4, 257, 2, 13, False, False),
         (1, 250, 160, 163, False, False), (3, 67, 35, 37, True, False), (2, 5, 7, 11, False, True)]),
 )

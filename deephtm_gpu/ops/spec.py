@@ -8,8 +8,10 @@ The legend of dimension letters, the same in NumPy, WGSL and Python:
     T  steps in a window                         A     entries of a context (varies from step to step)
     F  synapses of a cell, or stretches of places that it sees one each of
     G  grid modules (2G phases)               B     cells along a side of a grid module (B*B cells)
+    X  positions of a map (H*W)
 
-Every array of a stream carries S in front. A *ragged* tensor (a context) is a list of S arrays of different lengths
+Every array of a stream carries S in front; of a map S*X, for its positions are to a pass as streams are: row s*X + x is position x
+of stream s. A *ragged* tensor (a context) is a list of S arrays of different lengths
 in NumPy, and a count followed by that many entries on the GPU.
 
 One rule for all gradients: a backward pass overwrites what it writes. Where a value has several readers, the plan adds
@@ -62,6 +64,11 @@ class Pass:
     @property
     def name(self) -> str:
         return self.reference.__name__
+
+    @property
+    def whole(self) -> bool:
+        """Whether it goes over the X positions of maps by itself; else it is called at each of them."""
+        return "X" in self.consts
 
     @property
     def tensors(self) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from deephtm_gpu.ops.clock import CLOCK
 from deephtm_gpu.ops.context import APPEND, CONTEXT
 from deephtm_gpu.ops.credit import CREDIT
 from deephtm_gpu.ops.expect import ANY, EVIDENCE
+from deephtm_gpu.ops.gradient import OUTER_GRADIENT, POOL_GRADIENT, ROWS_GRADIENT, SYNAPSE_GRADIENT
+from deephtm_gpu.ops.gradient_step import GRADIENT_SQUARE, GRADIENT_STEP, ROWS_STEP, SYNAPSE_STEP
 from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
@@ -13,6 +15,7 @@ from deephtm_gpu.ops.polyak import POLYAK
 from deephtm_gpu.ops.pool import POOL
 from deephtm_gpu.ops.relu import RELU
 from deephtm_gpu.ops.running_norm import RUNNING_NORM
+from deephtm_gpu.ops.sites import SITES
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
 from deephtm_gpu.ops.synapse import SYNAPSE
 from deephtm_gpu.ops.topk import TOPK
@@ -21,7 +24,8 @@ from deephtm_gpu.ops.wiring import DENSE, WIRING
 
 OPS = (
     LINEAR, SPARSE_LINEAR, ROWS, RELU, RUNNING_NORM, TOPK, CELLS, CONTEXT, APPEND, SYNAPSE, POOL, GATE, CREDIT, LOSERS_OP,
-    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, LAZY_UPDATE, WIRING, DENSE, CLOCK, PATH, GRID,
+    HEAD, ANY, EVIDENCE, MSE, CROSS_ENTROPY, BCE, ENDED, POLYAK, UPDATE, ROWS_UPDATE, LAZY_UPDATE, OUTER_GRADIENT, ROWS_GRADIENT,
+    SYNAPSE_GRADIENT, POOL_GRADIENT, GRADIENT_STEP, ROWS_STEP, SYNAPSE_STEP, GRADIENT_SQUARE, WIRING, DENSE, CLOCK, PATH, GRID, SITES,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

@@ -44,7 +44,8 @@ def _forward_loops(lanes, K, C, **_):
     blocks = min(max(1 << (turns(C, ALONE) - 1).bit_length(), lanes), BLOCKS)
     block, tree = turns(C, blocks), lanes.bit_length()
     again = turns(block, lanes) + tree if block > ALONE else block
-    return turns(blocks, lanes) * (block + 2) + (K + 1) * (1 + tree + again + turns(blocks, lanes)) + 2 * turns(K, lanes) + tree
+    each = (K + 1) * (1 + tree + again + turns(blocks, lanes))
+    return turns(blocks, lanes) * (block + 2) + each + 2 * turns(K, lanes) + tree
 
 
 def _example(rng, S, C, K, kind="normal"):
@@ -56,7 +57,8 @@ def _example(rng, S, C, K, kind="normal"):
         "nan": lambda: rng.choice([np.nan, -1.0, 2.0], (S, C), p=[0.97, 0.02, 0.01]),
     }[kind]()
     _, _, activity, scale = topk_forward(overlap.astype(np.float32), K)
-    return {"overlap": overlap, "activity": activity, "scale": scale, "dactivity": rng.normal(size=(S, K)), "K": K, "C": C}
+    return {"overlap": overlap, "activity": activity, "scale": scale, "dactivity": rng.normal(size=(S, K)), "K": K,
+            "C": C}
 
 
 TOPK = Op(
@@ -65,12 +67,15 @@ TOPK = Op(
     passes=(
         Pass(topk_forward, reads=("overlap",), writes=("winners", "rows", "activity", "scale"), consts=("K", "C"),
              work=lambda K, C: C + K * (turns(C, BLOCKS) + BLOCKS), loops=_forward_loops),
-        Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",), work=elements),
+        Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",),
+             work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "C": C, "K": K, "kind": kind} for S, C, K, kind in [
         (1, 2, 1, "normal"), (1, 256, 5, "normal"), (1, 255, 254, "normal"), (1, 257, 1, "ties"), (3, 256, 10, "ties"),
-        (1, 13, 12, "negative"), (2, 257, 20, "negative"), (1, 64, 5, "equal"), (1, 1031, 40, "normal"), (1, 2049, 7, "ties"),
-        (2, 1031, 100, "nan"), (1, 16384, 5, "normal"), (1, 65536, 40, "normal"), (1, 65536, 40, "ties"), (1, 65537, 3, "negative"),
+        (1, 13, 12, "negative"), (2, 257, 20, "negative"), (1, 64, 5, "equal"), (1, 1031, 40, "normal"),
+        (1, 2049, 7, "ties"),
+        (2, 1031, 100, "nan"), (1, 16384, 5, "normal"), (1, 65536, 40, "normal"), (1, 65536, 40, "ties"),
+        (1, 65537, 3, "negative"),
         (1, 16385, 600, "nan")]),
 )

@@ -69,13 +69,16 @@ def dense_backward(dy, index):
 
 
 def _example(rng, S, D, I):
-    return {"x": rng.normal(size=(S, D)), "places": pick(rng, S, D, D), "a": rng.normal(size=(S, D)), "b": rng.normal(size=(S, D)), "c": rng.normal(size=(S, I)),
-            "dy": rng.normal(size=(S, D + I)), "by": 0.3, "numbers": pick(rng, S, D, D).astype(float), "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
+    return {"x": rng.normal(size=(S, D)), "places": pick(rng, S, D, D), "a": rng.normal(size=(S, D)),
+            "b": rng.normal(size=(S, D)), "c": rng.normal(size=(S, I)),
+            "dy": rng.normal(size=(S, D + I)), "by": 0.3, "numbers": pick(rng, S, D, D).astype(float),
+            "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
             "D": D, "I": I}
 
 
 def _dense_example(rng, S, D, L):
-    return {"index": pick(rng, S, D, L), "value": rng.normal(size=(S, L)), "dy": rng.normal(size=(S, D)), "D": D, "L": L}
+    return {"index": pick(rng, S, D, L), "value": rng.normal(size=(S, L)), "dy": rng.normal(size=(S, D)), "D": D,
+            "L": L}
 
 
 WIRING = Op(

@@ -1,19 +1,53 @@
 """Optimisers that scale every parameter's step by how large its gradients are."""
 
+from collections.abc import Sequence
 from math import log
 
 from deephtm_gpu.arguments import is_number
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.optimisers.base import Optimizer, check_rate, check_share
+from deephtm_gpu.optimisers.schedules import Schedule
 
 
 class RMSprop(Optimizer):
-    """v = alpha v + (1 - alpha) g^2; theta -= lr * g / (sqrt(v) + eps), as in PyTorch (Tieleman & Hinton 2012).
+    """RMSprop: v ← α · v + (1 − α) · g², θ ← θ − lr · g / (√v + ε), as in PyTorch.
 
-    Lazy on sparse parameters. clip_norm, schedule: see `dh.SGD`.
+    Parameters
+    ----------
+    lr : float or sequence of float, default 0.01
+        The learning rate, above 0. A list of P rates gives the P models of a `dh.Population` one each.
+    alpha : float, default 0.99
+        How much of the mean of squares stays in a step, above 0 and below 1.
+    eps : float, default 1e-8
+        Added to the root, above 0.
+    clip_norm : float, optional
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
+    schedule : Constant, Cosine or InverseDecay, optional
+        How lr changes while a model learns. Default: `Constant()`.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Notes
+    -----
+    Lazy on sparse parameters: v and θ stand still where a step does not touch them.
+
+    References
+    ----------
+    Tieleman & Hinton, "Lecture 6.5: RMSProp", Coursera, 2012.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> dh.RMSprop(0.001).alpha
+    0.99
     """
 
-    def __init__(self, lr=0.01, alpha=0.99, eps=1e-8, clip_norm=None, schedule=None):
+    def __init__(self, lr: float | Sequence[float] = 0.01, alpha: float = 0.99, eps: float = 1e-8,
+                 clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
         super().__init__(lr, clip_norm, schedule)
         self.alpha, self.eps = _check_beta("RMSprop's alpha", alpha), check_rate("RMSprop's eps", eps)
 
@@ -22,14 +56,46 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; theta -= lr * m' / (sqrt(v') + eps), m' and v' corrected for their start
-    at 0 (Kingma & Ba 2015).
+    """Adam: m ← β₁ · m + (1 − β₁) · g, v ← β₂ · v + (1 − β₂) · g², θ ← θ − lr · m' / (√v' + ε), m' and v' corrected for
+    their start at 0.
 
-    Lazy on sparse parameters: m, v and theta stand still where a step does not touch them, and the correction goes by the
-    row's own count of updates. clip_norm, schedule: see `dh.SGD`.
+    Parameters
+    ----------
+    lr : float or sequence of float, default 1e-3
+        The learning rate, above 0. A list of P rates gives the P models of a `dh.Population` one each.
+    betas : tuple of float, default (0.9, 0.999)
+        β₁, 0 or more and below 1, and β₂, above 0 and below 1.
+    eps : float, default 1e-8
+        Added to the root, above 0.
+    clip_norm : float, optional
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
+    schedule : Constant, Cosine or InverseDecay, optional
+        How lr changes while a model learns. Default: `Constant()`.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Notes
+    -----
+    Lazy on sparse parameters: m, v and θ stand still where a step does not touch them, and the correction goes by the
+    row's own count of updates.
+
+    References
+    ----------
+    Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> dh.Adam(1e-3, schedule=dh.InverseDecay(1000)).betas
+    (0.9, 0.999)
     """
 
-    def __init__(self, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, clip_norm=None, schedule=None):
+    def __init__(self, lr: float | Sequence[float] = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
         super().__init__(lr, clip_norm, schedule)
         name = type(self).__name__
         if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
@@ -39,14 +105,48 @@ class Adam(Optimizer):
 
     def _rule(self):
         beta1, beta2 = self.betas
-        return {"beta1": beta1, "beta2": beta2, "log1": log(beta1) if beta1 else 0.0, "log2": log(beta2), "epsilon": self.eps}
+        return {"beta1": beta1, "beta2": beta2, "log1": log(beta1) if beta1 else 0.0, "log2": log(beta2),
+                "epsilon": self.eps}
 
 
 class AdamW(Adam):
-    """Adam, and theta *= 1 - lr * weight_decay beside it (Loshchilov & Hutter 2019). On sparse parameters only what a step
-    touches decays."""
+    """AdamW: Adam, and θ ← θ · (1 − lr · weight_decay) beside it.
 
-    def __init__(self, lr=1e-3, weight_decay=0.01, betas=(0.9, 0.999), eps=1e-8, clip_norm=None, schedule=None):
+    Parameters
+    ----------
+    lr : float or sequence of float, default 1e-3
+        The learning rate, above 0. A list of P rates gives the P models of a `dh.Population` one each.
+    weight_decay : float, default 0.01
+        How fast weights decay to 0, 0 or more. On sparse parameters only what a step touches decays.
+    betas : tuple of float, default (0.9, 0.999)
+        β₁, 0 or more and below 1, and β₂, above 0 and below 1.
+    eps : float, default 1e-8
+        Added to the root, above 0.
+    clip_norm : float, optional
+        The longest that a stream's gradient over all parameters may be; a longer one is shortened to it. Default: no
+        limit.
+    schedule : Constant, Cosine or InverseDecay, optional
+        How lr changes while a model learns. Default: `Constant()`.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    References
+    ----------
+    Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> dh.AdamW(1e-3, weight_decay=0.1).weight_decay
+    0.1
+    """
+
+    def __init__(self, lr: float | Sequence[float] = 1e-3, weight_decay: float = 0.01,
+                 betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
         super().__init__(lr, betas, eps, clip_norm, schedule)
         if not (is_number(weight_decay) and weight_decay >= 0):
             raise UserError(f"AdamW's weight_decay = {weight_decay!r} was asked for; it must be a number, 0 or more.")

@@ -1,5 +1,6 @@
 """Optimisers: how far the parameters step along their gradients."""
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
@@ -9,6 +10,7 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.ops.rule import PLAIN, counts
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule
+from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, Tensor
 
 
@@ -21,7 +23,8 @@ class Optimizer:
     the models of a `dh.Population` one each.
     """
 
-    def __init__(self, lr, clip_norm=None, schedule=None):
+    def __init__(self, lr: float | Sequence[float], clip_norm: float | None = None,
+                 schedule: Schedule | None = None) -> None:
         name = type(self).__name__
         self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
@@ -77,8 +80,6 @@ class Optimizer:
         return coef
 
     def _lower_updates(self, lowering, coef):
-        from deephtm_gpu.plan.scope import make_call
-
         rule, living = self.rule(), self._without_the_ended(lowering, coef)
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
@@ -96,8 +97,6 @@ class Optimizer:
 
     def _without_the_ended(self, lowering, coef) -> Tensor:
         """A stream that has ended touches nothing, so that no moment moves for it; what it has deferred counts all the same."""
-        from deephtm_gpu.plan.scope import make_call
-
         if lowering.plan.streams == 1:
             return coef
         living = lowering.plan.add(Tensor("living", (1,), SCRATCH))
@@ -126,16 +125,13 @@ def check_share(what: str, value) -> float:
 
 
 def squares_of(lowering, scale) -> list[tuple]:
-    """The terms of the squared norm of all gradients, for `lower_squares`. Where n places share a parameter, the square of their sum
-    is at most n times the sum of their squares; that much is counted."""
-    return [(*square, scale(u) * u.places, u.layer, u.lag) for u in lowering.updates for square in u.squares]
+    """The terms of the squared norm of all gradients, for `lower_squares`."""
+    return [(*square, scale(u), u.layer, u.lag) for u in lowering.updates for square in u.squares]
 
 
 def lower_squares(lowering, terms, name, coef, **arguments):
     """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the streams'
     step sizes, `coef`, of them."""
-    from deephtm_gpu.plan.scope import make_call
-
     Q = len(terms)
     squares = lowering.plan.add(Tensor(f"squares_{coef.name}", (Q,), STATE))
     for slot, (square, tensors, own, scale, layer, lag) in enumerate(terms):

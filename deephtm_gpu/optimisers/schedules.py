@@ -7,32 +7,82 @@ from deephtm_gpu.errors import UserError
 
 
 class Schedule:
+    """How the learning rate changes while a model learns."""
+
     def factor(self, updates: int) -> float:
-        """What the whole model's rate is multiplied by after so many updates."""
+        """What the whole model's learning rate is multiplied by.
+
+        Parameters
+        ----------
+        updates : int
+            How many updates were made before.
+
+        Returns
+        -------
+        float
+            0 to 1.
+        """
         return 1.0
 
     def slowing(self) -> dict[str, float]:
-        """What each row does by its own count, as numbers of a rule (`ops/rule.py`)."""
+        """How each row slows down by its own count of updates.
+
+        Returns
+        -------
+        dict of str to float
+            Numbers of the update rule, by their names in `ops/rule.py`.
+        """
         return {}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
 
 class Constant(Schedule):
-    """The rate as it is."""
+    """The learning rate as it is.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> dh.Constant().factor(1000)
+    1.0
+    """
 
 
 class Cosine(Schedule):
-    """Rises evenly to the whole rate over `warmup` updates, then falls along half a cosine to 0 at `steps` updates
-    (Loshchilov & Hutter 2017, "SGDR"). For series whose length is known."""
+    """Rises evenly to the whole learning rate, then falls along half a cosine to 0. For series whose length is known.
 
-    def __init__(self, steps, warmup=0):
+    Parameters
+    ----------
+    steps : int
+        After how many updates it is 0.
+    warmup : int, default 0
+        Over how many updates it rises; fewer than steps.
+
+    Raises
+    ------
+    UserError
+        Where an argument is no whole number in its range.
+
+    References
+    ----------
+    Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> cosine = dh.Cosine(steps=100, warmup=10)
+    >>> [round(cosine.factor(k), 2) for k in (0, 9, 55, 100)]
+    [0.1, 1.0, 0.5, 0.0]
+    """
+
+    def __init__(self, steps: int, warmup: int = 0) -> None:
         self.steps, self.warmup = check_count("Cosine's steps", steps), check_count("Cosine's warmup", warmup, least=0)
         if self.warmup >= self.steps:
-            raise UserError(f"Cosine(steps={steps}, warmup={warmup}) was asked for; the warm-up is part of the steps: give warmup < steps.")
+            raise UserError(f"Cosine(steps={steps}, warmup={warmup}) was asked for; the warm-up is part of the steps: "
+                            "give warmup < steps.")
 
-    def factor(self, updates):
+    def factor(self, updates: int) -> float:
         if updates < self.warmup:
             return (updates + 1) / self.warmup
         done = (updates - self.warmup) / (self.steps - self.warmup)
@@ -40,14 +90,33 @@ class Cosine(Schedule):
 
 
 class InverseDecay(Schedule):
-    """Rate x max(floor, 1 / (1 + k/steps)), k the updates so far: of a row of a sparse parameter (a column, a cell) its own, so
-    that what is new is learned fast however old the model is."""
+    """lr · max(floor, 1 / (1 + k/steps)), k the updates so far: of a row of a sparse parameter (a column, a cell) its
+    own, so that what is new is learned fast however old the model is.
 
-    def __init__(self, steps, floor=0.2):
+    Parameters
+    ----------
+    steps : int
+        After how many updates of a row its learning rate is half.
+    floor : float, default 0.2
+        The part of the learning rate that is left at last, 0 to 1.
+
+    Raises
+    ------
+    UserError
+        Where an argument is out of range.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> dh.Adam(1e-3, schedule=dh.InverseDecay(1000)).schedule
+    InverseDecay(steps=1000, floor=0.2)
+    """
+
+    def __init__(self, steps: int, floor: float = 0.2) -> None:
         self.steps = check_count("InverseDecay's steps", steps)
         if not (is_number(floor) and 0 <= floor <= 1):
             raise UserError(f"InverseDecay's floor = {floor!r} was asked for; it is a part of the rate: give 0 to 1.")
         self.floor = float(floor)
 
-    def slowing(self):
+    def slowing(self) -> dict[str, float]:
         return {"slope": 1 / self.steps, "least": self.floor}

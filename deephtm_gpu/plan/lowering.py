@@ -1,31 +1,32 @@
 """Lowering: a network, a loss and an optimiser become a plan."""
 
 from deephtm_gpu.graph.clocks import clocks_of
+from deephtm_gpu.graph.defaults import settings_of
 from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.graph.nodes import Node, source_of
-from deephtm_gpu.layers.spatial_pooler import SpatialPooler
-from deephtm_gpu.plan.plan import Plan
-from deephtm_gpu.plan.scope import Scope, Value, make_call
-from deephtm_gpu.plan.tensors import IO, STATE, STEP, Tensor
+from deephtm_gpu.losses.table import as_losses
+from deephtm_gpu.plan.gradients import one_step_each
+from deephtm_gpu.plan.plan import Plan, make_call
+from deephtm_gpu.plan.scope import Scope, Value
+from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, Tensor
 
-LOSSES = ("mse", "cross_entropy", "bce")
 
-
-def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int, observed=(),
-          weights=None, given: bool | None = None) -> tuple[Plan, dict[Node, Form]]:
-    """The plan of one step, and the form of every node. losses, weights: one per output. seeds: the model's, or one each of a population's.
-    ahead: the most steps that a prediction can wait for the input that it predicts. given: whether there is memory for targets; None: where
+def lower(network: Network, losses, optimizer, streams: int, seeds, ahead: int, observed=(), weights=None,
+          given: bool | None = None) -> tuple[Plan, dict[Node, Form]]:
+    """The plan of one step, and the form of every node. losses: one per output, or one for all, names or objects; weights: one per output.
+    seeds: the model's, or one each of a population's. ahead: the most steps that a prediction can wait for the input that it predicts. given: whether there is memory for targets; None: where
     ahead is 0. observed: names of tensors on the tape that every step is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     given = ahead == 0 if given is None else given
-    lowering = _Lowering(network, losses, weights or [1.0] * len(losses), optimizer, streams, seeds, ahead, observed, given)
+    lowering = _Lowering(network, losses, weights, optimizer, streams, seeds, ahead, observed, given)
     return lowering.plan, lowering.forms
 
 
 class _Lowering:
     def __init__(self, network, losses, weights, optimizer, streams, seeds, ahead, observed, given):
-        self.network, self.losses, self.weights = network, losses, weights
+        self.network, self.losses = network, as_losses(losses, len(network.outputs))
+        self.weights = weights or [1.0] * len(self.losses)
         self.names, self.owners = network.names(), network.owners()
         self.clocks, self.ticks = clocks_of(network.nodes), {}  # ticks: a clock's node -> (tick, begun)
         self.plan = Plan(streams, ahead, seeds, given=given)
@@ -38,11 +39,16 @@ class _Lowering:
         self.scored = self.plan.add(Tensor("scored", (1,), STEP, index=True))  # the number of the step that is scored
         self.waiting = self.plan.add(Tensor("waiting", (1,), STEP))  # how many steps it waited for its target
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
-        classifies = "cross_entropy" in losses
-        self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
+        # How unexpected what arrived was, for the memories: of the first output that gives it.
+        self.surprising = next((j for j, loss in enumerate(self.losses) if loss.gives_surprise), None)
+        self.surprise = self.surprised = None  # and the (H, W) of the map that it is of
+        if self.surprising is not None:
+            form = self.forms[network.outputs[self.surprising]]
+            self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0, sites=form.sites))
+            self.surprised = form.positions
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
         self._lower_share()
-        self.slow_nodes = _up_to_the_last_pooler(network)
+        self.settings = settings_of(network, self.forms, self.surprise is not None)
 
         for node in network.nodes:
             self._lower_node(node)
@@ -52,6 +58,7 @@ class _Lowering:
         gradients = self._lower_losses()
         for node, backward in reversed(self.backwards):
             self._lower_backward(node, backward, gradients)
+        self.updates = one_step_each(self.plan, self.updates)
         optimizer.lower(self)
 
     def _lower_share(self):
@@ -63,6 +70,9 @@ class _Lowering:
 
     def _lower_node(self, node):
         scope = Scope(self, node)
+        if scope.tick and scope.tick.sites not in (1, scope.sites):
+            raise UserError(f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} positions of a map; give "
+                            "dh.when a gate of one number, not a map.")
         inputs = [self.values[n] for n in node.inputs + node.contexts]
         value, backward = node.layer.lower(scope, inputs)
         value.grad = any(x.grad for x in inputs) or scope.learns
@@ -72,11 +82,22 @@ class _Lowering:
     def _lower_observed(self, names):
         """A copy of each of these tensors in every row, so that who looks on needs no reading back of his own."""
         for name in names:
-            tensor = self.plan.tensors[name]
-            told = self._io(f"observed {name}", tensor.size)
-            copy, read = ("number_forward", "places") if tensor.index else ("copy_forward", "x")
-            self.plan.forward.append(make_call(copy, {read: tensor, "y": told, "D": tensor.size}, name.rpartition(".")[0], None, learning=False))
+            tensor, layer = self.plan.tensors[name], name.rpartition(".")[0]
+            told = self._io(f"observed {name}", tensor.size * tensor.sites)
+            if tensor.sites > 1 and tensor.index:
+                numbers = self.plan.add(Tensor(f"{name} numbers", tensor.shape, SCRATCH, sites=tensor.sites))
+                self._report("number_forward", layer, places=tensor, y=numbers, D=tensor.size)
+                tensor = numbers
+            if tensor.sites > 1:
+                self._report("flat_forward", layer, x=tensor, flat=told, D=tensor.size, X=tensor.sites)
+            elif tensor.index:
+                self._report("number_forward", layer, places=tensor, y=told, D=tensor.size)
+            else:
+                self._report("copy_forward", layer, x=tensor, y=told, D=tensor.size)
             self.plan.observed.append(told)
+
+    def _report(self, name, layer, **arguments):
+        self.plan.forward.append(make_call(name, arguments, layer, None, learning=False))
 
     def _lower_losses(self) -> dict[Node, list[Tensor]]:
         """Predictions, losses, and the gradient into every output."""
@@ -85,45 +106,52 @@ class _Lowering:
         for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
-            D = y.size
-            target = Tensor(f"target{j}", (D,), IO)
-            if self.plan.given:
-                self.plan.add(target)
-            self.plan.targets.append(target)
-            self.plan.follows = self.plan.follows or self._why_no_input(j, node, D)
-            prediction, told = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
-            self.plan.predictions.append(prediction)
-            self.plan.losses.append(told)
+            made = loss.activate(scope, y.tensor)  # at each position of a map
+            scope.sites = 1  # the loss is of one vector, as targets come
+            flat, to_map = scope.flattened(Value(made, y.size))
+            flat, D = flat.tensor, flat.size
+            target, prediction, error = self._reported(j, node, D)
             dy = scope.scratch("dy", (D,))
-            if loss == "mse":
-                scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
-                scope.learn("mse_forward", learning=False, y=y.tensor, target=target, loss=told, D=D)
-                scope.learn("mse_backward", y=y.tensor, target=target, dy=dy, D=D)
-            elif loss == "bce":
-                probability = scope.tape("probability", (D,))
-                scope.forward("sigmoid_forward", y=y.tensor, probability=probability, D=D)
-                scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("bce_forward", learning=False, probability=probability, target=target, loss=told, D=D)
-                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
-            else:
-                probability = scope.tape("probability", (D,))
-                scope.forward("softmax_forward", y=y.tensor, probability=probability, D=D)
-                scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("cross_entropy_forward", learning=False, probability=probability, target=target, loss=told, D=D)
-                if j == self.losses.index("cross_entropy"):
-                    scope.learn("surprise_forward", learning=False, probability=probability, target=target,
-                                surprise=self.surprise, D=D)
-                scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
-            if weight == 0:  # it is only told
+            scope.forward("copy_forward", x=flat, y=prediction, D=D)
+            loss.forward(scope, flat, target, error)
+            if j == self.surprising:
+                self._lower_surprise(scope, made, target)
+            loss.backward(scope, flat, target, dy)
+            if weight == 0:  # it is only reported
                 continue
-            if weight != 1:
-                weighted = scope.scratch("dweighted", (D,))
-                scope.learn("scale_forward", x=dy, y=weighted, by=float(weight), D=D)
-                dy = weighted
-            dy = self._without_the_ended(scope, dy)
+            dy = self._without_the_ended(scope, self._weighted(scope, dy, weight))
             self.errors.append((dy, weight))
-            gradients.setdefault(node, []).append(to_pairs(dy))
+            gradients.setdefault(node, []).append(to_pairs(to_map(dy)))
         return gradients
+
+    def _reported(self, j, node, D) -> tuple[Tensor, Tensor, Tensor]:
+        """Of output j: target, prediction, loss."""
+        target = Tensor(f"target{j}", (D,), IO)
+        if self.plan.given:
+            self.plan.add(target)
+        self.plan.follows = self.plan.follows or self._why_no_input(j, node, D)
+        prediction, loss = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
+        self.plan.targets.append(target)
+        self.plan.predictions.append(prediction)
+        self.plan.losses.append(loss)
+        return target, prediction, loss
+
+    def _weighted(self, scope, dy, weight) -> Tensor:
+        if weight == 1:
+            return dy
+        weighted = scope.scratch("dweighted", dy.shape)
+        scope.learn("scale_forward", x=dy, y=weighted, by=float(weight), D=dy.size)
+        return weighted
+
+    def _lower_surprise(self, scope, probability, target):
+        """probability: at each position of a map; the target comes flat."""
+        if probability.sites > 1:
+            size = dict(D=probability.size, X=probability.sites)
+            targets = scope.scratch("targets", probability.shape, sites=probability.sites)
+            scope.learn("map_forward", learning=False, flat=target, x=targets, **size)
+            target = targets
+        scope.learn("surprise_forward", learning=False, probability=probability, target=target, surprise=self.surprise,
+                    D=probability.size)
 
     def _without_the_ended(self, scope, dy) -> Tensor:
         """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""
@@ -141,6 +169,10 @@ class _Lowering:
         if inputs[j].size != D:
             return (f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {inputs[j].size}; "
                     "make them the same, or give targets.")
+        given, made = self.forms[self.network.inputs[j]], self.forms[node]
+        if given.positions and made.positions and given.positions != made.positions:
+            return (f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map {made.whole_shape}; make them the "
+                    "same, or give targets.")
         return None
 
     def _io(self, name, size) -> Tensor:
@@ -156,22 +188,13 @@ class _Lowering:
             y = scope.scratch(f"sum{n}", total.shape)
             scope.learn("add_forward", a=total, b=d, y=y, D=total.size)
             total = y
-        for before, d in zip(node.inputs + node.contexts, backward(total)):
+        for n, (before, d) in enumerate(zip(node.inputs + node.contexts, backward(total))):
             if d is not None and self.values[before].grad:
+                if d.sites > self.values[before].sites:  # a vector that all positions see
+                    d = self._sum_of_sites(scope, n, d)
                 gradients.setdefault(before, []).append(d)
 
-
-def _up_to_the_last_pooler(network) -> set[Node]:
-    """All nodes from which a spatial pooler is reached within a step, poolers included."""
-    found = set()
-
-    def mark(node):
-        if node not in found:
-            found.add(node)
-            for before in node.flow:
-                mark(before)
-
-    for node in network.nodes:
-        if isinstance(node.layer, SpatialPooler):
-            mark(node)
-    return found
+    def _sum_of_sites(self, scope, n, d) -> Tensor:
+        y = scope.scratch(f"over_positions{n}", d.shape, sites=1)
+        scope.learn("sites_forward", x=d, y=y, by=1.0, D=d.size, X=d.sites)
+        return y

@@ -46,12 +46,18 @@ class Call:
         return [t for t in (self.tensors[n] for n in self.op.changes + self.op.writes) if isinstance(t, Tensor)]
 
     @property
+    def sites(self) -> int:
+        """At how many positions of each stream it is called. What it reads that stands at one is the same for all of them."""
+        return 1 if self.op.whole else max((t.sites for t in {*self.read, *self.written}), default=1)
+
+    @property
     def entries(self) -> int:
         """The most that one of its ragged lists can hold."""
         return max((t.size for t in {*self.read, *self.written} if t.ragged), default=0)
 
     @property
     def work(self) -> int:
+        """Multiply-adds at one position."""
         return self.op.work(**self.consts, **({"A": self.entries} if self.entries else {}))
 
 
@@ -77,6 +83,17 @@ class Program:
 ONLINE = Program(target="input", teach=True)  # learns what arrived, then predicts: a step in the long run
 GIVEN = Program(target="given", teach=True)
 LOOK = Program(target="input", learn=False)
+def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
+    """Sorts arguments into tensors and constants."""
+    op = PASSES[name]
+    tensors = {k: arguments.pop(k) for k in op.tensors}
+    consts = {k: arguments.pop(k) for k in op.consts}
+    if arguments:
+        raise TypeError(f"{name} takes no {sorted(arguments)}")
+    call = Call(name, tensors, consts, layer, lag, learning, leaving)
+    if call.sites > 1 and any(t.sites != call.sites for t in call.written):
+        raise ValueError(f"{name} of {layer} works at {call.sites} positions, and would write what they share")
+    return call
 
 
 @dataclass

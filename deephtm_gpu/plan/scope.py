@@ -7,16 +7,17 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import parent_of
+from deephtm_gpu.graph.defaults import lr_scale
 from deephtm_gpu.graph.nodes import Node
-from deephtm_gpu.plan.plan import Call
-from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, TAPE, Tensor
-
-SLOW_ENCODER = 0.01  # a moving code cannot be read: encoder and pooler move a hundred times slower than the rest
+from deephtm_gpu.plan.gradients import Update
+from deephtm_gpu.plan.plan import make_call
+from deephtm_gpu.plan.tensors import GRADIENT, PARAM, PARAMETERS, SCRATCH, STATE, TAPE, Tensor
 
 
 @dataclass(eq=False)
 class Value:
-    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`."""
+    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`; of a map, at each of
+    its positions."""
 
     tensor: Tensor
     size: int
@@ -34,24 +35,14 @@ class Value:
     def length(self):
         return self.tensor.size
 
-
-@dataclass
-class Update:
-    """A parameter's gradient as factors, and the pass that steps along it. squares: how to get the squared norm
-    of weight and bias together, (pass, tensors, constants) of the ops in polyak.py; it stands with the weight. lag: see `Call`."""
-
-    name: str
-    tensors: dict
-    consts: dict
-    scale: float
-    squares: list
-    layer: str
-    lag: int
-    places: int  # of the flow that share the parameter
+    @property
+    def sites(self):
+        return self.tensor.sites
 
 
 class Scope:
-    """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it."""
+    """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it. Where the layer gives a map, its
+    tensors, parameters aside, stand at each position, unless it says sites=1: one for the stream."""
 
     def __init__(self, lowering, node: Node, name: str | None = None):
         self._lowering, self._node, self._written = lowering, node, -1
@@ -59,10 +50,9 @@ class Scope:
         self._owner = lowering.names[lowering.owners[node]]  # under this name stand the parameters
         self.learns = False  # whether the layer has parameters that are learned
         self.form = lowering.forms[node]
-        self.is_output = node in lowering.network.outputs
-        self.classifies = lowering.surprise is not None
-        self.surprise, self.share_of_streams = lowering.surprise, lowering.share_of_streams
-        self.clock, self.scored = lowering.clock, lowering.scored
+        self.sites = self.form.sites
+        self.setting = lowering.settings[node]
+        self.clock, self.scored, self.share_of_streams = lowering.clock, lowering.scored, lowering.share_of_streams
 
     # Tensors
 
@@ -94,15 +84,19 @@ class Scope:
         return self._shared(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
 
     def noise_seed(self) -> Tensor:
-        """Where the layer's random draws begin."""
-        return self.state("noise_seed", (1,), index=True, start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
+        """Where the layer's random draws begin: the same for all streams and positions."""
+        return self.state("noise_seed", (1,), index=True, sites=1, start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
 
     def scratch(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, SCRATCH, **kind)
 
+    def gradient(self, name, shape) -> Tensor:
+        """To which all positions add."""
+        return self._add(f"{self.name}.{name}", shape, GRADIENT, sites=1)
+
     def input(self) -> Tensor:
         """The IO tensor of an Input's node."""
-        tensor = self._lowering._io(self.name, self.form.size)
+        tensor = self._lowering._io(self.name, self.form.total)
         self._lowering.plan.inputs.append(tensor)
         return tensor
 
@@ -141,9 +135,17 @@ class Scope:
 
     def times(self, name, x: Tensor, by: Tensor, learns=False, place=SCRATCH) -> Tensor:
         """x times a number of the stream, as a new tensor. learns: on the way back."""
-        y = self._add(f"{self.name}.{name}", x.shape, place)
+        y = self._add(f"{self.name}.{name}", x.shape, place, sites=max(x.sites, by.sites))
         (self.learn if learns else self.forward)("times_forward", x=x, by=by, y=y, D=x.size)
         return y
+
+    def share_of_sites(self) -> Tensor:
+        """What a stream counts for at each of the layer's positions, where a layer learns by itself: all together as much as a vector."""
+        if self.sites == 1:
+            return self.share_of_streams
+        share = self.scratch("share_of_sites", (1,), sites=1)
+        self.forward("scale_forward", x=self.share_of_streams, y=share, by=1 / self.sites, D=1, learning=True)
+        return share
 
     def holds_credit(self, *state: Tensor):
         """These hold what is put off, as of consecutive steps."""
@@ -152,10 +154,26 @@ class Scope:
     def anomaly(self) -> Tensor:
         """Where the anomaly score goes: that of the first memory is the model's, others stay beside it."""
         plan = self._lowering.plan
-        if plan.anomaly is None:
+        if plan.anomaly is None and self.sites == 1:
             plan.anomaly = self._lowering._io("anomaly", 1)
             return plan.anomaly
         return self.scratch("anomaly", (1,))
+
+    def report_anomaly(self, anomaly: Tensor):
+        """Of a map, the model's score is the mean over its positions."""
+        if self._lowering.plan.anomaly is None:
+            self._lowering.plan.anomaly = self._lowering._io("anomaly", 1)
+            self.forward("sites_forward", x=anomaly, y=self._lowering.plan.anomaly, by=1 / self.sites, D=1, X=self.sites)
+
+    def surprise_here(self) -> Tensor:
+        """Of a network that classifies: how unexpected what arrived was, at each position where the output is a map of the same
+        height and width, else in all."""
+        surprise, positions = self._lowering.surprise, self._lowering.surprised
+        if surprise.sites == 1 or positions == self.form.positions:
+            return surprise
+        mean = self.scratch("surprise_mean", (1,), sites=1)
+        self.forward("sites_forward", x=surprise, y=mean, by=1 / surprise.sites, D=1, X=surprise.sites)
+        return mean
 
     def value(self, tensor, index=None) -> Value:
         return Value(tensor, self.form.size, index, self.form.winners, self.form.cells)
@@ -165,17 +183,41 @@ class Scope:
         if not x.sparse:
             return x, lambda dx: dx
         n = self._written = self._written + 1
-        y = self.tape(f"written_out{n}", (x.size,))
+        y = self.tape(f"written_out{n}", (x.size,), sites=x.sites)
         self.forward("dense_forward", index=x.index, value=x.tensor, y=y, D=x.size, L=x.length)
 
         def to_pairs(dx):
             if dx is None:
                 return None
-            d = self.scratch(f"dpairs{n}", (x.length,))
+            d = self.scratch(f"dpairs{n}", (x.length,), sites=dx.sites)
             self.learn("dense_backward", dy=dx, index=x.index, dvalue=d, L=x.length)
             return d
 
         return Value(y, x.size, grad=x.grad), to_pairs
+
+    def flattened(self, x: Value):
+        """x as one vector, in the order (channels, height, width), and the function that brings a gradient back."""
+        x, to_pairs = self.written_out(x)
+        if x.sites == 1:
+            return x, to_pairs
+        size = dict(D=x.size, X=x.sites)
+        y = self.tape("flat", (x.size * x.sites,), sites=1)
+        self.forward("flat_forward", x=x.tensor, flat=y, **size)
+
+        def to_map(dy):
+            dx = self.scratch("dmap", (x.size,), sites=x.sites)
+            self.learn("map_forward", flat=dy, x=dx, **size)
+            return to_pairs(dx)
+
+        return Value(y, y.size, grad=x.grad), to_map
+
+    def at_sites(self, x: Value):
+        """x at each of the layer's positions, where it stands at one."""
+        if x.sites == self.sites:
+            return x
+        y = self.tape("everywhere", x.tensor.shape)
+        self.forward("copy_forward", x=x.tensor, y=y, D=y.size)
+        return Value(y, x.size, grad=x.grad)
 
     def _shared(self, name, shape, place, **more):
         there = self._lowering.plan.tensors.get(name)
@@ -190,6 +232,8 @@ class Scope:
         return there
 
     def _add(self, name, shape, place, **more):
+        if place not in PARAMETERS:
+            more.setdefault("sites", self.sites)
         return self._lowering.plan.add(Tensor(name, tuple(shape), place, **more))
 
     # Calls
@@ -204,7 +248,7 @@ class Scope:
         """Calls ending(value of the node that a `previous` looks back at) when all nodes are lowered."""
         self._lowering.endings.append((self._node, ending))
 
-    # Updates: a weight and its bias, and the factors of their gradients
+    # Uses of a parameter, of a weight and its bias: the factors of their gradients (see `plan/gradients.py`)
 
     def update_dense(self, weight, bias, dy, x):
         """All rows of weight (O, I)."""
@@ -253,21 +297,7 @@ class Scope:
                      dict(L=L, N=bias.size, **sight), [square], lag)
 
     def _update(self, name, tensors, consts, squares=(), lag=0):
-        scale = self._node.layer.lr_scale
-        if scale is None:
-            scale = SLOW_ENCODER if self._node in self._lowering.slow_nodes else 1.0
+        scale = lr_scale(self._node.layer.lr_scale, self.setting.slow)
         if scale:
-            places = sum(owner is self._lowering.owners[self._node] for owner in self._lowering.owners.values())
-            self._lowering.updates.append(Update(name, tensors, consts, float(scale), list(squares), self.name, lag, places))
-
-
-def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Call:
-    """Sorts arguments into tensors and constants."""
-    from deephtm_gpu.ops.table import PASSES
-
-    op = PASSES[name]
-    tensors = {k: arguments.pop(k) for k in op.tensors}
-    consts = {k: arguments.pop(k) for k in op.consts}
-    if arguments:
-        raise TypeError(f"{name} takes no {sorted(arguments)}")
-    return Call(name, tensors, consts, layer, lag, learning, leaving)
+            sites = max(t.sites for t in tensors.values())
+            self._lowering.updates.append(Update(name, tensors, consts, scale, list(squares), self.name, lag, sites))

@@ -6,6 +6,7 @@ from typing import Any
 MATRIX = "matrix"  # parameters read in rows: weight matrices
 PARAM = "param"  # all other parameters: biases, synapses, running means
 STATE = "state"  # of one stream, lives on from step to step; reset() puts `start` back
+GRADIENT = "gradient"  # of one stream, 0 before and after every step: uses of a parameter add up in it
 SCRATCH = "scratch"  # of one stream, written anew in every step
 TAPE = "tape"  # of one stream, written in forward and read by the backward of the same step, which may come steps later
 IO = "io"  # of one stream and row of the chunk: inputs, targets, what is reported
@@ -16,7 +17,7 @@ PARAMETERS = (MATRIX, PARAM)
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """shape: without the streams. ragged: a list whose length varies from step to step, at most shape[0].
+    """shape: without the streams. sites: of a stream's tensor, at how many positions it stands, with this shape at each. ragged: a list whose length varies from step to step, at most shape[0].
     index: whole numbers. start: what a parameter or a state holds at first: an array, a number, or a function of the model's seed
     that gives one.
     transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it.
@@ -31,6 +32,7 @@ class Tensor:
     transposed: bool = False
     learned: bool = False
     moment: bool = False
+    sites: int = 1
 
     @property
     def parameter(self) -> bool:

@@ -34,17 +34,19 @@ def check_target(path) -> Path:
     if path.is_dir():
         raise UserError(f"{path} was to be written as a model's file, but is a folder; name a file in it.")
     if path.exists() and not path.is_file():
-        raise UserError(f"{path} was to be written as a model's file, but is a pipe or a device; name an ordinary file.")
+        raise UserError(f"{path} was to be written as a model's file, but is a pipe or a device; name "
+                        "an ordinary file.")
     if not path.parent.is_dir():
-        raise UserError(f"{path} was to be written, but there is no folder {path.parent}; create it, or name another one.")
+        raise UserError(f"{path} was to be written, but there is no folder {path.parent}; create it, or name another "
+                        "one.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UserError(f"{path} was to be written, but its folder is not writable; name another one.")
     return path
 
 
 def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The description and the arrays. Raises UserError where there is no such file, or it is not as `write_container` left
-    it."""
+    """The description and the arrays. Raises UserError where there is no such file, or it is not as `write_container`
+    left it."""
     path = Path(_text(path, "read"))
     if path.is_dir():
         raise UserError(f"{path} was to be read as a model's file, but is a folder; name a file in it.")
@@ -57,11 +59,12 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
         whole = json.loads(metadata[KEY])
         version, checksum, text = whole["format"], whole.get("checksum"), whole.get("description")
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        raise UserError(f"{path} is a safetensors file, but no model of deephtm_gpu; name one that model.save(path) wrote.") from None
+        raise UserError(f"{path} is a safetensors file, but no model of deephtm_gpu; name one that model.save(path) "
+                        "wrote.") from None
     if version != FORMAT:
         raise UserError(
-            f"{path} is in format {version!r} and this version of deephtm_gpu reads format {FORMAT}; use the version that "
-            "wrote it, or save the model anew with this one."
+            f"{path} is in format {version!r} and this version of deephtm_gpu reads format {FORMAT}; use the version "
+            "that wrote it, or save the model anew with this one."
         )
     if not isinstance(text, str) or checksum != _checksum(text, arrays):
         raise UserError(f"{path} is damaged: its checksum does not fit what it holds; take another copy of it.")
@@ -75,18 +78,22 @@ def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
     try:
         open(path, "rb").close()  # safetensors would not say why it cannot
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}); check the file and its permissions.") from None
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); check the file and "
+                        "its permissions.") from None
     try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:  # last: types NumPy lacks
-        raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take another copy of it.") from None
+    # last: types NumPy lacks
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take "
+                        "another copy of it.") from None
 
 
 def _text(given, what) -> str:
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(path, str) or not path or "\0" in path:
-        raise UserError(f"A model's file was to be {what} and path = {given!r} was given; it must be the name of a file.")
+        raise UserError(f"A model's file was to be {what} and path = {given!r} was given; it must be the name of a "
+                        "file.")
     return path
 
 

@@ -1,7 +1,7 @@
 """A network as plain data, and back: its nodes in their order, each with the numbers of the nodes that it reads."""
 
 from deephtm_gpu.graph.networks import Network
-from deephtm_gpu.graph.nodes import Layer, Node, Previous, source_of
+from deephtm_gpu.graph.nodes import Input, Layer, Node, Previous, source_of
 from deephtm_gpu.saving.objects import describe, make
 
 
@@ -14,7 +14,8 @@ def describe_network(network: Network) -> dict:
             return {"previous": number[source_of(node)]}
         before = {"inputs": [number[n] for n in node.inputs], "contexts": [number[n] for n in node.contexts]}
         shares = {} if owners[node] is node else {"shares": number[owners[node]]}
-        return describe(node.layer) | before | shares
+        kind = {"map": node.layer.is_map} if isinstance(node.layer, Input) else {}
+        return describe(node.layer) | before | shares | kind
 
     return {"nodes": [told(n) for n in network.nodes], "inputs": [number[n] for n in network.inputs],
             "outputs": [number[n] for n in network.outputs]}
@@ -42,5 +43,7 @@ def _node(told) -> Node:
     if "previous" in told:
         return Previous(None).nodes[0]
     made = make(told, Layer)
+    if isinstance(made, Node):
+        made.layer.is_map = told.get("map", False)  # files of before maps say nothing: three dimensions were a vector too
     # dh.Input(shape) gives a node. Which nodes it reads is all there is to a place in the flow.
     return made if isinstance(made, Node) else made.place([])

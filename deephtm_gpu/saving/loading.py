@@ -1,10 +1,12 @@
 """A model from its file."""
 
+from os import PathLike
+from typing import Any
 
 from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.errors import DeviceError, UserError
-from deephtm_gpu.loss import loss_names, loss_weights
+from deephtm_gpu.losses.table import LOSSES, as_losses, loss_weights
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.plan.lowering import lower
@@ -18,19 +20,20 @@ from deephtm_gpu.saving.writing import BESIDE, MODEL, last_arrays
 from deephtm_gpu.session import Contents, Pending, Position, Setup
 
 
-def load(path, device="auto"):
-    """The Model or Population that `save(path)` wrote, as it stood: it goes on as the saved one would have, on the same device to the
-    bit.
+def load(path: str | PathLike[str], device: str = "auto") -> Any:
+    """Reads the file that `save(path)` wrote.
 
     Parameters
     ----------
     path : str or path-like
+        The file.
     device : str, default "auto"
         As of `Model`, whatever the saved one ran on.
 
     Returns
     -------
     Model or Population
+        As it stood: it goes on as the saved one would have, on the same device to the bit.
 
     Raises
     ------
@@ -39,6 +42,16 @@ def load(path, device="auto"):
         describes.
     DeviceError
         Where there is no such device.
+
+    Examples
+    --------
+    >>> import tempfile, deephtm_gpu as dh
+    >>> model = dh.Model(dh.Sequential(dh.Linear(2)), input_shape=(2,), device="numpy")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(folder + "/model")
+    ...     again = dh.load(folder + "/model", device="numpy")
+    >>> sorted(again.state_dict())
+    ['0.bias', '0.weight']
     """
     return load_beside(path, device)[0]
 
@@ -78,7 +91,10 @@ def _model(setup: Setup, contents: Contents, population: bool, device):
 def _setup(description) -> Setup:
     network, optimizer = make_network(description["network"]), make(description["optimizer"], Optimizer)
     outputs = len(network.outputs)
-    losses, weights = loss_names(description["losses"], outputs), loss_weights(description.get("loss_weights"), outputs)
+    names = description["losses"]
+    if unknown := sorted(set(names) - set(LOSSES)):
+        raise UserError(f"it names the losses {unknown}, and this version has {', '.join(map(repr, LOSSES))}")
+    losses, weights = as_losses(names, outputs), loss_weights(description.get("loss_weights"), outputs)
     return Setup(network, losses, weights, optimizer, description["streams"], tuple(description["seeds"]))
 
 

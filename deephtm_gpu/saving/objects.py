@@ -1,14 +1,14 @@
 """Layers, optimisers and schedules as plain data, and back.
 
-An object is described by its class's name and the arguments of its constructor, which it keeps as attributes of the same
-names: a new class needs nothing more to be saved. Back come only classes among the public names of the package.
+An object is described by its class's name and the arguments of its constructor, which it keeps as attributes of the
+same names: a new class needs nothing more to be saved. Back come only the public classes of `layers` and `optimisers`.
 """
 
 import inspect
 
 import numpy as np
 
-import deephtm_gpu
+from deephtm_gpu import layers, optimisers
 from deephtm_gpu.errors import UserError
 
 
@@ -17,15 +17,15 @@ def describe(thing) -> dict:
     kind = type(thing)
     if _public(kind.__name__) is not kind:
         raise UserError(
-            f"{thing!r} cannot be saved: {kind.__name__!r} is no class of deephtm_gpu, and a file holds no code to make it "
-            "again; use one of the package's own."
+            f"{thing!r} cannot be saved: {kind.__name__!r} is no class of deephtm_gpu, and a file holds no code to "
+            "make it again; use one of the package's own."
         )
     return {"class": kind.__name__, "arguments": {n: _plain(_kept(thing, n), thing) for n in arguments_of(kind)}}
 
 
 def make(described: dict, kind: type):
-    """The object that `describe` told of, a `kind` (or of what its constructor returns). Raises UserError where there is no such
-    class, and whatever the constructor has against the arguments."""
+    """The object that `describe` told of, a `kind` (or of what its constructor returns). Raises UserError where there
+    is no such class, and whatever the constructor has against the arguments."""
     name = described["class"]
     made = _public(name)
     if made is None or not issubclass(made, kind):
@@ -40,7 +40,7 @@ def arguments_of(kind: type) -> list[str]:
 
 def _public(name):
     """The class of that public name; None where there is none."""
-    found = getattr(deephtm_gpu, name) if name in deephtm_gpu.__all__ else None
+    found = next((getattr(package, name) for package in (layers, optimisers) if name in package.__all__), None)
     return found if inspect.isclass(found) else None
 
 
@@ -49,7 +49,8 @@ def _kept(thing, name):
         return getattr(thing, name)
     except AttributeError:
         raise UserError(
-            f"{thing!r} cannot be saved: it does not keep its argument {name!r} as an attribute; it must, to be made again."
+            f"{thing!r} cannot be saved: it does not keep its argument {name!r} as an attribute; it must, to be made "
+            "again."
         ) from None
 
 

@@ -75,9 +75,10 @@ def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):
     for tensor in _kept(plan):
         array = arrays[tensor.name]
         if tensor.ragged:
-            lengths = arrays[LENGTHS + tensor.name].reshape(-1, plan.units)  # (slots, S)
+            parts = plan.units * tensor.sites
+            lengths = arrays[LENGTHS + tensor.name].reshape(-1, parts)  # (slots, S*X)
             lists = np.split(array, np.cumsum(lengths)[:-1])
-            slots = [lists[n * plan.units : (n + 1) * plan.units] for n in range(len(lengths))]
+            slots = [lists[n * parts : (n + 1) * parts] for n in range(len(lengths))]
         else:
             slots = array if tensor.place == TAPE else [array]
         for slot, value in enumerate(slots):
@@ -93,7 +94,8 @@ def _lead(plan, tensor) -> tuple[int, ...]:
     """What stands before the tensor's own shape."""
     if tensor.place in PARAMETERS:
         return (plan.models,) if plan.models > 1 else ()
-    return (plan.slots, plan.units) if tensor.place == TAPE else (plan.units,)
+    parts = plan.units * tensor.sites
+    return (plan.slots, parts) if tensor.place == TAPE else (parts,)
 
 
 def _bare(tensor, array):

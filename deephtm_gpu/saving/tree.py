@@ -1,11 +1,12 @@
-"""Nested dictionaries with arrays in them, split into plain data and arrays: how what stands around a model is saved."""
+"""Nested dictionaries with arrays in them, split into plain data and arrays: how what stands around a model is
+saved."""
 
 import numpy as np
 
 
 def split(tree, name: str) -> tuple[object, dict[str, np.ndarray]]:
-    """tree: dictionaries and lists of numbers, texts, None and arrays. Returns the same with names in place of the arrays, which
-    begin with `name`, and the arrays by these names."""
+    """tree: dictionaries and lists of numbers, texts, None and arrays. Returns the same with names in place of the
+    arrays, which begin with `name`, and the arrays by these names."""
     if isinstance(tree, np.ndarray):
         return {"array": name}, {name: tree}
     if isinstance(tree, dict):

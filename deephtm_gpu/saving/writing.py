@@ -3,6 +3,7 @@
 import numpy as np
 
 from deephtm_gpu.backends.batch import Outputs
+from deephtm_gpu.losses.table import names_of
 from deephtm_gpu.saving.container import write_container
 from deephtm_gpu.saving.graph import describe_network
 from deephtm_gpu.saving.objects import describe
@@ -18,7 +19,7 @@ def save_model(model, path, beside: dict | None = None):
     setup, contents = model.session.setup, model.session.contents()
     at, (plain, more) = contents.position, split(beside, BESIDE)
     description = {
-        "network": describe_network(setup.network), "losses": [str(loss) for loss in setup.losses], "loss_weights": setup.weights,
+        "network": describe_network(setup.network), "losses": names_of(setup.losses), "loss_weights": setup.weights,
         "optimizer": describe(setup.optimizer), "streams": setup.streams, "seeds": list(setup.seeds), "population": model.is_population,
         "counts": {"ahead": at.ahead, "steps": at.steps, "updates": at.updates, "began": at.began, "learned": at.learned},
         "pending": [[p.step, p.due, p.given] for p in at.pending], "plan": {"ahead": contents.ahead, "given": contents.given}, "beside": plain,

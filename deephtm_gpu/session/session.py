@@ -374,7 +374,7 @@ class Session:
 
 def _predicts_inputs(network: Network) -> bool:
     forms = forms_of(network)
-    inputs, outputs = ([forms[n].size for n in nodes] for nodes in (network.inputs, network.outputs))
+    inputs, outputs = ([forms[n].total for n in nodes] for nodes in (network.inputs, network.outputs))
     return len(outputs) <= len(inputs) and all(o == i for o, i in zip(outputs, inputs))
 
 

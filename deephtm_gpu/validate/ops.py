@@ -129,5 +129,5 @@ def _tensor(op: Op, name: str, given, want, spare) -> Tensor | float:
 
 def _poison(tensor: Tensor, streams: int):
     if tensor.ragged:
-        return [[] for _ in range(streams)]
-    return np.full((streams, *tensor.shape), 77 if tensor.index else POISON)
+        return [[] for _ in range(streams * tensor.sites)]
+    return np.full((streams * tensor.sites, *tensor.shape), 77 if tensor.index else POISON)

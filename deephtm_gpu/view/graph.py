@@ -55,7 +55,7 @@ def _draw_box(axes, place, node, name, form, weights, is_output):
     colour = COLOURS.get(kind, BLUE)
     axes.add_patch(FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.06",
                                   facecolor=_pale(colour), edgecolor=colour, linewidth=2.2 if is_output else 1.2, zorder=2))
-    shape = " × ".join(map(str, form.shape or (form.size,)))
+    shape = " × ".join(map(str, form.whole_shape or (form.size,)))
     below = weights or ("output" if is_output else "")
     for dy, text, size, ink in ((-0.19, textwrap.shorten(f"{name}: {kind}" if not name.startswith(("input", "previous")) else name, 22), 7.5, INK),
                                 (0.01, shape, 9, INK), (0.20, below, 7, GREY)):

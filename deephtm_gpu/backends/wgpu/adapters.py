@@ -8,8 +8,8 @@ from typing import Any
 from deephtm_gpu.errors import DeviceError
 
 INSTALL = (
-    "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives one for most cards and a software one "
-    "for machines without a card; or use device='numpy', which needs none"
+    "install a Vulkan driver: on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives one for most cards and a "
+    "software one for machines without a card; or use device='numpy', which needs none"
 )
 _BEST_FIRST = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "Unknown", "CPU")
 
@@ -43,9 +43,11 @@ def list_adapters() -> tuple[AdapterInfo, ...]:
 
 
 def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
-    """The adapter that a device string means (None: the NumPy reference), and why. Raises DeviceError where there is none."""
+    """The adapter that a device string means (None: the NumPy reference), and why. Raises DeviceError where there is
+    none."""
     if not isinstance(device, str) or not device:
-        raise DeviceError(f"The device {device!r} was asked for; give 'auto', 'gpu', 'numpy' or part of an adapter's name.")
+        raise DeviceError(f"The device {device!r} was asked for; give 'auto', 'gpu', 'numpy' or part of an adapter's "
+                          "name.")
     if device == "numpy":
         return None, "the NumPy reference was asked for"
     adapters = list_adapters()
@@ -62,7 +64,8 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
     named = [a for a in adapters if device.lower() in a.name.lower()]
     if not named:
         there = "; ".join(a.name for a in adapters)
-        raise DeviceError(f"The device {device!r} was asked for; the adapters here are: {there}. Give part of one of these names, 'gpu', 'auto' or 'numpy'.")
+        raise DeviceError(f"The device {device!r} was asked for; the adapters here are: {there}. Give part of one of "
+                          "these names, 'gpu', 'auto' or 'numpy'.")
     return named[0], f"its name contains {device!r}"
 
 

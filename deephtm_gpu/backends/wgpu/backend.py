@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from functools import cache, lru_cache, partial
+from itertools import count, islice
 
 import numpy as np
 import wgpu
@@ -288,9 +289,9 @@ class GpuBackend:
     def _first(self, tensor):
         """What it holds at first, unit by unit: a population's all at once would fill the computer's memory."""
         if tensor.ragged:
-            yield from [[]] * self._layout.units(tensor)
+            yield from [[]] * (self._layout.units(tensor) * tensor.sites)
             return
-        shape = tensor.shape if tensor.parameter else (self.plan.streams, *tensor.shape)
+        shape = tensor.shape if tensor.parameter else (self.plan.streams * tensor.sites, *tensor.shape)
         for seed in self.plan.seeds:
             first = np.broadcast_to(np.asarray(tensor.first(seed)), shape)
             yield from [first] if tensor.parameter else first
@@ -301,9 +302,8 @@ class GpuBackend:
             self._write(tensor, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), parameters (*shape), rows of a chunk as of the first row; a ragged one as a list
-        of S arrays. Of several models: (P, *shape), or of one of them alone."""
-        process.check()
+        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), rows of a chunk as of the first row; a ragged one
+        as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
         tensor, layout = self.plan.tensors[name], self._layout
         parameter, arena = tensor.parameter, layout.places[tensor].arena
         units = range(layout.units(tensor))
@@ -311,8 +311,8 @@ class GpuBackend:
             each = len(units) // self.plan.models
             units = units[model * each : (model + 1) * each]
         kind = np.uint32 if tensor.index else np.float32
-        parts = [layout.unpack(tensor, self._memory.read(arena, layout.offset(tensor, u, slot), layout.length(tensor), kind))
-                 for u in units]
+        parts = [part for u in units for part in layout.unpack(
+            tensor, self._memory.read(arena, layout.offset(tensor, u, slot), layout.length(tensor), kind))]
         if parameter and (model is not None or self.plan.models == 1):
             return parts[0]
         return parts if tensor.ragged else np.stack(parts)
@@ -327,8 +327,11 @@ class GpuBackend:
         process.check()
         layout = self._layout
         first = model * layout.units(tensor) // self.plan.models
-        for unit, part in enumerate(parts, start=first):
-            self._memory.write(layout.places[tensor].arena, layout.offset(tensor, unit, slot), layout.pack(tensor, part))
+        parts = iter(parts)
+        for unit in count(first):
+            if not (of_unit := list(islice(parts, tensor.sites))):
+                return
+            self._memory.write(layout.places[tensor].arena, layout.offset(tensor, unit, slot), layout.pack(tensor, of_unit))
 
     def memory(self) -> dict[str, np.ndarray]:
         """All arenas as they are, by name, in elements of 4 bytes."""
@@ -338,9 +341,8 @@ class GpuBackend:
         """Sets the tensor's elements to 0 in copies that `memory` gave."""
         tensor, layout = self.plan.tensors[name], self._layout
         for memory in memories:
-            for unit in range(layout.units(tensor)):
-                at = layout.offset(tensor, unit)
-                memory[layout.places[tensor].arena][at : at + layout.length(tensor)] = 0
+            for begin, end in (span for unit in range(layout.units(tensor)) for span in layout.spans(tensor, unit)):
+                memory[layout.places[tensor].arena][begin:end] = 0
 
     def snapshot(self):
         """A copy of all memory on the device, to be given to `restore`."""

@@ -1,5 +1,5 @@
-"""The arenas on a device: storage buffers, or storage textures where these are faster to load from (see texture_code.py).
-Positions and lengths are in elements of 4 bytes."""
+"""The arenas on a device: storage buffers, or storage textures where these are faster to load from (see
+texture_code.py). Positions and lengths are in elements of 4 bytes."""
 
 import numpy as np
 import wgpu
@@ -24,7 +24,8 @@ class BufferMemory:
 
     @staticmethod
     def layout(arenas) -> list[dict]:
-        return [{"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": "storage"}} for i, _ in enumerate(arenas)]
+        return [{"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": "storage"}}
+                for i, _ in enumerate(arenas)]
 
     def entries(self) -> list[dict]:
         return [{"binding": i, "resource": {"buffer": b}} for i, b in enumerate(self._buffers.values())]
@@ -81,7 +82,8 @@ class TextureMemory:
     @staticmethod
     def layout(arenas) -> list[dict]:
         return [{"binding": i, "visibility": wgpu.ShaderStage.COMPUTE,
-                 "storage_texture": {"access": "read-write", "format": TextureMemory._format(a)}} for i, a in enumerate(arenas)]
+                 "storage_texture": {"access": "read-write", "format": TextureMemory._format(a)}}
+                for i, a in enumerate(arenas)]
 
     def entries(self) -> list[dict]:
         return [{"binding": i, "resource": t.create_view()} for i, t in enumerate(self._textures.values())]
@@ -113,7 +115,8 @@ class TextureMemory:
     def _rectangle(self, arena, top, bottom, left, across):
         texel = 4 if arena == "weights" else 1
         place = {"texture": self._textures[arena], "mip_level": 0, "origin": (left // texel, top, 0)}
-        return place, {"offset": 0, "bytes_per_row": 4 * across, "rows_per_image": bottom - top}, (across // texel, bottom - top, 1)
+        layout = {"offset": 0, "bytes_per_row": 4 * across, "rows_per_image": bottom - top}
+        return place, layout, (across // texel, bottom - top, 1)
 
     def copy_to(self, other: "TextureMemory"):
         encoder = self._device.create_command_encoder()

@@ -9,7 +9,7 @@ import deephtm_gpu as dh
 from deephtm_gpu.bench.networks import post
 from deephtm_gpu.data.sine import sine
 from deephtm_gpu.plan.lowering import lower
-from deephtm_gpu.plan.tensors import PARAMETERS, SCRATCH, STATE, TAPE
+from deephtm_gpu.plan.tensors import GRADIENT, PARAMETERS, SCRATCH, STATE, TAPE
 
 COLUMNS = (256, 1024, 4096, 16384)
 SPARSE = 256  # synapses of a cell where the columns are many: the dense matrix grows with their square
@@ -67,7 +67,7 @@ def _case(name, device, streams=1, models=None, **changed) -> Case:
     def bytes_needed():
         plan, _ = lower(network(**changed).network((1,)), ["mse"], dh.PolyakSGD(), streams, range(models or 1), ahead=1)
         each = sum(t.size for t in plan.placed(*PARAMETERS))
-        of_units = sum(t.size * (plan.slots if t.place == TAPE else 1) for t in plan.placed(STATE, SCRATCH, TAPE))
+        of_units = sum(t.size * (plan.slots if t.place == TAPE else 1) for t in plan.placed(STATE, GRADIENT, SCRATCH, TAPE))
         return 2 * 4 * (plan.models * each + plan.units * of_units)
 
     return Case(name, opened, bytes_needed)

@@ -5,7 +5,7 @@ All shapes are fixed and nothing waits for the device, so a step can be captured
 
 import numpy as np
 
-from deephtm_gpu.layers.temporal_memory import SURE_OF_COLUMNS
+from deephtm_gpu.layers.memory_step import SURE_OF_COLUMNS
 from deephtm_gpu.ops.context import FORGET, SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, LOSERS, RATE
 from deephtm_gpu.ops.spec import EPSILON

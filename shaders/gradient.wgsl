@@ -1,0 +1,218 @@
+// Gradients that are written out, one a stream: the uses of a parameter add up, each over its sites x < X.
+//   outer    gradient[o, i] += sum_x left[x, o] right[x, i]
+//   lazy     the same, and touched[o] = 1, where left != 0
+//   vector   bias_gradient[i] += sum_x left[x, i]
+//   rows     gradient[rows[x, l], i] += left[x, l] right[x, i], and touched[rows[x, l]] = 1, where left != 0
+//   entries  bias_gradient[rows[x, l]] += left[x, l]
+//   synapse  gradient[rows[x, l], index[x, a]] += left[x, l] value[x, a], bias_gradient and touched too
+//   pool     the same in the synapses that see a place, weighted (see pool.wgsl)
+// Places: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A, places...]; pool
+// in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the length of a list counted in.
+// Dispatch: any number of parts, which go from stream to stream themselves. What uses or sites share, one lane adds up in order, or a
+// barrier stands between: no atomics on floats.
+// Workgroup memory: none.
+@group(0) @binding(1) var<storage, read_write> params: array<f32>;
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
+const WG: u32 = 64u;
+const STREAMS: u32 = 1u;
+const STREAM: u32 = 0u;
+const LISTS: u32 = 0u;
+var<private> lane: u32;
+
+// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
+fn lanes_for(n: u32) -> u32 {
+  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
+}
+
+// A 32-bit mix (the finaliser lowbias32 of C. Wellons, 2018: public domain), the same as in the reference.
+fn mix32(n: u32) -> u32 {
+  var x = n ^ (n >> 16u);
+  x *= 0x7feb352du;
+  x ^= x >> 15u;
+  x *= 0x846ca68bu;
+  return x ^ (x >> 16u);
+}
+
+// What all draws of a pool hang on; those of one of its rows hang on mix32(pool_noise ^ row).
+fn pool_noise(pool: u32) -> u32 {
+  return mix32(u32(params[pool]));
+}
+
+// The synapse with which a row of this noise sees the place; F where it does not.
+fn synapse_at(noise: u32, place: u32, F: u32, P: u32) -> u32 {
+  let f = ((place + 1u) * F - 1u) / P;
+  let begin = f * P / F;
+  let length = (f + 1u) * P / F - begin;
+  return select(F, f, mix32(noise ^ f) % length == place - begin);
+}
+
+// How much a place counts that a row sees, for those that it does not see.
+fn weight_of_sight(F: u32, P: u32) -> f32 {
+  return sqrt(f32(P) / f32(F));
+}
+
+// The room of a tensor of n elements: so far it is from site to site.
+fn room_of(n: u32) -> u32 {
+  return (n + 3u) / 4u * 4u;
+}
+
+fn outer_gradient(left: u32, right: u32, gradient: u32, X: u32, O: u32, I: u32, part: u32, parts: u32) {
+  let share = (O + parts - 1u) / parts;
+  let begin = min(O, part * share);
+  let mine = (min(O, begin + share) - begin) * I;  // entries of a stream
+  for (var n = lane; n < STREAMS * mine; n += WG) {
+    let base = n / mine * STREAM;
+    let o = begin + n % mine / I;
+    let i = n % I;
+    var sum = 0.0;
+    for (var x = 0u; x < X; x++) { sum += work[left + base + x * room_of(O) + o] * work[right + base + x * room_of(I) + i]; }
+    work[gradient + base + o * I + i] += sum;
+  }
+}
+
+fn lazy_gradient(left: u32, right: u32, gradient: u32, touched: u32, X: u32, O: u32, I: u32, part: u32, parts: u32) {
+  let share = (O + parts - 1u) / parts;
+  let begin = min(O, part * share);
+  let mine = (min(O, begin + share) - begin) * I;  // entries of a stream
+  for (var n = lane; n < STREAMS * mine; n += WG) {
+    let base = n / mine * STREAM;
+    let o = begin + n % mine / I;
+    let i = n % I;
+    var sum = 0.0;
+    var there = false;
+    for (var x = 0u; x < X; x++) {
+      let factor = work[left + base + x * room_of(O) + o];
+      if (!(factor == 0.0)) {
+        sum += factor * work[right + base + x * room_of(I) + i];
+        there = true;
+      }
+    }
+    if (there) {
+      work[gradient + base + o * I + i] += sum;
+      if (i == 0u) { work[touched + base + o] = 1.0; }
+    }
+  }
+}
+
+fn vector_gradient(left: u32, bias_gradient: u32, X: u32, D: u32, part: u32, parts: u32) {
+  let share = (D + parts - 1u) / parts;
+  let begin = min(D, part * share);
+  let mine = min(D, begin + share) - begin;
+  for (var n = lane; n < STREAMS * mine; n += WG) {
+    let at = n / mine * STREAM + begin + n % mine;
+    var sum = 0.0;
+    for (var x = 0u; x < X; x++) { sum += work[left + at + x * room_of(D)]; }
+    work[bias_gradient + at] += sum;
+  }
+}
+
+// An owner, some lanes of a part side by side, has one class of a stream's rows, n % classes, or, where there are fewer owners than
+// streams, all rows of several streams.
+fn classes_of(owners: u32) -> u32 {
+  return max(1u, owners / STREAMS);
+}
+
+fn rows_gradient(rows: u32, left: u32, right: u32, gradient: u32, touched: u32, X: u32, L: u32, N: u32, I: u32, part: u32, parts: u32) {
+  let wide = lanes_for(I);  // lanes side by side along a row
+  let owners = parts * (WG / wide);
+  let classes = classes_of(owners);
+  for (var owner = part * (WG / wide) + lane / wide; owner < STREAMS * classes; owner += owners) {
+    let s = owner / classes;
+    let base = s * STREAM;
+    for (var x = 0u; x < X; x++) {
+      let at = x * room_of(L);
+      for (var l = at; l < at + L; l++) {
+        let n = lists[rows + s * LISTS + l];
+        if (n % classes == owner % classes) {
+          let factor = work[left + base + l];
+          if (!(factor == 0.0)) {
+            if (lane % wide == 0u) { work[touched + base + n] = 1.0; }
+            for (var i = lane % wide; i < I; i += wide) {
+              work[gradient + base + n * I + i] += factor * work[right + base + x * room_of(I) + i];
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+fn entries_gradient(rows: u32, left: u32, bias_gradient: u32, X: u32, L: u32, N: u32, part: u32, parts: u32) {
+  let owners = parts * WG;
+  let classes = classes_of(owners);
+  for (var owner = part * WG + lane; owner < STREAMS * classes; owner += owners) {
+    let s = owner / classes;
+    for (var x = 0u; x < X; x++) {
+      let at = x * room_of(L);
+      for (var l = at; l < at + L; l++) {
+        let n = lists[rows + s * LISTS + l];
+        if (n % classes == owner % classes) { work[bias_gradient + s * STREAM + n] += work[left + s * STREAM + l]; }
+      }
+    }
+  }
+}
+
+fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32, bias_gradient: u32, touched: u32,
+                    X: u32, L: u32, N: u32, P: u32, room: u32, part: u32, parts: u32) {
+  let classes = classes_of(parts);
+  for (var owner = part; owner < STREAMS * classes; owner += parts) {
+    let s = owner / classes;
+    let base = s * STREAM;
+    for (var x = 0u; x < X; x++) {
+      let at = x * room_of(L);
+      let context = index + s * LISTS + x * room_of(room + 1u);
+      let values = value + base + x * room_of(room);
+      let A = lists[context];
+      for (var l = at; l < at + L; l++) {
+        let n = lists[rows + s * LISTS + l];
+        let factor = work[left + base + l];
+        if (n % classes == owner % classes && !(factor == 0.0)) {
+          if (lane == 0u) {
+            work[touched + base + n] = 1.0;
+            work[bias_gradient + base + n] += factor;
+          }
+          for (var a = lane; a < A; a += WG) {
+            work[gradient + base + n * P + lists[context + 1u + a]] += factor * work[values + a];
+          }
+        }
+      }
+      storageBarrier();
+      workgroupBarrier();  // at the next site another lane may have the same synapse
+    }
+  }
+}
+
+fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: u32, gradient: u32, bias_gradient: u32, touched: u32,
+                 X: u32, L: u32, N: u32, F: u32, P: u32, room: u32, part: u32, parts: u32) {
+  let classes = classes_of(parts);
+  let noise = pool_noise(pool);
+  for (var owner = part; owner < STREAMS * classes; owner += parts) {
+    let s = owner / classes;
+    let base = s * STREAM;
+    for (var x = 0u; x < X; x++) {
+      let at = x * room_of(L);
+      let context = index + s * LISTS + x * room_of(room + 1u);
+      let values = value + base + x * room_of(room);
+      let A = lists[context];
+      for (var l = at; l < at + L; l++) {
+        let n = lists[rows + s * LISTS + l];
+        let factor = work[left + base + l];
+        if (n % classes == owner % classes && !(factor == 0.0)) {
+          if (lane == 0u) {
+            work[touched + base + n] = 1.0;
+            work[bias_gradient + base + n] += factor;
+          }
+          let row_noise = mix32(noise ^ n);
+          let sight = factor * weight_of_sight(F, P);
+          for (var a = lane; a < A; a += WG) {
+            let f = synapse_at(row_noise, lists[context + 1u + a], F, P);
+            if (f < F) { work[gradient + base + n * F + f] += sight * work[values + a]; }
+          }
+        }
+      }
+      storageBarrier();
+      workgroupBarrier();  // at the next site another lane may have the same synapse
+    }
+  }
+}

@@ -1,0 +1,280 @@
+// The one step along a gradient that is written out, one a stream: the parameter moves by the rule of ops/rule.py along
+// sum_s coef[s] gradient[s], and gradient becomes 0.
+//   matrix   weight (O, I), every entry                          part: rows
+//   vector   bias (D), every entry                               part: entries
+//   rows     weight (N, I), the rows that are touched            part: rows
+//   entries  bias (N), the entries with a gradient               part: entries
+//   synapse  weight (N, P), of the rows that are touched the entries with a gradient, and bias (N)   part: rows
+// A row is touched where touched[s] = 1 in some stream; that becomes 0 too.
+//   gradient_square  squares[slot] = scale |gradient|^2
+//   rows_square      the same, looking at the rows that are touched alone
+// Places: gradient (rows not padded), touched, coef, squares in work; weight, moment, power of a matrix in weights (vec4, rows of
+// ceil(I/4)); those of synapses, all of a bias, and count in params.
+// Dispatch: squares: one workgroup a stream; steps: any number of parts, which add the streams up in order.
+// Workgroup memory: 4 bytes a lane and 256 bytes.
+@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> params: array<f32>;
+@group(0) @binding(2) var<storage, read_write> work: array<f32>;
+const WG: u32 = 64u;
+const STREAMS: u32 = 1u;
+const STREAM: u32 = 0u;
+const BLOCK: u32 = 1024u;  // so many rows are looked at at once for what is touched
+var<private> lane: u32;
+var<workgroup> scratch: array<f32, WG>;
+var<workgroup> marks: array<atomic<u32>, 64>;
+
+// How fast a row moves when `k` updates came before; see ops/rule.py.
+struct Pace { rate: f32, epsilon: f32, shrink: f32 }
+
+// 1 - exp(x) for x <= 0, without cancellation near 0.
+fn below_one(x: f32) -> f32 {
+  if (x < -0.5) { return 1.0 - exp(x); }
+  return -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
+}
+
+fn pace(rate: f32, k: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32) -> Pace {
+  let now = rate * max(least, 1.0 / (1.0 + k * slope));
+  var p = Pace(now, epsilon, 1.0 - now * decay);
+  if (log2 != 0.0) {
+    let corrected = sqrt(below_one((k + 1.0) * log2));
+    p.epsilon *= corrected;
+    p.rate *= corrected;
+    if (log1 != 0.0) { p.rate /= below_one((k + 1.0) * log1); }
+  }
+  return p;
+}
+
+fn descend4(at: u32, moment: u32, power: u32, gradient: vec4<f32>, p: Pace, beta1: f32, beta2: f32) {
+  var step = gradient;
+  if (beta1 != 0.0) {
+    let old = weights[moment];
+    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
+    weights[moment] = step;
+  }
+  if (beta2 != 0.0) {
+    let mean = weights[power] + (1.0 - beta2) * (gradient * gradient - weights[power]);
+    weights[power] = mean;
+    step /= sqrt(mean) + p.epsilon;
+  }
+  weights[at] = p.shrink * weights[at] - p.rate * step;
+}
+
+fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32, beta2: f32) {
+  var step = gradient;
+  if (beta1 != 0.0) {
+    let old = params[moment];
+    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
+    params[moment] = step;
+  }
+  if (beta2 != 0.0) {
+    let mean = params[power] + (1.0 - beta2) * (gradient * gradient - params[power]);
+    params[power] = mean;
+    step /= sqrt(mean) + p.epsilon;
+  }
+  params[at] = p.shrink * params[at] - p.rate * step;
+}
+
+// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
+fn span_sum(value: f32, span: u32) -> f32 {
+  if (span == 1u) { return value; }
+  scratch[lane] = value;
+  for (var half = span / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
+  }
+  workgroupBarrier();
+  let total = scratch[lane - lane % span];
+  workgroupBarrier();
+  return total;
+}
+
+// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
+fn lanes_for(n: u32) -> u32 {
+  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
+}
+
+// Adds up coef gradient over the streams, and puts the gradient to 0.
+fn take_sum(gradient: u32, coef: u32) -> f32 {
+  var sum = 0.0;
+  for (var s = 0u; s < STREAMS; s++) {
+    let at = gradient + s * STREAM;
+    if (!(work[at] == 0.0)) {
+      sum += work[coef + s * STREAM] * work[at];
+      work[at] = 0.0;
+    }
+  }
+  return sum;
+}
+
+// The same of columns 4 q to 4 q + 3 of row n; what lies behind the last column is 0.
+fn take_sum4(gradient: u32, coef: u32, n: u32, q: u32, I: u32) -> vec4<f32> {
+  let at = gradient + n * I + 4u * q;
+  let columns = I - 4u * q;
+  var sum = vec4<f32>(take_sum(at, coef), 0.0, 0.0, 0.0);
+  if (columns > 1u) { sum.y = take_sum(at + 1u, coef); }
+  if (columns > 2u) { sum.z = take_sum(at + 2u, coef); }
+  if (columns > 3u) { sum.w = take_sum(at + 3u, coef); }
+  return sum;
+}
+
+fn matrix_step(coef: u32, rate: f32, k: f32, gradient: u32, weight: u32, moment: u32, power: u32,
+               scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+               O: u32, I: u32, part: u32, parts: u32) {
+  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+  let Q = (I + 3u) / 4u;
+  let share = (O + parts - 1u) / parts;
+  for (var at = part * share * Q + lane; at < min(O, (part + 1u) * share) * Q; at += WG) {
+    descend4(weight + at, moment + at, power + at, take_sum4(gradient, coef, at / Q, at % Q, I), p, beta1, beta2);
+  }
+}
+
+fn vector_step(coef: u32, rate: f32, k: f32, bias_gradient: u32, bias: u32, bias_moment: u32, bias_power: u32,
+               scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+               D: u32, part: u32, parts: u32) {
+  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+  let share = (D + parts - 1u) / parts;
+  for (var i = part * share + lane; i < min(D, (part + 1u) * share); i += WG) {
+    descend(bias + i, bias_moment + i, bias_power + i, take_sum(bias_gradient + i, coef), p, beta1, beta2);
+  }
+}
+
+// Whether a stream that counts has touched a row, or an entry has a gradient.
+fn moves(touched: u32, coef: u32) -> bool {
+  for (var s = 0u; s < STREAMS; s++) {
+    if (!(work[coef + s * STREAM] * work[touched + s * STREAM] == 0.0)) { return true; }
+  }
+  return false;
+}
+
+fn entries_step(coef: u32, rate: f32, bias_gradient: u32, bias: u32, bias_moment: u32, bias_power: u32, bias_count: u32,
+                scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+                N: u32, part: u32, parts: u32) {
+  let counted = log2 != 0.0 || slope != 0.0;
+  let share = (N + parts - 1u) / parts;
+  for (var n = part * share + lane; n < min(N, (part + 1u) * share); n += WG) {
+    let moving = moves(bias_gradient + n, coef);
+    let gradient = take_sum(bias_gradient + n, coef);
+    if (moving) {
+      var k = 0.0;
+      if (counted) {
+        k = params[bias_count + n];
+        params[bias_count + n] = k + 1.0;
+      }
+      let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+      descend(bias + n, bias_moment + n, bias_power + n, gradient, p, beta1, beta2);
+    }
+  }
+}
+
+// Notes which of rows begin to end, BLOCK at most, one of so many streams has touched.
+fn note_touched(touched: u32, streams: u32, begin: u32, end: u32) {
+  for (var i = lane; i < BLOCK / 32u; i += WG) { atomicStore(&marks[i], 0u); }
+  workgroupBarrier();
+  for (var n = begin + lane; n < end; n += WG) {
+    for (var s = 0u; s < streams; s++) {
+      if (work[touched + s * STREAM + n] != 0.0) { atomicOr(&marks[(n - begin) / 32u], 1u << ((n - begin) % 32u)); }
+    }
+  }
+  workgroupBarrier();
+}
+
+// Once all have read them: one update more of the rows that have moved, and no row is touched.
+fn end_rows(touched: u32, coef: u32, count: u32, counted: bool, begin: u32, end: u32) {
+  storageBarrier();
+  workgroupBarrier();
+  for (var n = begin + lane; n < end; n += WG) {
+    if (extractBits(atomicLoad(&marks[(n - begin) / 32u]), (n - begin) % 32u, 1u) != 0u) {
+      if (counted && moves(touched + n, coef)) { params[count + n] += 1.0; }
+      for (var s = 0u; s < STREAMS; s++) { work[touched + s * STREAM + n] = 0.0; }
+    }
+  }
+  workgroupBarrier();
+}
+
+fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: u32, moment: u32, power: u32, count: u32,
+             scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+             N: u32, I: u32, most: u32, part: u32, parts: u32) {
+  let counted = log2 != 0.0 || slope != 0.0;
+  let Q = (I + 3u) / 4u;
+  let wide = lanes_for(Q);  // lanes side by side along a row, the lanes left over take other rows
+  let share = (N + parts - 1u) / parts;
+  let last = min(N, (part + 1u) * share);
+  for (var begin = part * share; begin < last; begin += BLOCK) {
+    let end = min(last, begin + BLOCK);
+    note_touched(touched, STREAMS, begin, end);
+    var turn = lane / wide;
+    for (var word = 0u; word < BLOCK / 32u; word++) {
+      for (var bits = atomicLoad(&marks[word]); bits != 0u; bits &= bits - 1u) {
+        let n = begin + 32u * word + firstTrailingBit(bits);
+        if (turn % (WG / wide) == 0u) {
+          let moving = moves(touched + n, coef);
+          var k = 0.0;
+          if (counted) { k = params[count + n]; }
+          let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+          for (var q = lane % wide; q < Q; q += wide) {
+            let sum = take_sum4(gradient, coef, n, q, I);
+            let at = n * Q + q;
+            if (moving) { descend4(weight + at, moment + at, power + at, sum, p, beta1, beta2); }
+          }
+        }
+        turn++;
+      }
+    }
+    end_rows(touched, coef, count, counted, begin, end);
+  }
+}
+
+fn synapse_step(coef: u32, rate: f32, gradient: u32, bias_gradient: u32, touched: u32,
+                weight: u32, bias: u32, moment: u32, power: u32, count: u32, bias_moment: u32, bias_power: u32,
+                scale: f32, bias_scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32,
+                least: f32, N: u32, P: u32, most: u32, part: u32, parts: u32) {
+  let counted = log2 != 0.0 || slope != 0.0;
+  let share = (N + parts - 1u) / parts;
+  let last = min(N, (part + 1u) * share);
+  for (var begin = part * share; begin < last; begin += BLOCK) {
+    let end = min(last, begin + BLOCK);
+    note_touched(touched, STREAMS, begin, end);
+    for (var word = 0u; word < BLOCK / 32u; word++) {
+      for (var bits = atomicLoad(&marks[word]); bits != 0u; bits &= bits - 1u) {
+        let n = begin + 32u * word + firstTrailingBit(bits);
+        let moving = moves(touched + n, coef);
+        var k = 0.0;
+        if (counted) { k = params[count + n]; }
+        let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+        for (var entry = n * P + lane; entry < (n + 1u) * P; entry += WG) {
+          let sum = take_sum(gradient + entry, coef);
+          if (!(sum == 0.0)) { descend(weight + entry, moment + entry, power + entry, sum, p, beta1, beta2); }
+        }
+        if (lane == 0u) {
+          let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
+          let sum = take_sum(bias_gradient + n, coef);
+          if (moving) { descend(bias + n, bias_moment + n, bias_power + n, sum, slow, beta1, beta2); }
+        }
+      }
+    }
+    end_rows(touched, coef, count, counted, begin, end);
+  }
+}
+
+fn gradient_square(gradient: u32, squares: u32, slot: u32, scale: f32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) { sum += work[gradient + i] * work[gradient + i]; }
+  sum = span_sum(sum, WG);
+  if (lane == 0u) { work[squares + slot] = scale * sum; }
+}
+
+fn rows_square(gradient: u32, touched: u32, squares: u32, slot: u32, scale: f32, N: u32, I: u32, most: u32) {
+  var sum = 0.0;
+  for (var begin = 0u; begin < N; begin += BLOCK) {
+    note_touched(touched, 1u, begin, min(N, begin + BLOCK));
+    for (var word = 0u; word < BLOCK / 32u; word++) {
+      for (var bits = atomicLoad(&marks[word]); bits != 0u; bits &= bits - 1u) {
+        let row = gradient + (begin + 32u * word + firstTrailingBit(bits)) * I;
+        for (var i = lane; i < I; i += WG) { sum += work[row + i] * work[row + i]; }
+      }
+    }
+    workgroupBarrier();  // every lane has read the marks before they change
+  }
+  sum = span_sum(sum, WG);
+  if (lane == 0u) { work[squares + slot] = scale * sum; }
+}
