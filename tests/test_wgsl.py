@@ -125,6 +125,15 @@ def expected():
     return dh.Network([x, z], [dh.Expectation(40, 8)(place), dh.Evidence()(dh.Expectation(40, 8)(place, of=dh.SpatialPooler(40, 4)(x)))])
 
 
+def maps():
+    """At positions of a map: a memory with a window and a vector for context, clocks, and all as a vector."""
+    x, z = dh.Input((5, 2, 3)), dh.Input((3,))
+    columns = dh.SpatialPooler(33, 3)(dh.RunningNorm()(dh.ReLU()(dh.Linear(20)(x))))
+    cells = dh.TemporalMemory(3, window=3)(columns, context=[dh.Linear(4)(z), columns])
+    above = dh.TemporalMemory(2, synapses=11)(dh.SpatialPooler(16, 2)(dh.when(dh.Surprise()(cells), cells)))
+    return dh.Network([x, z], [dh.Linear(5)(cells) + dh.Linear(5)(above), dh.Linear(3)(dh.Flatten()(cells))])
+
+
 NETWORKS = {  # network, losses, optimizer, streams, ahead
     "post": (post, ["mse"], dh.PolyakSGD(), 1, 1),
     "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
@@ -138,6 +147,8 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "grids, streams": (grids, ["mse", "mse"], dh.Adam(0.01), 3, 1),
     "expected": (expected, ["bce", "mse"], dh.PolyakSGD(), 1, 0),
     "expected, streams": (expected, ["bce", "mse"], dh.SGD(0.01, clip_norm=1.0), 3, 0),
+    "maps": (maps, ["cross_entropy", "mse"], dh.PolyakSGD(clip_norm=1.0), 1, 1),
+    "maps, streams": (maps, ["cross_entropy", "mse"], dh.Adam(0.01), 3, 1),
     "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }

@@ -76,6 +76,9 @@ def _networks():
         "grid cells, anchored, beginning anew": (_anchored(), ["mse", "cross_entropy", "mse"], SGD(0.02, clip_norm=0.5), 1, 1),
         "expected columns, targets given": (_expectation(), ["bce"], SGD(0.5), 1, 0),
         "evidence, 2 streams": (_evidence(), ["mse"], SGD(0.5, momentum=0.5, clip_norm=0.5), 2, 0),
+        "a map of 3 × 5 positions": (_map(3, (3, 5), window=4), ["mse"], PolyakSGD(), 1, 1),
+        "a map of symbols, 2 streams": (_map(7, (2, 3), synapses=37), ["cross_entropy"], Adam(0.001, clip_norm=0.5), 2, 1),
+        "maps and vectors, a clock at each position": (_maps_and_vectors(), ["mse", "bce"], SGD(0.1), 1, 0),
     }
 
 
@@ -130,16 +133,38 @@ def _evidence():
     return dh.Network([x, place], dh.Evidence()(z))
 
 
+def _map(channels, positions, **memory):
+    x = dh.Input((channels, *positions))
+    columns = dh.SpatialPooler(41, 4)(dh.RunningNorm()(dh.ReLU()(dh.Linear(13)(x))))
+    return dh.Network(x, dh.Linear(channels)(dh.TemporalMemory(3, **memory)(columns)))
+
+
+def _maps_and_vectors():
+    """A vector that all positions see, feedback of a map, expected columns, a layer at two places, and a map that becomes a vector."""
+    x, gate, z, reader = dh.Input((3, 2, 2)), dh.Input((1, 2, 2)), dh.Input((5,)), dh.Linear(5)
+    columns = dh.SpatialPooler(31, 4)(dh.RunningNorm()(dh.Linear(9)(x)))
+    cells = dh.TemporalMemory(2)(columns, context=[dh.previous(columns), dh.Linear(4)(z)])
+    held = dh.when(gate, dh.Concat()([reader(dh.Linear(8)(cells)), dh.Trace(0.8)(x)]), gather="sum")
+    slow = dh.TemporalMemory(2)(dh.SpatialPooler(23, 3)(held))
+    fits = dh.Evidence()(dh.Expectation(31, 3, std=0.5, bias=-1.0)(z, of=columns))
+    return dh.Network([x, gate, z], [reader(dh.Linear(8)(slow)) + dh.Linear(5)(cells), dh.Linear(6)(dh.Flatten()(dh.Concat()([held, fits])))])
+
+
+CLASSES = {7: 1, 11: 1, 42: 6}  # of inputs that are symbols, by their size: the positions of each
+
+
 def _rows(plan, streams, ahead) -> Batch:
     rng = np.random.default_rng(5)
 
-    def series(tensor, classes):
-        if classes:
-            return np.eye(tensor.size, dtype=np.float32)[rng.integers(tensor.size, size=(STEPS, streams))]
+    def series(tensor, positions):
+        if positions:
+            classes = tensor.size // positions
+            symbols = np.eye(classes, dtype=np.float32)[rng.integers(classes, size=(STEPS, streams, positions))]
+            return np.swapaxes(symbols, 2, 3).reshape(STEPS, streams, -1)
         return rng.normal(size=(STEPS, streams, tensor.size)).astype(np.float32)
 
-    inputs = [series(t, t.size in (7, 11)) for t in plan.inputs]
-    targets = None if ahead else [series(t, True) for t in plan.targets]
+    inputs = [series(t, CLASSES.get(t.size, 0)) for t in plan.inputs]
+    targets = None if ahead else [series(t, 1) for t in plan.targets]
     going = np.ones((STEPS, streams), bool)
     going[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
     share = shares(going) if streams > 1 else None

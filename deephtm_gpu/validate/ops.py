@@ -19,7 +19,8 @@ POISON = 7.25e20  # stands where an op has to write: what it leaves out shows
 
 
 def check_ops(adapter, override=None, ops=OPS, tuning=None):
-    """Yields a Check per pass: its worst trial. Each size runs in one workgroup, and where the work can be shared out in many.
+    """Yields a Check per pass: its worst trial. Each size runs in one workgroup, and where the work can be shared out in many; one of
+    several streams runs at as many positions of a map of one stream too, where a position is as a stream to the pass.
     override: shader texts by file name (see `compose`). tuning: None for the adapter's own."""
     for op in ops:
         for op_pass in op.passes:
@@ -28,19 +29,29 @@ def check_ops(adapter, override=None, ops=OPS, tuning=None):
 
 def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
     worst = Check("op", op_pass.name, True, limit=op.tolerance, trials=0)
+    sized_for_maps = _sized_for_maps(op, op_pass)
     for number, size in enumerate(op.sizes):
         example = _single(op.example(np.random.default_rng([number, len(op_pass.name)]), **size))
-        tunings = [tuning]
+        trials = [(tuning, size["S"])]
         if op_pass.rows:
-            tunings.append(replace(tuning, wide=0, grain=97))
-        for tried in tunings:
-            for tensor, error, element in _trial(op, op_pass, example, size["S"], adapter, tried, override):
+            trials.append((replace(tuning, wide=0, grain=97), size["S"]))
+        if size == sized_for_maps:
+            trials += [(tried, 1) for tried, _ in trials]
+        for tried, streams in trials:
+            for tensor, error, element in _trial(op, op_pass, example, streams, adapter, tried, override):
                 worst.trials += 1
                 if error > worst.error or not worst.where:
                     worst.error = max(error, worst.error)
                     worst.where, worst.worst = f"{tensor} at {size}", element
     worst.holds = worst.error <= worst.limit
     return worst
+
+
+def _sized_for_maps(op: Op, op_pass: Pass) -> dict | None:
+    """The first size of several streams, if streams may be positions: of parameters that change there would be a sum over them."""
+    if op_pass.whole or set(op_pass.changes) & {*op.matrices, *op.params}:
+        return None
+    return next((size for size in op.sizes if size["S"] > 1), None)
 
 
 def _trial(op, op_pass, example, streams, adapter, tuning, override):
