@@ -25,7 +25,7 @@ from deephtm_gpu.graph.nodes import Layer, Node
 from deephtm_gpu.learner import Learner
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.schedules import Schedule
-from deephtm_gpu.plan.tensors import IO, SCRATCH, TAPE
+from deephtm_gpu.plan.tensors import GRADIENT, IO, SCRATCH, TAPE
 from deephtm_gpu.saving import container
 from deephtm_gpu.saving.container import read_container, write_container
 from deephtm_gpu.saving.graph import describe_network, make_network
@@ -112,7 +112,7 @@ def _assert_same(got, want, close=False):
     check = (lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-3, atol=1e-5)) if close else np.testing.assert_array_equal
     assert (got._steps, got._updates, got._pending, got._ahead) == (want._steps, want._updates, want._pending, want._ahead)
     for t in want._plan.tensors.values():
-        if t.place in (IO, SCRATCH, "step"):
+        if t.place in (IO, GRADIENT, SCRATCH, "step"):
             continue
         for slot in range(want._plan.slots if t.place == TAPE else 1):
             g, w = got._backend.read(t.name, slot), want._backend.read(t.name, slot)
