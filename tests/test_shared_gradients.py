@@ -1,4 +1,5 @@
-"""Layers that are called several times: their weights make one step of the optimiser, along the sum of the calls' gradients."""
+"""Layers that are called several times: their weights make one step of the optimiser, along the sum of the calls'
+gradients."""
 
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,8 @@ from deephtm_gpu.plan.tensors import GRADIENT
 RNG = np.random.default_rng
 
 
-# Networks in which a layer stands twice, or (share=False) two layers alike. All rates are 1, but where the test is about rates.
+# Networks in which a layer stands twice, or (share=False) two layers alike. All rates are 1, but where the test is
+# about rates.
 
 
 def pair(share, make):
@@ -39,7 +41,8 @@ def columns(share, **memory):
     if memory:
         window = memory.get("window", 1)
         a, b = pair(share == "memory", lambda: dh.TemporalMemory(2, **memory))
-        beside = dh.Linear(4, lr_scale=1.0)(z) if window == 1 else z  # in a window credit for contexts is not the exact gradient
+        # In a window, credit for contexts is not the exact gradient.
+        beside = dh.Linear(4, lr_scale=1.0)(z) if window == 1 else z
         cols = [m(c, context=[dh.previous(c), beside]) for m, c in zip((a, b), cols)]
     a, b = pair(share == "reader", lambda: dh.Linear(4))
     return dh.Network([x, z], a(cols[0]) + b(cols[1]))
@@ -62,10 +65,12 @@ def grids(share):
 
 SHARED = {
     "linear": linears, "pooler": columns, "reader": columns, "sparse linear": partial(columns, slow=False),
-    "memory": partial(columns, init_std=0.7), "quick memory": partial(columns, slow=False), "window": partial(columns, slow=False, window=4), "pool": partial(columns, slow=False, synapses=17),
-    "pool, window": partial(columns, slow=False, synapses=17, window=3), "expectation": expectations, "grid cells": grids,
+    "memory": partial(columns, init_std=0.7), "quick memory": partial(columns, slow=False),
+    "window": partial(columns, slow=False, window=4), "pool": partial(columns, slow=False, synapses=17),
+    "pool, window": partial(columns, slow=False, synapses=17, window=3), "expectation": expectations,
+    "grid cells": grids,
 }
-WHAT = {"quick memory": "memory", "sparse linear": "reader", "window": "memory", "pool": "memory", "pool, window": "memory"}
+WHAT = {"sparse linear": "reader", **dict.fromkeys(("quick memory", "window", "pool", "pool, window"), "memory")}
 
 
 def network(name, share=True):
@@ -73,7 +78,8 @@ def network(name, share=True):
 
 
 def settled(net, optimizer, streams, steps=7):
-    """A backend in which contexts have filled and all weights are drawn, the losses, and the function that draws a row."""
+    """A backend in which contexts have filled and all weights are drawn, the losses, and the function that draws a
+    row."""
     rng, losses = RNG(5), ["mse"] * len(net.outputs)
     backend = put_on_numpy(net, losses, optimizer, streams)
     for t in backend.plan.tensors.values():
@@ -82,7 +88,8 @@ def settled(net, optimizer, streams, steps=7):
             backend.write(t.name, value + 0.2 * rng.normal(size=value.shape))
 
     def row():
-        return tuple([rng.normal(size=(streams, t.size)) for t in tensors] for tensors in (backend.plan.inputs, backend.plan.targets))
+        tensors = (backend.plan.inputs, backend.plan.targets)
+        return tuple([rng.normal(size=(streams, t.size)) for t in some] for some in tensors)
 
     for step in range(steps):
         backend.run(one_row(*row(), step, rate=0.0))
@@ -90,7 +97,8 @@ def settled(net, optimizer, streams, steps=7):
 
 
 def learned(backend):
-    return {t.name: backend.read(t.name) for t in dict.fromkeys(t for c in backend.plan.learn for t in c.written) if t.learned}
+    moved = dict.fromkeys(t for c in backend.plan.learn for t in c.written if t.learned)
+    return {t.name: backend.read(t.name) for t in moved}
 
 
 def gradients_of(plan):
@@ -126,13 +134,14 @@ def test_a_step_goes_along_the_gradient_of_the_loss(name, streams):
 
 
 def twins(name, streams):
-    """Backends of the network with one layer that is shared, and with two of the same weights; and for each name of a weight of the
-    second, that of the first which it stands for."""
+    """Backends of the network with one layer that is shared, and with two of the same weights; and for each name of a
+    weight of the second, that of the first which it stands for."""
     one, _, row = settled(network(name), dh.SGD(1.0), streams, steps=0)
     two = put_on_numpy(network(name, share=False), ["mse"] * len(one.plan.targets), dh.SGD(1.0), streams)
     layers = [{t.name.split(".")[0] for t in b.plan.tensors.values() if t.parameter} for b in (one, two)]
     (second,), (shared,) = layers[1] - layers[0], {t.name.split(".")[0] for t in gradients_of(one.plan)}
-    of = {t.name: t.name.replace(second + ".", shared + ".", t.name.startswith(second + ".")) for t in two.plan.tensors.values() if t.parameter}
+    names = [t.name for t in two.plan.tensors.values() if t.parameter]
+    of = {n: shared + n.removeprefix(second) if n.startswith(second + ".") else n for n in names}
     for n, first in of.items():
         two.write(n, one.read(first))
     return one, two, of, row
@@ -145,9 +154,10 @@ def changes_of(backend, row):
 
 
 @pytest.mark.parametrize("streams", [1, 3])
-@pytest.mark.parametrize("name", [n for n in SHARED if n != "memory"])  # by its slow context what its head has learned matters
+@pytest.mark.parametrize("name", [n for n in SHARED if n != "memory"])  # its head's part is in its surprise
 def test_a_shared_weight_changes_by_the_sum_of_what_two_of_their_own_would(name, streams):
-    """Also by what a window defers, which is not the gradient of one step's loss, and in the turns in which its ring runs empty."""
+    """Also by what a window defers, which is not the gradient of one step's loss, and in the turns in which its ring
+    runs empty."""
     one, two, of, row = twins(name, streams)
     last, T = 8, one.plan.window
     for step in range(last + T):
@@ -232,8 +242,8 @@ def test_the_first_step_of_adam_is_as_long_as_its_rate(adapter, device):
 
 
 def gradients_by_stream(name, streams):
-    """What each stream's gradient is, by the step that plain descent makes while the others teach nothing; each stream's squared
-    error; and the row."""
+    """What each stream's gradient is, by the step that plain descent makes while the others teach nothing; each
+    stream's squared error; and the row."""
     gradients = []
     for s in range(streams):
         backend, _, row = settled(network(name), dh.SGD(1.0), streams)
@@ -278,7 +288,8 @@ def test_copies_of_a_stream_learn_what_one_does(name):
 def everything():
     """An encoder, a pooler, a memory with a window and a reader, each called twice."""
     x, z = dh.Input((3,)), dh.Input((3,))
-    encoder, pooler, memory, reader = dh.Linear(9), dh.SpatialPooler(23, 3), dh.TemporalMemory(3, window=3), dh.Linear(3)
+    encoder, pooler, reader = dh.Linear(9), dh.SpatialPooler(23, 3), dh.Linear(3)
+    memory = dh.TemporalMemory(3, window=3)
     cells = [memory(pooler(dh.RunningNorm()(encoder(sense)))) for sense in (x, z)]
     return dh.Network([x, z], [reader(cell) for cell in cells])
 
@@ -295,10 +306,11 @@ def steps(net, optimizer=None, streams=1):
 
 def test_a_layer_that_is_called_once_costs_what_it_did():
     """One pass for each weight, which steps at once, in the order of the flow; and no tensor more."""
-    net = dh.Sequential(dh.Linear(9), dh.ReLU(), dh.SpatialPooler(11, 3), dh.TemporalMemory(2), dh.Linear(3)).network((3,))
-    names, plan = steps(net, dh.PolyakSGD())
+    net = dh.Sequential(dh.Linear(9), dh.ReLU(), dh.SpatialPooler(11, 3), dh.TemporalMemory(2), dh.Linear(3))
+    names, plan = steps(net.network((3,)), dh.PolyakSGD())
     assert names == ["vector_square", "outer_square", "ragged_square", "outer_square", "outer_square",
-                     "vector_update", "outer_update", "entries_update", "rows_update", "synapse_update", "vector_update", "rows_update"]
+                     "vector_update", "outer_update", "entries_update", "rows_update", "synapse_update",
+                     "vector_update", "rows_update"]
     assert not gradients_of(plan)
 
 

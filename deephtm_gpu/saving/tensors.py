@@ -36,8 +36,9 @@ def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
 
 
 def from_earlier(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a file, as this version names and shapes them. Earlier ones had `total` for shared synapses, 0 between two steps,
-    and fewer squared norms where layers are shared, which a step writes before it reads them."""
+    """The arrays of a file, as this version names and shapes them. Where layers are called several times, earlier
+    versions had `total` for synapses, which is 0 between steps, and fewer squared norms, which a step writes before it
+    reads them."""
     wanted = {t.name: t for t in _kept(plan)}
     arrays = {n: a for n, a in arrays.items() if n in wanted or not n.endswith(".total")}
     for name, tensor in wanted.items():

@@ -38,7 +38,8 @@ def _compare(worst, plan, oracle, want, gpu, got, how):
     pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
     pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
     pairs += [(t.name, gpu.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
-    pairs += [(t.name, gpu.read(t.name), np.zeros((plan.streams, *t.shape))) for t in plan.placed(GRADIENT)]  # 0 after every step
+    # 0 after every step
+    pairs += [(t.name, gpu.read(t.name), np.zeros((plan.streams, *t.shape))) for t in plan.placed(GRADIENT)]
     for what, g, w in pairs:
         error, element = compare(g, w)
         worst.trials += 1
@@ -72,7 +73,8 @@ def _networks():
                                                           Adam(0.001), 3, 1),
         "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
         "layers called twice, window 4, Adam, 2 streams": (_twice(window=4), ["mse", "bce"], Adam(0.001), 2, 0),
-        "layers called twice, 19 synapses a cell, clipped": (_twice(synapses=19), ["mse", "bce"], PolyakSGD(clip_norm=0.5), 1, 0),
+        "layers called twice, 19 synapses a cell, clipped": (_twice(synapses=19), ["mse", "bce"],
+                                                             PolyakSGD(clip_norm=0.5), 1, 0),
         "levels with clocks, Adam": (_levels(), ["mse"], Adam(0.001), 1, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
         "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
@@ -104,12 +106,15 @@ def _levels():
 
 
 def _twice(**memory):
-    """Every kind of weights in two calls: a dense layer, a pooler, a memory, a reader of cells, expected columns (all, and winners alone)."""
+    """Every kind of weights in two calls: a dense layer, a pooler, a memory, a reader of cells, and expected columns,
+    all of them and the winners alone."""
     x, z = dh.Input((5,)), dh.Input((5,))
-    encoder, pooler, cells, reader = dh.Linear(16), dh.SpatialPooler(29, 3), dh.TemporalMemory(3, **memory), dh.Linear(7)
+    encoder, pooler, reader = dh.Linear(16), dh.SpatialPooler(29, 3), dh.Linear(7)
+    cells = dh.TemporalMemory(3, **memory)
     columns = [pooler(dh.RunningNorm()(encoder(sense))) for sense in (x, z)]
     expected = dh.Expectation(29, 3, std=0.6, bias=-1.0, floor=0.0)
-    y = dh.Add()([reader(cells(c, context=z)) for c in columns]) + dh.Linear(7)(dh.Evidence()(expected(dh.Linear(9)(z), of=columns[0])))
+    evidence = dh.Evidence()(expected(dh.Linear(9)(z), of=columns[0]))
+    y = dh.Add()([reader(cells(c, context=z)) for c in columns]) + dh.Linear(7)(evidence)
     return dh.Network([x, z], [y, expected(dh.Linear(9)(x))])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from deephtm_gpu.backends.batch import Batch
 from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.kernels.tuning import tuning_of
-from deephtm_gpu.ops.spec import Op, Pass, turns
+from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.scope import make_call
@@ -103,20 +103,22 @@ def _reference(op_pass: Pass, example) -> dict:
 
 
 def _laid_out(op: Op, op_pass: Pass, example) -> dict:
-    """The tensors with X > 1 sites as they lie in a stream, (S, X * room): site behind site, each padded to a multiple of 4."""
+    """The tensors with X > 1 sites as they lie in a stream, (S, X * room): site after site, each padded to 4."""
     X = example.get("X", 1)
     if X == 1:
         return {}
-    laid_out = {}
-    for name in op_pass.tensors:
-        if name in op.sites:
-            sites, room = example[name], example[name][0].size
-            if isinstance(sites, list):  # ragged: of places, the length stands in front
-                lengths = [[len(x)] if x.dtype.kind in "iu" else [] for x in sites]
-                sites, room = [np.concatenate([np.array(n, x.dtype), x]) for n, x in zip(lengths, sites)], example["room"] + len(lengths[0])
-            padded = [np.concatenate([x, np.zeros(turns(room, 4) * 4 - len(x), x.dtype)]) for x in sites]
-            laid_out[name] = np.stack(padded).reshape(len(sites) // X, -1)
-    return laid_out
+    names = [n for n in op_pass.tensors if n in op.sites]
+    return {n: _site_after_site(example[n], X, example.get("room")) for n in names}
+
+
+def _site_after_site(sites, X, room) -> np.ndarray:
+    """sites: (S*X, D), or a ragged list of S*X arrays of at most `room` entries."""
+    if isinstance(sites, list):
+        if sites[0].dtype.kind in "iu":  # the length stands in front
+            sites, room = [np.concatenate([[len(x)], x]) for x in sites], room + 1
+        sites = np.stack([np.concatenate([x, np.zeros(room - len(x), x.dtype)]) for x in sites])
+    padding = -sites.shape[1] % 4
+    return np.pad(sites, ((0, 0), (0, padding))).reshape(len(sites) // X, -1)
 
 
 def _tensor(op: Op, name: str, given, want) -> Tensor | float:
