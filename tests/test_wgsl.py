@@ -2,7 +2,7 @@
 limits that every WebGPU device keeps."""
 
 import re
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from deephtm_gpu.kernels.texture_code import on_textures
 from deephtm_gpu.kernels.tuning import HARDWARE, SOFTWARE, Tuning
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.validate.networks import _twice
 
 FILES = sorted(shader_folder().rglob("*.wgsl"))  # the library, and the probes of `deephtm validate`
 LIBRARY = {path.stem: path.read_text() for path in FILES if path.parent == shader_folder()}
@@ -149,6 +150,8 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "expected, streams": (expected, ["bce", "mse"], dh.SGD(0.01, clip_norm=1.0), 3, 0),
     "maps": (maps, ["cross_entropy", "mse"], dh.PolyakSGD(clip_norm=1.0), 1, 1),
     "maps, streams": (maps, ["cross_entropy", "mse"], dh.Adam(0.01), 3, 1),
+    "called twice": (partial(_twice, synapses=19), ["mse", "bce"], dh.PolyakSGD(clip_norm=1.0), 1, 0),
+    "called twice, streams": (partial(_twice, window=4), ["mse", "bce"], dh.Adam(0.01, clip_norm=1.0), 3, 0),
     "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }

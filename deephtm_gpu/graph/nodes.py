@@ -43,14 +43,14 @@ class Node:
 
 
 class Layer:
-    """A step of the flow. Call it on a node to get the next node. A layer that is called on several nodes has one set of weights, and a
-    temporal state for each call. In a step its weights make one step of the optimiser, along the sum of the gradients of all its
-    calls. (What a temporal memory learns by itself, to predict columns, is no step of the optimiser: each call's part is made at
-    once, one after the other in the order of the flow.)
+    """A step of the flow. Call it on a node to get the next node. A layer that is called on several nodes has one set
+    of weights, and a temporal state for each call. In every step its weights make one step of the optimiser, along the
+    sum of the gradients of all its calls. The head of a temporal memory, which learns by itself to predict columns, is
+    no part of that: each call updates it at once, one after the other in the order of the flow.
 
     A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
-    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; a layer with calls on
-    both sides has 0.01. 0 freezes.
+    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it, and
+    0.01 for a layer with calls on both sides; 0 freezes.
     """
 
     lr_scale: float | None = None

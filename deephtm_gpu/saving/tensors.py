@@ -35,6 +35,20 @@ def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
     return arrays
 
 
+def from_earlier(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a file, as this version names and shapes them. Where layers are called several times, earlier
+    versions had `total` for synapses, which is 0 between steps, and fewer squared norms, which a step writes before it
+    reads them."""
+    wanted = {t.name: t for t in _kept(plan)}
+    arrays = {n: a for n, a in arrays.items() if n in wanted or not n.endswith(".total")}
+    for name, tensor in wanted.items():
+        if name.startswith("squares_") and name in arrays:
+            shape = (*_lead(plan, tensor), *tensor.shape)
+            if arrays[name].shape != shape:
+                arrays[name] = np.zeros(shape, np.float32)
+    return arrays
+
+
 def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
     """Raises UserError, with half a sentence, where these are not the arrays of such a plan."""
     wanted = {t.name: t for t in _kept(plan)}

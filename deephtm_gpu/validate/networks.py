@@ -8,7 +8,7 @@ from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.plan.lowering import lower
-from deephtm_gpu.plan.tensors import PARAMETERS
+from deephtm_gpu.plan.tensors import GRADIENT, PARAMETERS
 from deephtm_gpu.validate.check import Check, compare
 
 STEPS = 18  # rounding has not yet tipped a winner by then; the reference itself moves less than the limit
@@ -38,6 +38,8 @@ def _compare(worst, plan, oracle, want, gpu, got, how):
     pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
     pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
     pairs += [(t.name, gpu.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
+    # 0 after every step
+    pairs += [(t.name, gpu.read(t.name), np.zeros((plan.streams, *t.shape))) for t in plan.placed(GRADIENT)]
     for what, g, w in pairs:
         error, element = compare(g, w)
         worst.trials += 1
@@ -70,6 +72,9 @@ def _networks():
         "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
                                                           Adam(0.001), 3, 1),
         "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
+        "layers called twice, window 4, Adam, 2 streams": (_twice(window=4), ["mse", "bce"], Adam(0.001), 2, 0),
+        "layers called twice, 19 synapses a cell, clipped": (_twice(synapses=19), ["mse", "bce"],
+                                                             PolyakSGD(clip_norm=0.5), 1, 0),
         "levels with clocks, Adam": (_levels(), ["mse"], Adam(0.001), 1, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
         "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
@@ -101,6 +106,19 @@ def _levels():
     phrase = dh.when(dh.Surprise()(words), dh.Linear(3)(words))
     phrases = top(dh.SpatialPooler(23, 3)(dh.ReLU()(encoder(phrase))))
     return dh.Network(x, reader(dh.Linear(8)(cells)) + reader(dh.ReLU()(dh.Linear(8)(words))) + dh.Linear(3)(phrases))
+
+
+def _twice(**memory):
+    """Every kind of weights in two calls: a dense layer, a pooler, a memory, a reader of cells, and expected columns,
+    all of them and the winners alone."""
+    x, z = dh.Input((5,)), dh.Input((5,))
+    encoder, pooler, reader = dh.Linear(16), dh.SpatialPooler(29, 3), dh.Linear(7)
+    cells = dh.TemporalMemory(3, **memory)
+    columns = [pooler(dh.RunningNorm()(encoder(sense))) for sense in (x, z)]
+    expected = dh.Expectation(29, 3, std=0.6, bias=-1.0, floor=0.0)
+    evidence = dh.Evidence()(expected(dh.Linear(9)(z), of=columns[0]))
+    y = dh.Add()([reader(cells(c, context=z)) for c in columns]) + dh.Linear(7)(evidence)
+    return dh.Network([x, z], [y, expected(dh.Linear(9)(x))])
 
 
 def _place():
