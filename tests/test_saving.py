@@ -243,7 +243,7 @@ def test_saving_changes_nothing_and_a_fresh_model_can_be_saved(tmp_path):
 
 # Every public class with all the arguments of its constructor, none at its default: a new class or argument fails here.
 EXAMPLES = {
-    dh.Add: {}, dh.Concat: {}, dh.ReLU: {}, dh.RunningNorm: {}, dh.Surprise: {}, dh.Constant: {},
+    dh.Add: {}, dh.Concat: {}, dh.ReLU: {}, dh.Flatten: {}, dh.RunningNorm: {}, dh.Surprise: {}, dh.Constant: {},
     dh.Input: dict(shape=(2, 3)),
     dh.Linear: dict(units=np.int64(7), lr_scale=0.25, init_std=np.float32(0.1)),
     dh.SpatialPooler: dict(columns=11, winners=2, lr_scale=0),
