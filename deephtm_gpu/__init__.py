@@ -39,8 +39,9 @@ from deephtm_gpu.sensorimotor import SensorimotorColumn
 __version__ = "0.1.0"
 
 __all__ = [
-    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "Evidence", "Expectation", "Flatten",
-    "GridCells", "History", "Input", "InverseDecay", "Linear", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU",
+    "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "Evidence", "Expectation",
+    "Flatten", "GridCells", "History", "Input", "InverseDecay", "Linear", "Model", "Network", "PolyakSGD", "Population",
+    "RMSprop", "ReLU",
     "RunningNorm", "SGD", "SensorimotorColumn", "Sequential", "SpatialPooler", "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError",
     "UserError", "When", "every", "load", "previous", "when",
 ]

@@ -99,7 +99,8 @@ class Model:
             raise UserError(f"mask has {len(going)} steps, the inputs have {len(xs[0])}; they must be as many.")
         for loss, x, output in zip(self._losses, ys or xs, self._network.outputs):
             if loss in CLASSIFYING:
-                check_distribution("inputs" if ys is None else "targets", x, going, alone=loss == "bce", sites=self._forms[output].sites)
+                check_distribution("inputs" if ys is None else "targets", x, going, alone=loss == "bce",
+                                   sites=self._forms[output].sites)
         self._build(ahead)
         return self._run(xs, ys, True, progress, callback, going)
 
@@ -173,7 +174,8 @@ class Model:
                 continue
             count = sum(t.size for t in self._plan.placed(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
             form = self._forms[node]
-            found.append(LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer)))
+            found.append(LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count,
+                                   repr(node.layer)))
         return found
 
     def summary(self) -> str:

@@ -78,13 +78,13 @@ class Layer:
         return next((m for m in inputs if m), None)
 
     def check_maps(self, own, inputs, contexts):
-        """Raises UserError where its inputs' maps, (H, W) or None each, do not fit together. Contexts may be vectors, which all
-        positions see."""
+        """Raises UserError where its inputs' maps, (H, W) or None each, do not fit together. Contexts may be vectors,
+        which all positions see."""
         for given in (*inputs, *(c for c in contexts if c)):
             if given != own:
                 raise UserError(
-                    f"{self!r} must read maps of one height and width, got {_map_name(own)} and {_map_name(given)}; bring them to one, "
-                    "or make vectors of them with dh.Flatten()."
+                    f"{self!r} must read maps of one height and width, got {_map_name(own)} and {_map_name(given)}; "
+                    "bring them to one, or make vectors of them with dh.Flatten()."
                 )
 
     def lower(self, low, inputs):
@@ -113,9 +113,9 @@ def _map_name(positions) -> str:
 class Input(Layer):
     """The beginning of a flow: values of `shape` at every step. `dh.Input(shape)` is itself a node.
 
-    A shape (channels, height, width) is a map: the layers behind it work at each of its height*width positions, with the same weights
-    and a state of its own at each, as if every position were a stream, until `dh.Flatten()` makes a vector of them. Shapes of one
-    or two dimensions are vectors.
+    A shape (channels, height, width) is a map: the layers behind it work at each of its height*width positions, with
+    the same weights and a state of its own at each, as if every position were a stream, until `dh.Flatten()` makes a
+    vector of them. Shapes of one or two dimensions are vectors.
     """
 
     def __new__(cls, shape):

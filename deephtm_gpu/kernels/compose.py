@@ -159,7 +159,8 @@ def _calls(group: Group, layout: Layout, parts: str):
         if member.call.sites == group.sites:
             yield call
             continue
-        # No barrier between turns: they write at different positions, and functions leave workgroup memory to whichever comes next.
+        # No barrier between turns: they write at different positions, and functions leave workgroup memory to whichever
+        # comes next.
         yield f"for (var site = 0u; site < {member.call.sites}u; site++) {{"
         yield f"  {call}"
         yield "}"

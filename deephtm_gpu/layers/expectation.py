@@ -19,8 +19,8 @@ class Expectation(Layer):
     cell, so that a few exposures are enough; they want contexts of unit norm and a plain rate, dh.SGD(20). floor: a cell whose
     gradient is less learns nothing and passes nothing on: a step moves a few rows. losers: how much the gradient counts into columns
     that were expected and did not win; below 1, what is wrong here may stay for where it is right. Raises UserError for arguments out of range, and
-    where `of` is no pooler of so many columns. Of a map, each position expects its own columns; with `of` a map, the context may be a
-    vector, which all positions see.
+    where `of` is no pooler of so many columns. Of a map, each position expects its own columns; with `of` a map, the
+    context may be a vector, which all positions see.
     """
 
     def __init__(self, columns, cells_per_column=32, std=5.0, bias=-18.0, floor=1e-3, lr_scale=1.0, losers=1.0):

@@ -12,8 +12,8 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM
 class Linear(Layer):
     """y = W x + b with `units` outputs. Weight (units, inputs), bias (units,).
 
-    Behind a pooler or a memory only the rows of active columns or cells are read and written. On a map (channels, height, width) it gives
-    (units, height, width): a 1x1 convolution; put a `Flatten` before it to read the whole map.
+    Behind a pooler or a memory only the rows of active columns or cells are read and written. On a map (channels,
+    height, width) it gives (units, height, width): a 1x1 convolution; put a `Flatten` before it to read the whole map.
     init_std: standard deviation of the weights at the start; None: MODEL's ("Start"), by where the layer stands.
     """
 
@@ -82,8 +82,8 @@ class ReLU(Layer):
 
 
 class RunningNorm(Layer):
-    """Subtracts a running mean (a constant in backward) and divides by the root mean square over the features; on a map at each
-    position, and the mean is that of all positions."""
+    """Subtracts a running mean (a constant in backward) and divides by the root mean square over the features; on a map
+    at each position, and the mean is that of all positions."""
 
     def form(self, inputs):
         return Form(inputs[0].size, shape=inputs[0].shape)
@@ -105,14 +105,16 @@ class RunningNorm(Layer):
 
 
 class Flatten(Layer):
-    """A map (channels, height, width) as one vector of channels * height * width numbers, in this order; of a vector itself.
+    """A map (channels, height, width) as one vector of channels * height * width numbers, in this order; of a vector
+    itself.
 
     Examples
     --------
     >>> import deephtm_gpu as dh
     >>> image = dh.Input((3, 8, 8))
-    >>> print(dh.Network(image, dh.Linear(10)(dh.Flatten()(dh.Linear(4)(image)))).summary().splitlines()[4].split()[2:3])
-    ['256']
+    >>> network = dh.Network(image, dh.Linear(10)(dh.Flatten()(dh.Linear(4)(image))))
+    >>> print(network.summary().splitlines()[4].split()[:3])
+    ['1', 'Flatten()', '256']
     """
 
     def form(self, inputs):

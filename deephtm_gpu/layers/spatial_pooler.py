@@ -12,8 +12,8 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM
 class SpatialPooler(Layer):
     """Overlap = W x + b over `columns`; the `winners` largest win (ties: the lower index), the runner-up inhibits all.
 
-    Gives winners and their activity as pairs; on a map (channels, height, width) those of each position. Weight (columns, inputs), bias
-    (columns,).
+    Gives winners and their activity as pairs; on a map (channels, height, width) those of each position. Weight
+    (columns, inputs), bias (columns,).
     """
 
     sizes_itself = True

@@ -21,8 +21,9 @@ class TemporalMemory(Layer):
 
     decay: the leak of its fast context. slow: whether it has a slow context too, of columns, clocked by surprise. window: over how many of
     its own past steps credit is given. init_std: of the distal weights from cells at the start (those from columns and other contexts
-    start at 0): how strongly context chooses among cells before anything is learned. On a map each position has contexts of its own;
-    a further context may be a map of the same height and width, seen at its own position, or a vector, which all positions see.
+    start at 0): how strongly context chooses among cells before anything is learned. On a map each position has
+    contexts of its own; a further context may be a map of the same height and width, seen at its own position, or a
+    vector, which all positions see.
     gate: "entmax", or "uniform": every cell of a winning column alike, which is no memory at all (a control).
     synapses: None, and every cell sees all P places, of cells, columns and further contexts: distal weights (cells, P), bias
     (cells,); the head that predicts columns likewise, with a row per column. Or F, for large memories: the places lie in F

@@ -37,10 +37,12 @@ class _Lowering:
         # Of a population with a rate each, it comes with every row like an input.
         self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
-        self.surprise = self.surprised = None  # how unexpected what arrived was, and the (H, W) of the map that it is of
+        # How unexpected what arrived was, and the (H, W) of the map that it is of.
+        self.surprise = self.surprised = None
         if "cross_entropy" in losses:
             classified = self.forms[network.outputs[losses.index("cross_entropy")]]
-            self.surprise, self.surprised = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0, sites=classified.sites)), classified.positions
+            self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0, sites=classified.sites))
+            self.surprised = classified.positions
         self.share_of_streams = self.plan.add(Tensor("share_of_streams", (1,), STATE, start=1 / streams))
         self._lower_share()
         self.slow_nodes = _up_to_the_last_pooler(network)
@@ -66,8 +68,10 @@ class _Lowering:
     def _lower_node(self, node):
         scope = Scope(self, node)
         if scope.tick and scope.tick.sites not in (1, scope.sites):
-            raise UserError(f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} positions of a map; give "
-                            "dh.when a gate of one number, not a map.")
+            raise UserError(
+                f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} "
+                "positions of a map; give dh.when a gate of one number, not a map."
+            )
         inputs = [self.values[n] for n in node.inputs + node.contexts]
         value, backward = node.layer.lower(scope, inputs)
         value.grad = any(x.grad for x in inputs) or scope.learns
@@ -144,7 +148,8 @@ class _Lowering:
         return gradients
 
     def _probabilities(self, scope, value):
-        """The softmax over the channels of each position, and the function that brings the gradient into what it was taken of to pairs."""
+        """The softmax over the channels of each position, and the function that brings the gradient into what it was
+        taken of to pairs."""
         y, to_pairs = scope.written_out(value)
         probability = scope.tape("probability", (y.size,))
         scope.forward("softmax_forward", y=y.tensor, probability=probability, D=y.size)
@@ -156,7 +161,8 @@ class _Lowering:
             targets = scope.scratch("targets", (probability.size,), sites=probability.sites)
             scope.learn("map_forward", learning=False, flat=target, x=targets, **size)
             target = targets
-        scope.learn("surprise_forward", learning=False, probability=probability.tensor, target=target, surprise=self.surprise, D=probability.size)
+        scope.learn("surprise_forward", learning=False, probability=probability.tensor, target=target,
+                    surprise=self.surprise, D=probability.size)
 
     def _without_the_ended(self, scope, dy) -> Tensor:
         """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""
@@ -176,8 +182,10 @@ class _Lowering:
             )
         given, made = self.forms[self.network.inputs[j]], self.forms[node]
         if given.positions and made.positions and given.positions != made.positions:
-            raise UserError(f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map {made.whole_shape}; make them the "
-                            "same, or give targets.")
+            raise UserError(
+                f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map "
+                f"{made.whole_shape}; make them the same, or give targets."
+            )
         return self.plan.inputs[j]
 
     def _io(self, name, size) -> Tensor:

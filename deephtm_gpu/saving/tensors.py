@@ -15,8 +15,9 @@ LARGEST_INDEX = 2**32 - 1
 
 
 def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
-    """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape), of a map with S*X for S; ragged ones one list behind
-    the other (n,), and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front, and S counts the streams of all. float32, and int64 where they are whole numbers. Raises UserError where a parameter
+    """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape), of a map with S*X for S; ragged ones
+    one list behind the other (n,), and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front,
+    and S counts the streams of all. float32, and int64 where they are whole numbers. Raises UserError where a parameter
     is not finite."""
     arrays, partners = {}, _partners(plan)
     for tensor in _kept(plan):

@@ -82,7 +82,8 @@ def _networks():
         "expected columns, targets given": (_expectation(), ["bce"], SGD(0.5), 1, 0),
         "evidence, 2 streams": (_evidence(), ["mse"], SGD(0.5, momentum=0.5, clip_norm=0.5), 2, 0),
         "a map of 3 × 5 positions": (_map(3, (3, 5), window=4), ["mse"], PolyakSGD(), 1, 1),
-        "a map of symbols, 2 streams": (_map(7, (2, 3), synapses=37), ["cross_entropy"], Adam(0.001, clip_norm=0.5), 2, 1),
+        "a map of symbols, 2 streams": (_map(7, (2, 3), synapses=37), ["cross_entropy"],
+                                        Adam(0.001, clip_norm=0.5), 2, 1),
         "maps and vectors, a clock at each position": (_maps_and_vectors(), ["mse", "bce"], SGD(0.1), 1, 0),
     }
 
@@ -158,14 +159,16 @@ def _map(channels, positions, **memory):
 
 
 def _maps_and_vectors():
-    """A vector that all positions see, feedback of a map, expected columns, a layer at two places, and a map that becomes a vector."""
+    """A vector that all positions see, feedback of a map, expected columns, a layer at two places, and a map that
+    becomes a vector."""
     x, gate, z, reader = dh.Input((3, 2, 2)), dh.Input((1, 2, 2)), dh.Input((5,)), dh.Linear(5)
     columns = dh.SpatialPooler(31, 4)(dh.RunningNorm()(dh.Linear(9)(x)))
     cells = dh.TemporalMemory(2)(columns, context=[dh.previous(columns), dh.Linear(4)(z)])
     held = dh.when(gate, dh.Concat()([reader(dh.Linear(8)(cells)), dh.Trace(0.8)(x)]), gather="sum")
     slow = dh.TemporalMemory(2)(dh.SpatialPooler(23, 3)(held))
     fits = dh.Evidence()(dh.Expectation(31, 3, std=0.5, bias=-1.0)(z, of=columns))
-    return dh.Network([x, gate, z], [reader(dh.Linear(8)(slow)) + dh.Linear(5)(cells), dh.Linear(6)(dh.Flatten()(dh.Concat()([held, fits])))])
+    vector = dh.Linear(6)(dh.Flatten()(dh.Concat()([held, fits])))
+    return dh.Network([x, gate, z], [reader(dh.Linear(8)(slow)) + dh.Linear(5)(cells), vector])
 
 
 CLASSES = {7: 1, 11: 1, 42: 6}  # of inputs that are symbols, by their size: the positions of each

@@ -19,9 +19,9 @@ POISON = 7.25e20  # stands where an op has to write: what it leaves out shows
 
 
 def check_ops(adapter, override=None, ops=OPS, tuning=None):
-    """Yields a Check per pass: its worst trial. Each size runs in one workgroup, and where the work can be shared out in many; one of
-    several streams runs at as many positions of a map of one stream too, where a position is as a stream to the pass.
-    override: shader texts by file name (see `compose`). tuning: None for the adapter's own."""
+    """Yields a Check per pass: its worst trial. Each size runs in one workgroup, and where the work can be shared out
+    in many; one of several streams runs at as many positions of a map of one stream too, where a position is as a
+    stream to the pass. override: shader texts by file name (see `compose`). tuning: None for the adapter's own."""
     for op in ops:
         for op_pass in op.passes:
             yield _check_pass(op, op_pass, adapter, override, tuning or tuning_of(adapter))
@@ -48,15 +48,16 @@ def _check_pass(op: Op, op_pass: Pass, adapter, override, tuning) -> Check:
 
 
 def _sized_for_maps(op: Op, op_pass: Pass) -> dict | None:
-    """The first size of several streams, if streams may be positions: of parameters that change there would be a sum over them."""
+    """The first size of several streams, if streams may be positions: of parameters that change there would be a sum
+    over them."""
     if op_pass.whole or set(op_pass.changes) & {*op.matrices, *op.params}:
         return None
     return next((size for size in op.sizes if size["S"] > 1), None)
 
 
 def _trial(op, op_pass, example, streams, adapter, tuning, override):
-    """Runs one pass on the adapter, on so many streams (what has more rows stands at positions of a map); yields (tensor, error, worst
-    element) for all it writes, and for the rest of memory."""
+    """Runs one pass on the adapter, on so many streams (what has more rows stands at positions of a map); yields
+    (tensor, error, worst element) for all it writes, and for the rest of memory."""
     want = _reference(op_pass, example)
     tensors = {n: _tensor(op, n, example.get(n), want.get(n), streams) for n in op_pass.tensors}
     plan = Plan(streams, ahead=0)
@@ -118,7 +119,8 @@ def _tensor(op: Op, name: str, given, want, streams) -> Tensor | float:
     shown = want if given is None else given
     if isinstance(shown, list):
         room = 3 + max(len(a) for a in [*shown, *(want or [])])
-        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True, sites=len(shown) // streams)
+        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True,
+                      sites=len(shown) // streams)
     place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
     if place != SCRATCH:
         return Tensor(name, shown.shape, place, index=shown.dtype.kind in "iu")
