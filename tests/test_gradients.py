@@ -349,7 +349,8 @@ def marked(case, N):
 
 USE_ADAPTERS = {
     "outer_gradient": outer_step, "lazy_gradient": lazy_step, "vector_gradient": vector_step,
-    "rows_gradient": rows_step, "entries_gradient": entries_step, "synapse_gradient": synapse_step, "pool_gradient": pool_step,
+    "rows_gradient": rows_step, "entries_gradient": entries_step, "synapse_gradient": synapse_step,
+    "pool_gradient": pool_step,
 }
 
 

@@ -84,7 +84,7 @@ BREAKS = [
     ("gradient_step", "if (moving) { descend4", "if (true) { descend4"),
     ("gradient_step", "if (counted && moves(touched + n, coef))", "if (counted)"),
     ("gradient_step", "turn % (WG / wide) == 0u", "turn % 2u == 0u"),
-    ("gradient_step", "begin += BLOCK) {\n    note_touched(touched, 1u", "begin += 2048u) {\n    note_touched(touched, 1u"),
+    ("gradient_step", "BLOCK) {\n    note_touched(touched, 1u", "2u * BLOCK) {\n    note_touched(touched, 1u"),
     ("gradient_step", "if (!(sum == 0.0)) { descend(weight", "if (moving) { descend(weight"),
     ("wiring", "work[a + i] + work[b + i]", "work[a + i] - work[b + i]"),
     ("wiring", "y + D, I", "y, I"),
