@@ -62,7 +62,8 @@ def _one(name, given, shape, streams, classes):
         classes_too = f", or {('steps', *lead, *positions)} whole numbers of classes" if classes else ""
         last = positions and array.shape[1:] == (*lead, *positions, shape[0])
         order = f": channels come first; np.moveaxis({name}, -1, {1 + len(lead)}) brings them there" if last else ""
-        raise UserError(f"{name} has shape {array.shape}; it must be (steps, {', '.join(map(str, wanted))}){classes_too}{order}.")
+        shown = f"(steps, {', '.join(map(str, wanted))})"
+        raise UserError(f"{name} has shape {array.shape}; it must be {shown}{classes_too}{order}.")
     if len(array) == 0:
         raise UserError(f"{name} has 0 steps; give at least one.")
     with np.errstate(over="ignore"):  # what a float32 cannot hold is told below

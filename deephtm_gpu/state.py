@@ -24,7 +24,8 @@ def observable(network) -> list[tuple[str, str, str]]:
 
 
 def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]]:
-    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells; of maps (T, S, ..., H, W)."""
+    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells; of maps
+    (T, S, ..., H, W)."""
     nodes, told = {name: node for node, name in network.names().items()}, {}
     for (name, shown, _), array in zip(observable(network), arrays):
         form, (T, S, _) = forms[nodes[name]], array.shape
@@ -48,7 +49,8 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
         shaped = partial(_by_stream, form=forms[node], streams=plan.streams)
         if isinstance(node.layer, SpatialPooler):
             winners, activity = (read(f"{name}.{t}", slot) for t in ("winners", "activity"))
-            state[name] = {"winners": shaped(winners), "activity": shaped(_written_out(winners, activity, forms[node].size))}
+            dense = _written_out(winners, activity, forms[node].size)
+            state[name] = {"winners": shaped(winners), "activity": shaped(dense)}
         elif isinstance(node.layer, TemporalMemory):
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape

@@ -6,11 +6,10 @@
 //   entries  bias_gradient[rows[x, l]] += left[x, l]
 //   synapse  gradient[rows[x, l], index[x, a]] += left[x, l] value[x, a], bias_gradient and touched too
 //   pool     the same in the synapses that see a place, weighted (see pool.wgsl)
-// Places: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A, places...]; pool
-// in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the length of a list counted in.
-// Dispatch: any number of parts, which go from stream to stream themselves. What uses or sites share, one lane adds up in order, or a
-// barrier stands between: no atomics on floats.
-// Workgroup memory: none.
+// Places: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A,
+// places...]; pool in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
+// length of a list counted in. Dispatch: any number of parts, which go from stream to stream themselves. What uses or
+// sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: none.
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
@@ -66,7 +65,9 @@ fn outer_gradient(left: u32, right: u32, gradient: u32, X: u32, O: u32, I: u32, 
     let o = begin + n % mine / I;
     let i = n % I;
     var sum = 0.0;
-    for (var x = 0u; x < X; x++) { sum += work[left + base + x * room_of(O) + o] * work[right + base + x * room_of(I) + i]; }
+    for (var x = 0u; x < X; x++) {
+      sum += work[left + base + x * room_of(O) + o] * work[right + base + x * room_of(I) + i];
+    }
     work[gradient + base + o * I + i] += sum;
   }
 }
@@ -107,13 +108,14 @@ fn vector_gradient(left: u32, bias_gradient: u32, X: u32, D: u32, part: u32, par
   }
 }
 
-// An owner, some lanes of a part side by side, has one class of a stream's rows, n % classes, or, where there are fewer owners than
-// streams, all rows of several streams.
+// An owner, some lanes of a part side by side, has one class of a stream's rows, n % classes, or, where there are fewer
+// owners than streams, all rows of several streams.
 fn classes_of(owners: u32) -> u32 {
   return max(1u, owners / STREAMS);
 }
 
-fn rows_gradient(rows: u32, left: u32, right: u32, gradient: u32, touched: u32, X: u32, L: u32, N: u32, I: u32, part: u32, parts: u32) {
+fn rows_gradient(rows: u32, left: u32, right: u32, gradient: u32, touched: u32, X: u32, L: u32, N: u32, I: u32,
+                 part: u32, parts: u32) {
   let wide = lanes_for(I);  // lanes side by side along a row
   let owners = parts * (WG / wide);
   let classes = classes_of(owners);
@@ -183,8 +185,8 @@ fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32,
   }
 }
 
-fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: u32, gradient: u32, bias_gradient: u32, touched: u32,
-                 X: u32, L: u32, N: u32, F: u32, P: u32, room: u32, part: u32, parts: u32) {
+fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: u32, gradient: u32, bias_gradient: u32,
+                 touched: u32, X: u32, L: u32, N: u32, F: u32, P: u32, room: u32, part: u32, parts: u32) {
   let classes = classes_of(parts);
   let noise = pool_noise(pool);
   for (var owner = part; owner < STREAMS * classes; owner += parts) {

@@ -3,7 +3,8 @@
 //   mean_update  mean += max(1/1000, 1/(count+1)) (sum of share/X x over the streams and their X positions - mean)
 //   forward      y = (x - mean) / scale, scale = sqrt(average((x - mean)^2) + EPSILON)
 //   backward     dx = (dy - average(dy y) y) / scale
-// Places: x, y, dy, dx (D; in mean_update X positions, each on whole quads) and scale, share (1) in work; mean (D) and count (1) in params.
+// Places: x, y, dy, dx (D; in mean_update X positions, each on whole quads) and scale, share (1) in work; mean (D) and
+// count (1) in params.
 // Dispatch: one workgroup a stream; the mean's update one workgroup in all. Workgroup memory: 4 bytes a lane.
 const SLOWEST: f32 = 0.001;
 

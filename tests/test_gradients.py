@@ -268,7 +268,8 @@ def moved_rows(case):
 
 def summed_rows_step(case):
     """Of a row that is touched what has no gradient moves too, where there is a moment."""
-    return [("weight", written_out(case, "weight", "gradient"), case["scale"], case["count"][:, None], moved_rows(case))]
+    weights = written_out(case, "weight", "gradient")
+    return [("weight", weights, case["scale"], case["count"][:, None], moved_rows(case))]
 
 
 def summed_entries_step(case):
@@ -276,15 +277,16 @@ def summed_entries_step(case):
 
 
 def summed_synapse_step(case):
-    return [("weight", written_out(case, "weight", "gradient"), case["scale"], case["count"][:, None]),
-            ("bias", written_out(case, "bias", "bias_gradient"), case["bias_scale"], case["count"], moved_rows(case)[:, 0])]
+    weights, biases = written_out(case, "weight", "gradient"), written_out(case, "bias", "bias_gradient")
+    return [("weight", weights, case["scale"], case["count"][:, None]),
+            ("bias", biases, case["bias_scale"], case["count"], moved_rows(case)[:, 0])]
 
 
 STEP_ADAPTERS = {
     "outer_update": outer_step, "rows_update": rows_step, "lazy_update": lazy_step, "vector_update": vector_step, "entries_update": entries_step,
     "synapse_update": synapse_step, "pool_update": pool_step,
-    "matrix_step": matrix_step, "vector_step": summed_vector_step, "rows_step": summed_rows_step, "entries_step": summed_entries_step,
-    "synapse_step": summed_synapse_step,
+    "matrix_step": matrix_step, "vector_step": summed_vector_step, "rows_step": summed_rows_step,
+    "entries_step": summed_entries_step, "synapse_step": summed_synapse_step,
 }
 PUT_BACK = {"total", "gradient", "bias_gradient", "touched"}  # to 0
 
@@ -330,7 +332,10 @@ def test_step(name, size):
             assert_close(f"{name} of {what}", new - old, wanted - old)
     for n in (n for n in op.changes if n.endswith("count")):
         checked.add(n)
-        touched = case["touched" if "touched" in op.changes else "bias_gradient"] if "left" not in op.reads else marked(case, len(case[n]))
+        if "left" in op.reads:
+            touched = marked(case, len(case[n]))
+        else:
+            touched = case["touched" if "touched" in op.changes else "bias_gradient"]
         asked = case["log2"] or case["slope"]
         assert np.array_equal(moved[n], case[n] + ((case["coef"] * touched != 0).any(axis=0) if asked else 0))
     assert checked >= set(op.changes) and not any(moved[n].any() for n in PUT_BACK & set(op.changes))
@@ -346,8 +351,9 @@ def marked(case, N):
 
 
 USE_ADAPTERS = {
-    "outer_gradient": outer_step, "lazy_gradient": lazy_step, "vector_gradient": vector_step, "rows_gradient": rows_step,
-    "entries_gradient": entries_step, "synapse_gradient": synapse_step, "pool_gradient": pool_step,
+    "outer_gradient": outer_step, "lazy_gradient": lazy_step, "vector_gradient": vector_step,
+    "rows_gradient": rows_step, "entries_gradient": entries_step, "synapse_gradient": synapse_step,
+    "pool_gradient": pool_step,
 }
 
 

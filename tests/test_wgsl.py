@@ -3,7 +3,7 @@ limits that every WebGPU device keeps."""
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from deephtm_gpu.ops.spec import Struct
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import LOOK, ONLINE, Program
+from deephtm_gpu.validate.networks import _twice
 
 FILES = sorted(shader_folder().rglob("*.wgsl"))  # those of the ops and lib/, the probes of `deephtm validate`, the picture
 LIBRARY = [n for n in (str(p.relative_to(shader_folder()).with_suffix("")) for p in FILES) if "/" not in n or n.startswith("lib/")]
@@ -167,6 +168,15 @@ def expected():
     return dh.Network([x, z], [dh.Expectation(40, 8)(place), dh.Evidence()(dh.Expectation(40, 8)(place, of=dh.SpatialPooler(40, 4)(x)))])
 
 
+def maps():
+    """At positions of a map: a memory with a window and a vector for context, clocks, and all as a vector."""
+    x, z = dh.Input((5, 2, 3)), dh.Input((3,))
+    columns = dh.SpatialPooler(33, 3)(dh.RunningNorm()(dh.ReLU()(dh.Linear(20)(x))))
+    cells = dh.TemporalMemory(3, window=3)(columns, context=[dh.Linear(4)(z), columns])
+    above = dh.TemporalMemory(2, synapses=11)(dh.SpatialPooler(16, 2)(dh.when(dh.Surprise()(cells), cells)))
+    return dh.Network([x, z], [dh.Linear(5)(cells) + dh.Linear(5)(above), dh.Linear(3)(dh.Flatten()(cells))])
+
+
 NETWORKS = {  # network, losses, optimizer, streams, ahead
     "post": (post, ["mse"], dh.PolyakSGD(), 1, 1),
     "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
@@ -180,6 +190,10 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "grids, streams": (grids, ["mse", "mse"], dh.Adam(0.01), 3, 1),
     "expected": (expected, ["bce", "mse"], dh.PolyakSGD(), 1, 0),
     "expected, streams": (expected, ["bce", "mse"], dh.SGD(0.01, clip_norm=1.0), 3, 0),
+    "maps": (maps, ["cross_entropy", "mse"], dh.PolyakSGD(clip_norm=1.0), 1, 1),
+    "maps, streams": (maps, ["cross_entropy", "mse"], dh.Adam(0.01), 3, 1),
+    "called twice": (partial(_twice, synapses=19), ["mse", "bce"], dh.PolyakSGD(clip_norm=1.0), 1, 0),
+    "called twice, streams": (partial(_twice, window=4), ["mse", "bce"], dh.Adam(0.01, clip_norm=1.0), 3, 0),
     "population": (lambda: post(32), ["mse"], dh.SGD([0.01, 0.02, 0.03]), 1, 1),
     "targets": (contexts, ["mse", "cross_entropy"], dh.PolyakSGD(), 1, 0),
 }

@@ -133,8 +133,8 @@ class NumpyBackend:
             self.write(tensor.name, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape); a ragged one as a list of so many arrays. model:
-        there is one."""
+        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape); a ragged one as a list of so
+        many arrays. model: there is one."""
         tensor = self.plan.tensors[name]
         value = self._envs[slot][self._place[tensor]]
         return [v.copy() for v in value] if tensor.ragged else np.array(value)

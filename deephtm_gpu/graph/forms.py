@@ -68,7 +68,8 @@ def forms_of(network) -> dict:
 
 
 def _maps_of(nodes) -> dict:
-    """Of every node the (H, W) of the map that it gives, or None. A node that looks back at itself takes what its other inputs are."""
+    """Of every node the (H, W) of the map that it gives, or None. A node that looks back at itself takes what its other
+    inputs are."""
     maps = {}
     while True:
         known = len(maps)

@@ -44,14 +44,14 @@ class Node:
 
 
 class Layer:
-    """A step of the flow. Call it on a node to get the next node. A layer that is called on several nodes has one set of weights, and a
-    temporal state for each call. In a step its weights make one step of the optimiser, along the sum of the gradients of all its
-    calls. (What a temporal memory learns by itself, to predict columns, is no step of the optimiser: each call's part is made at
-    once, one after the other in the order of the flow.)
+    """A step of the flow. Call it on a node to get the next node. A layer that is called on several nodes has one set
+    of weights, and a temporal state for each call. In every step its weights make one step of the optimiser, along the
+    sum of the gradients of all its calls. The head of a temporal memory, which learns by itself to predict columns, is
+    no part of that: each call updates it at once, one after the other in the order of the flow.
 
     A subclass says what form it gives (`form`) and which ops it is (`lower`). lr_scale: multiplies the learning rate of
-    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it; a layer with calls on
-    both sides has 0.01. 0 freezes.
+    its parameters; None: 0.01 up to and in the last spatial pooler (a moving code cannot be read), 1 behind it, and
+    0.01 for a layer with calls on both sides; 0 freezes.
     """
 
     lr_scale: float | None = None
@@ -102,13 +102,13 @@ class Layer:
         return next((m for m in inputs if m), None)
 
     def check_maps(self, own, inputs, contexts):
-        """Raises UserError where its inputs' maps, (H, W) or None each, do not fit together. Contexts may be vectors, which all
-        positions see."""
+        """Raises UserError where its inputs' maps, (H, W) or None each, do not fit together. Contexts may be vectors,
+        which all positions see."""
         for given in (*inputs, *(c for c in contexts if c)):
             if given != own:
                 raise UserError(
-                    f"{self!r} must read maps of one height and width, got {_map_name(own)} and {_map_name(given)}; bring them to one, "
-                    "or make vectors of them with dh.Flatten()."
+                    f"{self!r} must read maps of one height and width, got {_map_name(own)} and {_map_name(given)}; "
+                    "bring them to one, or make vectors of them with dh.Flatten()."
                 )
 
     def lower(self, low, inputs):

@@ -80,8 +80,8 @@ class Layout:
         return _room_of_one(tensor)
 
     def offset(self, tensor: Tensor, unit: int = 0, slot: int = 0) -> int:
-        """Where the tensor begins in its arena (at the first position), in elements of 4 bytes. unit: the number of the model for a
-        parameter, of the stream among those of all models else. IO: in the first row."""
+        """Where the tensor begins in its arena (at the first position), in elements of 4 bytes. unit: the number of the
+        model for a parameter, of the stream among those of all models else. IO: in the first row."""
         place = self.places[tensor]
         if tensor.place == MATRIX:
             return 4 * (place.offset + unit * self.stride["weights"])
@@ -95,7 +95,8 @@ class Layout:
         return self.plan.models if tensor.parameter else self.plan.units
 
     def length(self, tensor: Tensor) -> int:
-        """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices and of all positions but the last included."""
+        """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices and of all positions
+        but the last included."""
         if tensor.place == MATRIX:
             return tensor.shape[0] * _round4(tensor.shape[1])
         return (tensor.sites - 1) * self.site(tensor) + _length_of_one(tensor)

@@ -196,7 +196,8 @@ def _calls(group: Group, layout: Layout, part="0u", parts="1u"):
         if member.call.sites == group.sites:
             yield call
             continue
-        # No barrier between turns: they write at different positions, and functions leave workgroup memory to whichever comes next.
+        # No barrier between turns: they write at different positions, and functions leave workgroup memory to whichever
+        # comes next.
         yield f"for (var site = 0u; site < {member.call.sites}u; site++) {{"
         yield f"  {call}"
         yield "}"

@@ -5,8 +5,9 @@ stands ops side by side, each on as many workgroups as it has work for; an op ma
 only where both keep to the same rows (a matrix's update, and the next forward through it). A *lasting* one is solo, holds a
 whole step, and goes through many steps: small models live in one workgroup each.
 
-What works at the positions of a map has workgroups for each: a solo dispatch one per stream and position, for an op at a position reads
-what others left there, and what stands once in the stream. In one workgroup with other calls it goes from position to position.
+What works at the positions of a map has workgroups for each: a solo dispatch one per stream and position, for an op at
+a position reads what others left there, and what stands once in the stream. In one workgroup with other calls it goes
+from position to position.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Member:
 
 @dataclass
 class Group:
-    """Calls one behind the other on the same workgroups. sites: how many positions of a map have workgroups of their own, parts each."""
+    """Calls one behind the other on the same workgroups. sites: how many positions of a map have workgroups of their
+    own, parts each."""
 
     members: list[Member]
     parts: int = 1
@@ -58,7 +60,8 @@ class Group:
 
 @dataclass
 class Dispatch:
-    """solo: one workgroup per stream, or per position of a map in it. Otherwise the groups' parts stand side by side. lasting: it goes through many steps."""
+    """solo: one workgroup per stream, or per position of a map in it. Otherwise the groups' parts stand side by side.
+    lasting: it goes through many steps."""
 
     solo: bool
     groups: list[Group] = field(default_factory=list)
@@ -263,7 +266,8 @@ def _most_parts(call: Call, streams: int) -> int:
 
 
 def _work(call: Call, streams: int) -> int:
-    """Multiply-adds of all streams, at one position. Where rows are looked for in the streams' lists, the looking too."""
+    """Multiply-adds of all streams, at one position. Where rows are looked for in the streams' lists, the looking
+    too."""
     looking = 0
     if streams > 1 and {"N", "L"} <= call.consts.keys():
         looks = call.consts["N"] if call.op.looks_alone else -(-call.consts["N"] // rows_at_once(streams))

@@ -11,6 +11,7 @@ from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 
 __all__ = [
-    "Add", "Concat", "Every", "Evidence", "Expectation", "Flatten", "GridCells", "Input", "Linear", "Network", "ReLU", "RunningNorm",
+    "Add", "Concat", "Every", "Evidence", "Expectation", "Flatten", "GridCells", "Input", "Linear", "Network", "ReLU",
+    "RunningNorm",
     "Sequential", "SpatialPooler", "Surprise", "TemporalMemory", "Trace", "When", "every", "previous", "when",
 ]

@@ -26,7 +26,8 @@ class Hold(Layer):
     def lower(self, low, inputs):
         (x, to_pairs), D = low.written_out(inputs[0]), inputs[0].size
         sites = self._sites(low, inputs)
-        tick, begun, started = low.tape("tick", (1,), sites=sites), low.tape("begun", (1,), sites=sites), low.state("started", (1,), sites=sites)
+        tick, begun = (low.tape(name, (1,), sites=sites) for name in ("tick", "begun"))
+        started = low.state("started", (1,), sites=sites)
         self._tick(low, inputs, tick, begun, started)
         low.set_clock(tick, begun)
         y = low.tape("y", (D,))
@@ -76,7 +77,8 @@ class Every(Hold):
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, begun, started):
-        low.forward("every_forward", parent=low.parent_tick(), count=low.state("count", (1,), sites=tick.sites), started=started, tick=tick, begun=begun,
+        count = low.state("count", (1,), sites=tick.sites)
+        low.forward("every_forward", parent=low.parent_tick(), count=count, started=started, tick=tick, begun=begun,
                     steps=self.steps)
 
     def clock_key(self, node):

@@ -161,14 +161,16 @@ class RunningNorm(Layer):
 
 
 class Flatten(Layer):
-    """A map (channels, height, width) as one vector of channels * height * width numbers, in this order; of a vector itself.
+    """A map (channels, height, width) as one vector of channels * height * width numbers, in this order; of a vector
+    itself.
 
     Examples
     --------
     >>> import deephtm_gpu as dh
     >>> image = dh.Input((3, 8, 8))
-    >>> print(dh.Network(image, dh.Linear(10)(dh.Flatten()(dh.Linear(4)(image)))).summary().splitlines()[4].split()[2:3])
-    ['256']
+    >>> network = dh.Network(image, dh.Linear(10)(dh.Flatten()(dh.Linear(4)(image))))
+    >>> print(network.summary().splitlines()[4].split()[:3])
+    ['1', 'Flatten()', '256']
     """
 
     def form(self, inputs):

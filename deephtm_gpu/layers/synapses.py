@@ -33,17 +33,18 @@ class Synapses:
         self._low.update_synapses(self._op, self.weight, self.bias, rows, dz, index, value, self._sight, lag)
 
     def update_here(self, rows, left, index, value, scale, bias_scale):
-        """At once, by plain gradient descent along the mean of the streams, and of a map's positions, in a step that learns."""
+        """At once, by plain gradient descent along the mean of the streams, and of a map's positions, in a step that
+        learns."""
         low = self._low
         nothing = dict.fromkeys(("moment", "power", "count", "bias_moment", "bias_power"), 0)
-        knobs = dict(rate=1.0, weight=self.weight, bias=self.bias, N=self.bias.size, scale=scale, bias_scale=bias_scale, learning=True,
-                     **PLAIN, **nothing)
+        knobs = dict(rate=1.0, weight=self.weight, bias=self.bias, N=self.bias.size, scale=scale, bias_scale=bias_scale,
+                     learning=True, **PLAIN, **nothing)
         if rows.sites > 1:
             self._sum_and_step(rows, left, index, value, knobs)
             return
         coef = low.times("head_share", low.share_of_streams, low.tick) if low.tick else low.share_of_streams
-        low.forward(f"{self._op}_update", rows=rows, left=left, index=index, value=value, coef=coef, L=rows.size, total=0, **knobs,
-                    **self._sight)
+        low.forward(f"{self._op}_update", rows=rows, left=left, index=index, value=value, coef=coef, L=rows.size,
+                    total=0, **knobs, **self._sight)
 
     def _sum_and_step(self, rows, left, index, value, knobs):
         """What all positions of a map find out about a synapse is added up before it moves."""
@@ -51,11 +52,13 @@ class Synapses:
         if low.tick:  # each position may have a clock of its own
             left = low.times("asked_now", left, low.tick)
         name = self.weight.name.rpartition(".")[2]
-        summed = {"gradient": low.gradient(f"{name}.gradient", (N, columns)), "bias_gradient": low.gradient(f"{name}.bias_gradient", (N,)),
+        summed = {"gradient": low.gradient(f"{name}.gradient", (N, columns)),
+                  "bias_gradient": low.gradient(f"{name}.bias_gradient", (N,)),
                   "touched": low.gradient(f"{name}.touched", (N,))}
-        low.forward(f"{self._op}_gradient", rows=rows, left=left, index=index, value=value, X=rows.sites, L=rows.size, N=N, room=value.size,
-                    learning=True, **summed, **self._sight)
-        low.forward("synapse_step", coef=low.share_of_sites(), P=columns, most=min(N, rows.size * rows.sites), **summed, **knobs)
+        low.forward(f"{self._op}_gradient", rows=rows, left=left, index=index, value=value, X=rows.sites, L=rows.size,
+                    N=N, room=value.size, learning=True, **summed, **self._sight)
+        low.forward("synapse_step", coef=low.share_of_sites(), P=columns, most=min(N, rows.size * rows.sites), **summed,
+                    **knobs)
 
 
 def check_pool(layer, F, N, C, P):

@@ -1,7 +1,7 @@
 """RunningNorm: subtract a running mean, divide by the root mean square over the features (MODEL: encoder, step 2).
 
-The mean is a constant in backward. It is the mean over the streams, and over the positions of a map, that moves it, so that S
-copies of one stream do what one stream does.
+The mean is a constant in backward. It is the mean over the streams, and over the positions of a map, that moves it, so
+that S copies of one stream do what one stream does.
 """
 
 import numpy as np
@@ -12,7 +12,8 @@ SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it
 
 
 def running_mean_update(x, share, mean, count, X=1):
-    """x (S*X, D), share (S, 1), what each stream counts for, summing to 1; changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
+    """x (S*X, D), share (S, 1), what each stream counts for, summing to 1; changes mean (D,) and count (1,), the steps
+    seen so far (it stands still where it no longer matters)."""
     rate = max(SLOWEST, 1 / (float(count[0]) + 1))
     now = x[0]
     if len(x) > 1:  # as seen from the first stream, so that copies of a stream give that stream to the bit
@@ -57,5 +58,6 @@ RUNNING_NORM = Op(
     ),
     example=_example,
     sizes=tuple({"S": S, "D": D, "seen": seen, "X": X} for S, D, seen, X in
-                [(1, 1, 0, 1), (1, 255, 1, 1), (1, 256, 2000, 1), (3, 257, 7, 1), (2, 13, 999, 1), (1, 5, 3, 257), (3, 7, 1, 15)]),
+                [(1, 1, 0, 1), (1, 255, 1, 1), (1, 256, 2000, 1), (3, 257, 7, 1), (2, 13, 999, 1), (1, 5, 3, 257),
+                 (3, 7, 1, 15)]),
 )

@@ -1,5 +1,5 @@
-"""Maps: values at X positions of a stream, which lie in memory one position behind the other, as streams do. Users give and get them
-with the channels in front, (D, H, W): these ops turn them over, and add positions up.
+"""Maps: values at X positions of a stream, which lie in memory one position behind the other, as streams do. Users give
+and get them with the channels in front, (D, H, W): these ops turn them over, and add positions up.
 """
 
 import numpy as np

@@ -10,8 +10,8 @@ The legend of dimension letters, the same in NumPy, WGSL and Python:
     G  grid modules (2G phases)               B     cells along a side of a grid module (B*B cells)
     X  positions of a map (H*W)
 
-Every array of a stream carries S in front; of a map S*X, for its positions are to a pass as streams are: row s*X + x is position x
-of stream s. A *ragged* tensor (a context) is a list of S arrays of different lengths
+Every array of a stream carries S in front; of a map S*X, for its positions are to a pass as streams are: row s*X + x is
+position x of stream s. A *ragged* tensor (a context) is a list of S arrays of different lengths
 in NumPy, and a count followed by that many entries on the GPU.
 
 One rule for all gradients: a backward pass overwrites what it writes. Where a value has several readers, the plan adds

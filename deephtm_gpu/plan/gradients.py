@@ -1,14 +1,13 @@
-"""Where gradients lie: nowhere where a parameter has one use, else in a tensor that all its uses add to, and one step follows.
+"""Where gradients lie: nowhere where a parameter has one use, else in a tensor that all its uses add to, and one step
+follows.
 
-A parameter with one use steps along factors that are never multiplied out (`ops/update.py`), and costs no memory. With several (a layer
-called on several nodes) that would be a step of the optimiser by each: Adam would move several times as far, and the norm of the
-sum would be unknown. So their gradients are written out (`ops/gradient.py`), a stream's in a tensor of its own, because Polyak steps and
-clipping need the norm of each stream's.
-"""
+A parameter with one use steps along factors that are never multiplied out (`ops/update.py`), and costs no memory. With
+several (a layer called on several nodes) that would be a step of the optimiser by each: Adam would move several times
+as far, and the norm of the sum would be unknown. So their gradients are written out (`ops/gradient.py`), a stream's in
+a tensor of its own, because Polyak steps and clipping need the norm of each stream's. """
 
 from dataclasses import dataclass
 
-from deephtm_gpu.ops.spec import Pass
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.plan.plan import Plan, make_call
 from deephtm_gpu.plan.tensors import GRADIENT, Tensor
@@ -16,9 +15,10 @@ from deephtm_gpu.plan.tensors import GRADIENT, Tensor
 
 @dataclass
 class Update:
-    """A step of a parameter: the pass that makes it, and what this reads of the gradient: its factors in one use, or what several have
-    added up. squares: how to get the squared norm of the gradient, of weight and bias together, (pass, tensors, constants).
-    scale: of the learning rate. lag: see `Call`. sites: positions of a stream at which the use stands."""
+    """A step of a parameter: the pass that makes it, and what this reads of the gradient: its factors in one use, or
+    what several have added up. squares: how to get the squared norm of the gradient, of weight and bias together,
+    (pass, tensors, constants). scale: of the learning rate. lag: see `Call`. sites: positions of a stream at which the
+    use stands."""
 
     name: str
     tensors: dict
@@ -48,7 +48,8 @@ WRITTEN_OUT = {
 
 
 def one_step_each(plan: Plan, uses: list[Update]) -> list[Update]:
-    """uses: in the order of the way back -> the updates, one per parameter, where its last use stood. Emits the calls that add uses up."""
+    """uses: in the order of the way back -> the updates, one per parameter, where its last use stood. Emits the calls
+    that add uses up."""
     of_parameter: dict[Tensor, list[Update]] = {}
     for use in uses:
         of_parameter.setdefault(use.parameter, []).append(use)
@@ -73,17 +74,21 @@ class _Sum:
         self._plan, self._uses, self._step = plan, uses, PASSES[step]
         self._layer = uses[0].parameter.name.rpartition(".")[0]
         self._parameters = {n: uses[0].tensors[n] for n in ("weight", "bias") if n in uses[0].tensors}
-        self._gradients = {n: self._gradient(n) for n in self._step.changes if n in ("gradient", "bias_gradient", "touched")}
+        written = ("gradient", "bias_gradient", "touched")
+        self._gradients = {n: self._gradient(n) for n in self._step.changes if n in written}
 
     def update(self) -> Update:
         """Emits the calls that add the uses up, and returns the step that follows."""
         for use in self._uses:
             self._add(use)
         rows, columns = self._uses[0].parameter.shape[0], self._uses[0].parameter.shape[-1]
-        sizes = {"O": rows, "N": rows, "D": rows, "I": columns, "P": columns, "most": min(rows, sum(map(_most_rows, self._uses)))}
-        # One parameter has one rate. Where some of its uses are slow and others are not, the slow ones say: code that is read moves slowly.
+        most = min(rows, sum(map(_most_rows, self._uses)))
+        sizes = {"O": rows, "N": rows, "D": rows, "I": columns, "P": columns, "most": most}
+        # One parameter has one rate. Where some of its uses are slow and others are not, the slow ones say: code that
+        # is read moves slowly.
         scale = min(use.scale for use in self._uses)
-        return Update(self._step.name, {**self._parameters, **self._gradients}, _known(self._step, sizes), scale, self._squares(sizes),
+        consts = {n: sizes[n] for n in self._step.consts if n in sizes}
+        return Update(self._step.name, {**self._parameters, **self._gradients}, consts, scale, self._squares(sizes),
                       self._layer, self._uses[0].lag)
 
     def _gradient(self, name: str) -> Tensor:
@@ -117,7 +122,3 @@ class _Sum:
 def _most_rows(use: Update) -> int:
     """How many rows a stream touches by it."""
     return use.sites * use.consts["L"] if "L" in use.consts else use.parameter.shape[0]
-
-
-def _known(op: Pass, sizes: dict) -> dict:
-    return {n: sizes[n] for n in op.consts if n in sizes}

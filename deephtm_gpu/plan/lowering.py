@@ -1,5 +1,6 @@
 """Lowering: a network, a loss and an optimiser become a plan."""
 
+from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import clocks_of
 from deephtm_gpu.graph.defaults import settings_of
 from deephtm_gpu.graph.forms import Form, forms_of
@@ -71,8 +72,10 @@ class _Lowering:
     def _lower_node(self, node):
         scope = Scope(self, node)
         if scope.tick and scope.tick.sites not in (1, scope.sites):
-            raise UserError(f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} positions of a map; give "
-                            "dh.when a gate of one number, not a map.")
+            raise UserError(
+                f"{node.layer!r} must stand where there is one clock, got a clock at each of {scope.tick.sites} "
+                "positions of a map; give dh.when a gate of one number, not a map."
+            )
         inputs = [self.values[n] for n in node.inputs + node.contexts]
         value, backward = node.layer.lower(scope, inputs)
         value.grad = any(x.grad for x in inputs) or scope.learns

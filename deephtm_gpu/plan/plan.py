@@ -47,7 +47,8 @@ class Call:
 
     @property
     def sites(self) -> int:
-        """At how many positions of each stream it is called. What it reads that stands at one is the same for all of them."""
+        """At how many positions of each stream it is called. What it reads that stands at one is the same for all of
+        them."""
         return 1 if self.op.whole else max((t.sites for t in {*self.read, *self.written}), default=1)
 
     @property

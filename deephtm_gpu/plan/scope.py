@@ -16,8 +16,8 @@ from deephtm_gpu.plan.tensors import GRADIENT, PARAM, PARAMETERS, SCRATCH, STATE
 
 @dataclass(eq=False)
 class Value:
-    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`; of a map, at each of
-    its positions."""
+    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`; of a map,
+    at each of its positions."""
 
     tensor: Tensor
     size: int
@@ -41,8 +41,8 @@ class Value:
 
 
 class Scope:
-    """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it. Where the layer gives a map, its
-    tensors, parameters aside, stand at each position, unless it says sites=1: one for the stream."""
+    """What a layer sees of the lowering: makes tensors under the layer's name and emits calls for it. Where the layer
+    gives a map, its tensors, parameters aside, stand at each position, unless it says sites=1: one for the stream."""
 
     def __init__(self, lowering, node: Node, name: str | None = None):
         self._lowering, self._node, self._written = lowering, node, -1
@@ -85,7 +85,8 @@ class Scope:
 
     def noise_seed(self) -> Tensor:
         """Where the layer's random draws begin: the same for all streams and positions."""
-        return self.state("noise_seed", (1,), index=True, sites=1, start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
+        return self.state("noise_seed", (1,), index=True, sites=1,
+                          start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
 
     def scratch(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, SCRATCH, **kind)
@@ -140,7 +141,8 @@ class Scope:
         return y
 
     def share_of_sites(self) -> Tensor:
-        """What a stream counts for at each of the layer's positions, where a layer learns by itself: all together as much as a vector."""
+        """What a stream counts for at each of the layer's positions, where a layer learns by itself: all together as
+        much as a vector."""
         if self.sites == 1:
             return self.share_of_streams
         share = self.scratch("share_of_sites", (1,), sites=1)
@@ -163,11 +165,12 @@ class Scope:
         """Of a map, the model's score is the mean over its positions."""
         if self._lowering.plan.anomaly is None:
             self._lowering.plan.anomaly = self._lowering._io("anomaly", 1)
-            self.forward("sites_forward", x=anomaly, y=self._lowering.plan.anomaly, by=1 / self.sites, D=1, X=self.sites)
+            self.forward("sites_forward", x=anomaly, y=self._lowering.plan.anomaly, by=1 / self.sites, D=1,
+                         X=self.sites)
 
     def surprise_here(self) -> Tensor:
-        """Of a network that classifies: how unexpected what arrived was, at each position where the output is a map of the same
-        height and width, else in all."""
+        """Of a network that classifies: how unexpected what arrived was, at each position where the output is a map of
+        the same height and width, else in all."""
         surprise, positions = self._lowering.surprise, self._lowering.surprised
         if surprise.sites == 1 or positions == self.form.positions:
             return surprise

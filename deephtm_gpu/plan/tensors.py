@@ -17,9 +17,9 @@ PARAMETERS = (MATRIX, PARAM)
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """shape: without the streams. sites: of a stream's tensor, at how many positions it stands, with this shape at each. ragged: a list whose length varies from step to step, at most shape[0].
-    index: whole numbers. start: what a parameter or a state holds at first: an array, a number, or a function of the model's seed
-    that gives one.
+    """shape: without the streams. sites: of a stream's tensor, at how many positions it stands, with this shape at
+    each. ragged: a list whose length varies from step to step, at most shape[0]. index: whole numbers. start: what a
+    parameter or a state holds at first: an array, a number, or a function of the model's seed that gives one.
     transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it.
     moment: the optimiser's memory beside a learned parameter."""
 

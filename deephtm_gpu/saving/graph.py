@@ -44,6 +44,7 @@ def _node(told) -> Node:
         return Previous(None).nodes[0]
     made = make(told, Layer)
     if isinstance(made, Node):
-        made.layer.is_map = told.get("map", False)  # files of before maps say nothing: three dimensions were a vector too
+        # Files of before maps say nothing: three dimensions were a vector too.
+        made.layer.is_map = told.get("map", False)
     # dh.Input(shape) gives a node. Which nodes it reads is all there is to a place in the flow.
     return made if isinstance(made, Node) else made.place([])

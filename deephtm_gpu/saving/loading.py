@@ -14,7 +14,7 @@ from deephtm_gpu.population import Population
 from deephtm_gpu.saving.container import read_container
 from deephtm_gpu.saving.graph import make_network
 from deephtm_gpu.saving.objects import make
-from deephtm_gpu.saving.tensors import check_tensors
+from deephtm_gpu.saving.tensors import check_tensors, from_earlier
 from deephtm_gpu.saving.tree import join
 from deephtm_gpu.saving.writing import BESIDE, MODEL, last_arrays
 from deephtm_gpu.session import Contents, Pending, Position, Setup
@@ -106,6 +106,7 @@ def _contents(setup: Setup, description, arrays) -> Contents:
                     given=bool(given))
     own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
     tensors = {n: a for n, a in arrays.items() if n not in own}
+    tensors = from_earlier(plan, tensors)
     check_tensors(plan, tensors)  # before a device makes room for it
     active = arrays[MODEL + "going"].astype(bool).reshape(plan.units)
     pending = _pending(description, counts, plan, arrays)

@@ -15,9 +15,10 @@ LARGEST_INDEX = 2**32 - 1
 
 
 def read_tensors(plan: Plan, backend, models: list[int] | None = None) -> dict[str, np.ndarray]:
-    """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape); ragged ones one list behind the other (n,),
-    and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front, and S counts the streams of all. float32, and int64 where they are whole numbers. models: of some of them alone, in this order. Raises UserError where a parameter
-    is not finite."""
+    """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape), of a map with S*X for S; ragged ones
+    one list behind the other (n,), and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front,
+    and S counts the streams of all. float32, and int64 where they are whole numbers. models: of some of them alone, in
+    this order. Raises UserError where a parameter is not finite."""
     arrays, partners = {}, _partners(plan)
     some = plan if models is None else plan.of(models)
     for tensor in _kept(plan):
@@ -49,6 +50,20 @@ def _read(backend, tensor, slot, models):
         return each[0] if len(models) == 1 else np.stack(each)
     units = [unit for value in each for unit in value]
     return units if tensor.ragged else np.stack(units)
+
+
+def from_earlier(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a file, as this version names and shapes them. Where layers are called several times, earlier
+    versions had `total` for synapses, which is 0 between steps, and fewer squared norms, which a step writes before it
+    reads them."""
+    wanted = {t.name: t for t in _kept(plan)}
+    arrays = {n: a for n, a in arrays.items() if n in wanted or not n.endswith(".total")}
+    for name, tensor in wanted.items():
+        if name.startswith("squares_") and name in arrays:
+            shape = (*_lead(plan, tensor), *tensor.shape)
+            if arrays[name].shape != shape:
+                arrays[name] = np.zeros(shape, np.float32)
+    return arrays
 
 
 def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):

@@ -76,12 +76,19 @@ def _networks():
         "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
                                                           Adam(0.001), 3, 1),
         "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
+        "layers called twice, window 4, Adam, 2 streams": (_twice(window=4), ["mse", "bce"], Adam(0.001), 2, 0),
+        "layers called twice, 19 synapses a cell, clipped": (_twice(synapses=19), ["mse", "bce"],
+                                                             PolyakSGD(clip_norm=0.5), 1, 0),
         "levels with clocks, Adam": (_levels(), ["mse"], Adam(0.001), 1, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
         "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
         "grid cells, anchored, beginning anew": (_anchored(), ["mse", "cross_entropy", "mse"], SGD(0.02, clip_norm=0.5), 1, 1),
         "expected columns, targets given": (_expectation(), ["bce"], SGD(0.5), 1, 0),
         "evidence, 2 streams": (_evidence(), ["mse"], SGD(0.5, momentum=0.5, clip_norm=0.5), 2, 0),
+        "a map of 3 × 5 positions": (_map(3, (3, 5), window=4), ["mse"], PolyakSGD(), 1, 1),
+        "a map of symbols, 2 streams": (_map(7, (2, 3), synapses=37), ["cross_entropy"],
+                                        Adam(0.001, clip_norm=0.5), 2, 1),
+        "maps and vectors, a clock at each position": (_maps_and_vectors(), ["mse", "bce"], SGD(0.1), 1, 0),
     }
 
 
@@ -104,6 +111,19 @@ def _levels():
     phrase = dh.when(dh.Surprise()(words), dh.Linear(3)(words))
     phrases = top(dh.SpatialPooler(23, 3)(dh.ReLU()(encoder(phrase))))
     return dh.Network(x, reader(dh.Linear(8)(cells)) + reader(dh.ReLU()(dh.Linear(8)(words))) + dh.Linear(3)(phrases))
+
+
+def _twice(**memory):
+    """Every kind of weights in two calls: a dense layer, a pooler, a memory, a reader of cells, and expected columns,
+    all of them and the winners alone."""
+    x, z = dh.Input((5,)), dh.Input((5,))
+    encoder, pooler, reader = dh.Linear(16), dh.SpatialPooler(29, 3), dh.Linear(7)
+    cells = dh.TemporalMemory(3, **memory)
+    columns = [pooler(dh.RunningNorm()(encoder(sense))) for sense in (x, z)]
+    expected = dh.Expectation(29, 3, std=0.6, bias=-1.0, floor=0.0)
+    evidence = dh.Evidence()(expected(dh.Linear(9)(z), of=columns[0]))
+    y = dh.Add()([reader(cells(c, context=z)) for c in columns]) + dh.Linear(7)(evidence)
+    return dh.Network([x, z], [y, expected(dh.Linear(9)(x))])
 
 
 def _place():
@@ -136,17 +156,41 @@ def _evidence():
     return dh.Network([x, place], dh.Evidence()(z))
 
 
+def _map(channels, positions, **memory):
+    x = dh.Input((channels, *positions))
+    columns = dh.SpatialPooler(41, 4)(dh.RunningNorm()(dh.ReLU()(dh.Linear(13)(x))))
+    return dh.Network(x, dh.Linear(channels)(dh.TemporalMemory(3, **memory)(columns)))
+
+
+def _maps_and_vectors():
+    """A vector that all positions see, feedback of a map, expected columns, a layer at two places, and a map that
+    becomes a vector."""
+    x, gate, z, reader = dh.Input((3, 2, 2)), dh.Input((1, 2, 2)), dh.Input((5,)), dh.Linear(5)
+    columns = dh.SpatialPooler(31, 4)(dh.RunningNorm()(dh.Linear(9)(x)))
+    cells = dh.TemporalMemory(2)(columns, context=[dh.previous(columns), dh.Linear(4)(z)])
+    held = dh.when(gate, dh.Concat()([reader(dh.Linear(8)(cells)), dh.Trace(0.8)(x)]), gather="sum")
+    slow = dh.TemporalMemory(2)(dh.SpatialPooler(23, 3)(held))
+    fits = dh.Evidence()(dh.Expectation(31, 3, std=0.5, bias=-1.0)(z, of=columns))
+    vector = dh.Linear(6)(dh.Flatten()(dh.Concat()([held, fits])))
+    return dh.Network([x, gate, z], [reader(dh.Linear(8)(slow)) + dh.Linear(5)(cells), vector])
+
+
+CLASSES = {7: 1, 11: 1, 42: 6}  # of inputs that are symbols, by their size: the positions of each
+
+
 def _batches(plan, streams, ahead) -> list[Batch]:
     """A series: without targets, the first steps have nothing to learn from yet."""
     rng = np.random.default_rng(5)
 
-    def series(tensor, classes):
-        if classes:
-            return np.eye(tensor.size, dtype=np.float32)[rng.integers(tensor.size, size=(STEPS, streams))]
+    def series(tensor, positions):
+        if positions:
+            classes = tensor.size // positions
+            symbols = np.eye(classes, dtype=np.float32)[rng.integers(classes, size=(STEPS, streams, positions))]
+            return np.swapaxes(symbols, 2, 3).reshape(STEPS, streams, -1)
         return rng.normal(size=(STEPS, streams, tensor.size)).astype(np.float32)
 
-    inputs = [series(t, t.size in (7, 11)) for t in plan.inputs]
-    targets = None if ahead else [series(t, True) for t in plan.targets]
+    inputs = [series(t, CLASSES.get(t.size, 0)) for t in plan.inputs]
+    targets = None if ahead else [series(t, 1) for t in plan.targets]
     going = np.ones((STEPS, streams), bool)
     going[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
     share = shares(going) if streams > 1 else None

@@ -1,6 +1,7 @@
 """Every pass of every op on a device, against the reference in float64."""
 
 import inspect
+from itertools import product
 
 import numpy as np
 
@@ -19,7 +20,8 @@ SPARE = 3  # entries that a ragged list has room for beyond those it needs
 
 def check_ops(make: Factory, ops=OPS):
     """Yields a Check per pass: its worst trial. make: a factory of backends. Each size runs once in each way that the device has for
-    it: where the work can be shared out also in many workgroups."""
+    it: where the work can be shared out also in many workgroups; one of several streams runs at as many positions of a map of one
+    stream too, where a position is as a stream to the pass."""
     for op in ops:
         for op_pass in op.passes:
             yield _check_pass(op, op_pass, make)
@@ -28,9 +30,10 @@ def check_ops(make: Factory, ops=OPS):
 def _check_pass(op: Op, op_pass: Pass, make: Factory) -> Check:
     worst = Check("op", op_pass.name, True, limit=op.tolerance, trials=0)
     names = (SEVERAL, PARTS) if op_pass.rows else (SEVERAL,)
+    sized_for_maps = _sized_for_maps(op, op_pass)
     for number, size in enumerate(op.sizes):
-        trial = Trial(op, op_pass, number)
-        for make_so in ways(make, *names).values():
+        trials = [Trial(op, op_pass, number), *([Trial(op, op_pass, number, streams=1)] if size == sized_for_maps else [])]
+        for trial, make_so in product(trials, ways(make, *names).values()):
             for tensor, error, element in trial.run(make_so(trial.plan)):
                 worst.trials += 1
                 if error > worst.error or not worst.where:
@@ -40,17 +43,26 @@ def _check_pass(op: Op, op_pass: Pass, make: Factory) -> Check:
     return worst
 
 
+def _sized_for_maps(op: Op, op_pass: Pass) -> dict | None:
+    """The first size of several streams, if streams may be positions: of parameters that change there would be a sum
+    over them."""
+    if op_pass.whole or set(op_pass.changes) & {*op.matrices, *op.params}:
+        return None
+    return next((size for size in op.sizes if size["S"] > 1), None)
+
+
 class Trial:
     """One pass at one of its op's sizes: the plan of it, what it gets, and what it should write. number: of the size. spare: room in
-    ragged lists beyond what they need."""
+    ragged lists beyond what they need. streams: what has more rows stands at positions of a map; None: S of the size."""
 
-    def __init__(self, op: Op, op_pass: Pass, number: int, spare: int = SPARE):
+    def __init__(self, op: Op, op_pass: Pass, number: int, spare: int = SPARE, streams: int | None = None):
+        streams = streams or op.sizes[number]["S"]
         self._pass = op_pass
         self._example = _single(op.example(np.random.default_rng([number, len(op_pass.name)]), **op.sizes[number]))
         self._want = _reference(op_pass, self._example)
-        given = {n: _tensor(op, n, self._example.get(n), self._want.get(n), spare) for n in op_pass.tensors}
+        given = {n: _tensor(op, n, self._example.get(n), self._want.get(n), spare, streams) for n in op_pass.tensors}
         self._tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
-        self.plan = Plan(self._streams())
+        self.plan = Plan(streams)
         for tensor in self._tensors.values():
             self.plan.add(tensor)
         self.plan.forward.append(make_call(op_pass.name, {**given, **{c: self._example[c] for c in op_pass.consts}}, op.name))
@@ -79,10 +91,6 @@ class Trial:
             before, after = memories
             outside = sum(int((before[a] != after[a]).sum()) for a in before)
             yield "memory outside", np.inf if outside else 0.0, f"{outside} elements changed that are not the op's"
-
-    def _streams(self) -> int:
-        names = self._pass.reads + self._pass.changes
-        return next(len(self._example[n]) for n in names if n in self._tensors and self._tensors[n].place == SCRATCH)
 
 
 def one_step() -> Batch:
@@ -115,16 +123,17 @@ def _reference(op_pass: Pass, example) -> dict:
     return {**{n: arguments[n] for n in op_pass.changes}, **results}
 
 
-def _tensor(op: Op, name: str, given, want, spare) -> Tensor | float:
+def _tensor(op: Op, name: str, given, want, spare, streams) -> Tensor | float:
     if given is not None and not isinstance(given, (np.ndarray, list)):
         return given
     shown = want if given is None else given
     if isinstance(shown, list):
         room = max(1, spare + max(len(a) for a in [*shown, *(want or [])]))
-        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True)
+        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True, sites=len(shown) // streams)
     place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
-    shape = shown.shape if place != SCRATCH else shown.shape[1:]
-    return Tensor(name, tuple(shape), place, index=shown.dtype.kind in "iu")
+    if place != SCRATCH:
+        return Tensor(name, shown.shape, place, index=shown.dtype.kind in "iu")
+    return Tensor(name, shown.shape[1:], place, index=shown.dtype.kind in "iu", sites=len(shown) // streams)
 
 
 def _poison(tensor: Tensor, streams: int):

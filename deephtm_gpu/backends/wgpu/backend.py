@@ -302,8 +302,8 @@ class GpuBackend:
             self._write(tensor, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), rows of a chunk as of the first row; a ragged one
-        as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
+        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), rows of a chunk as of the first
+        row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
         tensor, layout = self.plan.tensors[name], self._layout
         parameter, arena = tensor.parameter, layout.places[tensor].arena
         units = range(layout.units(tensor))
@@ -331,7 +331,8 @@ class GpuBackend:
         for unit in count(first):
             if not (of_unit := list(islice(parts, tensor.sites))):
                 return
-            self._memory.write(layout.places[tensor].arena, layout.offset(tensor, unit, slot), layout.pack(tensor, of_unit))
+            self._memory.write(layout.places[tensor].arena, layout.offset(tensor, unit, slot),
+                               layout.pack(tensor, of_unit))
 
     def memory(self) -> dict[str, np.ndarray]:
         """All arenas as they are, by name, in elements of 4 bytes."""
