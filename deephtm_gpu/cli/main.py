@@ -11,7 +11,7 @@ from deephtm_gpu.errors import TrainingError, UserError
 # Each is a module of this folder with add_arguments(parser) and run(args) -> exit code, imported when it is called.
 COMMANDS = {
     "info": "the adapters found here, and which one 'auto' takes and why",
-    "validate": "every op of an adapter against the NumPy reference",
+    "validate": "every op of a device against the NumPy reference",
     "demo": "a demo, in a live window or headless",
     "run": "learn a CSV file online: predictions and anomalies, row by row",
     "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are good for",
