@@ -25,7 +25,7 @@ def demo(steps=10_320, seed=0, device="auto"):
     # 3. Watch it. What is predicted at half-hour t, for t + 5, is learned from when that arrives, and never before.
     def learn(begin, end):
         learner.learn(rows[begin:end])
-        return learner.made, learner.history
+        return learner.forecast, learner.history
 
     trivial = {"persistence": float(np.abs(values[AHEAD:] - values[:-AHEAD]).mean()),
                "same slot last week": float(np.abs(values[WEEK:] - values[:-WEEK]).mean())}

@@ -43,7 +43,7 @@ def _table(path):
 
 
 def _told(capsys, code, args):
-    """What a command that must fail says on the standard error."""
+    """The standard error of a command that must fail."""
     assert main([str(a) for a in args]) == code
     error = capsys.readouterr().err
     assert "Traceback" not in error
@@ -169,7 +169,7 @@ def test_odd_series_give_finite_numbers(tmp_path, values):
 
 @pytest.mark.parametrize("ahead", [10, 48])
 def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
-    """With SGD(0.01) both of these go out of bounds."""
+    """With SGD(0.01) both of these diverge."""
     learner = run.Learner(ahead, timed=False, seed=0, device="numpy")
     rows = [Row(math.sin(i / 5) + 1000 * (i > 300), "", None, "") for i in range(700)]
     for i in range(0, 700, 100):
@@ -182,10 +182,10 @@ def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
     (["{wave}", "--column", "height"], "no column 'height'.*'when', 'load'"),
     (["{wave}", "--column", "when"], "line 2 has '2024-01-01T00:00' in column 'when'"),
     (["{wave}", "--column", "load", "--timestamp", "load"], "timestamp column 'load'"),
-    (["{wave}", "--column", "load", "--ahead", "0"], "--ahead 0"),
-    (["{wave}", "--column", "load", "--ahead", "60"], "60 rows.*61"),
-    (["{wave}", "--column", "load", "--ahead", "1000000"], "--ahead 1000000"),
-    (["{wave}", "--column", "load", "--seed", "-1"], "seed = -1"),
+    (["{wave}", "--column", "load", "--ahead", "0"], "--ahead must be .*got 0"),
+    (["{wave}", "--column", "load", "--ahead", "60"], "must have 61 rows .*got 60 rows"),
+    (["{wave}", "--column", "load", "--ahead", "1000000"], "--ahead must be .*got 1000000"),
+    (["{wave}", "--column", "load", "--seed", "-1"], "seed must be .*got -1"),
     (["{wave}", "--column", "load", "--out", "{wave}"], "is the file that is read"),
     (["{wave}", "--column", "load", "--out", "{folder}"], "cannot be written"),
     (["{wave}", "--column", "load", "--out", "{folder}/none/a.csv"], "cannot be written"),
@@ -211,14 +211,14 @@ def test_a_mistake_in_the_last_row_leaves_what_was_there(wave, tmp_path, capsys)
     assert out.read_text() == "precious\n" and {p.name for p in tmp_path.iterdir()} == {"wave.csv", "out.csv"}
 
 
-def test_learning_out_of_bounds_names_the_row(wave, tmp_path, capsys, monkeypatch):
+def test_diverged_training_names_the_row(wave, tmp_path, capsys, monkeypatch):
     def fail(learner, rows):
         learner.comparison.rows = 500  # learned before
         raise TrainingError("", 7, "layer 2")
 
     monkeypatch.setattr(run.Learner, "learn", fail)
     error = _told(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", tmp_path / "out.csv"])
-    assert "row 508 of" in error and "layer 2" in error and not (tmp_path / "out.csv").exists()
+    assert "Training diverged at row 508 of" in error and "layer 2" in error and not (tmp_path / "out.csv").exists()
 
 
 # As a process of its own

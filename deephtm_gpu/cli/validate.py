@@ -1,4 +1,4 @@
-"""`deephtm validate`: every shader against the NumPy reference, on the user's own card."""
+"""`deephtm validate`: every shader against the NumPy reference, on an adapter of this machine."""
 
 from itertools import chain
 
@@ -11,13 +11,14 @@ def add_arguments(parser):
 
 
 def run(args) -> int:
-    """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such adapter."""
+    """Prints a table. Returns 0 if all checks hold, else 1. Raises DeviceError if there is no such adapter."""
     from deephtm_gpu.backends.wgpu.adapters import choose_device
     from deephtm_gpu.errors import DeviceError
 
     adapter, why = choose_device("gpu" if args.device == "auto" else args.device)
     if adapter is None:
-        raise DeviceError(f"validate was asked for on {args.device!r}; the NumPy reference is what adapters are checked against: give 'gpu' or an adapter's name.")
+        raise DeviceError(f"--device must be a GPU adapter, got {args.device!r}; adapters are checked against NumPy: give 'gpu' "
+                          "or part of an adapter's name.")
     check_json(args.json)
     from deephtm_gpu.validate import check_networks, check_ops, check_probes
 
@@ -31,7 +32,7 @@ def run(args) -> int:
     verdict = "all hold" if not failed else f"{len(failed)} do NOT hold: {', '.join(failed)}"
     print(f"\n{len(checks)} checks, {trials} comparisons: {verdict}.")
     if args.json:
-        write_json(args.json, _told(adapter, checks))
+        write_json(args.json, _as_dict(adapter, checks))
     return 1 if failed else 0
 
 
@@ -42,6 +43,6 @@ def _line(check) -> str:
     return f"{mark} {check.kind:8s}{check.name:36s}{figures}{check.where}{worst}"
 
 
-def _told(adapter, checks):
+def _as_dict(adapter, checks):
     return {"adapter": {k: getattr(adapter, k) for k in ("name", "backend", "kind", "driver")},
             "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}
