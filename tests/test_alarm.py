@@ -52,9 +52,9 @@ def test_without_a_prediction():
 @pytest.mark.parametrize("make, said", [
     (lambda: Rarity(window=5, estimation=6), "estimation <= window"),
     (lambda: Rarity(learning=-1), "learning >= 0"),
-    (lambda: Rest(-1), "0 or more"),
-    (lambda: Alarm(rest=-1), "0 or more"),
-    (lambda: Rarity().update(float("nan")), "finite"),
+    (lambda: Rest(-1), "0 rows or more, got -1"),
+    (lambda: Alarm(rest=-1), "0 rows or more, got -1"),
+    (lambda: Rarity().update(float("nan")), "finite, got nan"),
 ])
 def test_refused(make, said):
     with pytest.raises(UserError, match=said):

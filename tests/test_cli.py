@@ -180,8 +180,8 @@ def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
 @pytest.mark.parametrize("change, said", [
     (["none.csv", "--column", "load"], "no such file"),
     (["{wave}", "--column", "height"], "no column 'height'.*'when', 'load'"),
-    (["{wave}", "--column", "when"], "line 2 has '2024-01-01T00:00' in column 'when'"),
-    (["{wave}", "--column", "load", "--timestamp", "load"], "timestamp column 'load'"),
+    (["{wave}", "--column", "when"], "line 2 must have a number in column 'when', got '2024-01-01T00:00'"),
+    (["{wave}", "--column", "load", "--timestamp", "load"], "must have a timestamp in column 'load'"),
     (["{wave}", "--column", "load", "--ahead", "0"], "--ahead must be .*got 0"),
     (["{wave}", "--column", "load", "--ahead", "60"], "must have 61 rows .*got 60 rows"),
     (["{wave}", "--column", "load", "--ahead", "1000000"], "--ahead must be .*got 1000000"),
@@ -207,7 +207,7 @@ def test_a_mistake_in_the_last_row_leaves_what_was_there(wave, tmp_path, capsys)
     out = tmp_path / "out.csv"
     out.write_text("precious\n")
     wave.write_text(wave.read_text() + "2024-02-01T00:00,many\n")
-    assert f"line {ROWS + 2} has 'many'" in _told(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out])
+    assert f"line {ROWS + 2} must have a number in column 'load', got 'many'" in _told(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out])
     assert out.read_text() == "precious\n" and {p.name for p in tmp_path.iterdir()} == {"wave.csv", "out.csv"}
 
 

@@ -86,7 +86,7 @@ def test_a_bad_row_in_one_file_leaves_no_output(waves, folders, capsys):
     bad = folders / "bad.csv"
     bad.write_text("when,load\n" + "x,1\n" * 600 + "x,many\n")
     assert main(["run", *paths(waves), str(bad), "--column", "load", "--device", "numpy", "--out", str(folders / "out"), "--save", str(folders / "save")]) == 2
-    assert "bad.csv: line 602 has 'many'" in capsys.readouterr().err
+    assert "bad.csv: line 602 must have a number in column 'load', got 'many'" in capsys.readouterr().err
     assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
 
 
