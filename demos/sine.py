@@ -11,8 +11,7 @@ CHECKPOINTS = (1000, 4000, 10000)  # steps, those of the forum post's pictures
 
 def demo(steps=10_000, seed=0, device="auto", period=50.0, winners=5):
     if period > view.LAST:
-        raise UserError(f"--period {period:g} was asked for; errors are averaged over {view.LAST} steps, which must hold a "
-                        f"whole period: give at most {view.LAST}.")
+        raise UserError(f"--period must be at most {view.LAST} steps, over which the error is averaged, got {period:g}.")
     # 1. The data: one number a step, 50 steps a period. The network sees only the present one, never the one before.
     series = sine(max(steps, 1), period)  # (10000, 1) float32
 
