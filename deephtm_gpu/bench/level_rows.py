@@ -1,4 +1,4 @@
-"""The rows of the flow table on letters, words and phrases (`data/words.py`): what a second level is good for, and what does it as well."""
+"""The rows of the flow table on letters, words and phrases (`data/words.py`): two levels, and one level with slow contexts."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ ACCURACY = "accuracy"
 
 
 def _accuracy(seed, device, make, ticks=True, **network) -> Figures:
-    """ticks=False: the upper level never ticks, and what it gives back is nothing."""
+    """ticks=False: the upper level never ticks, so its feedback is 0."""
     text = make(seed=seed)
     model = levels_model(text, seed=seed, device=device, **network)
     history = model.fit([text.task.inputs, text.ends if ticks else np.zeros_like(text.ends)], targets=text.task.targets)

@@ -9,8 +9,8 @@ from deephtm_gpu.bench.rows import Bound, Figures, Row
 from deephtm_gpu.data.sine import memoryless_floor, persistence_rmse, sine
 
 STEPS, LAST = 10_000, 300
-JUMP = np.pi / 2  # where the sine is as far from its course as it can be without turning round
-BEFORE = 1000  # steps before the jump that make the base
+JUMP = np.pi / 2  # radians, the largest change of the value without a change of direction
+BEFORE = 1000  # steps before the jump, over which the base is taken
 
 
 def _rmse(seed, device, winners, period=50.0, gate="entmax") -> Figures:
@@ -21,8 +21,10 @@ def _rmse(seed, device, winners, period=50.0, gate="entmax") -> Figures:
 
 
 def _jump(seed, device) -> Figures:
-    """The anomaly score at a phase jump, after 10,000 steps of period 50: its mean over the 1,000 steps before (base), at the
-    jump, and how many standard deviations of these it stands above them."""
+    """The anomaly score at a phase jump, after 10,000 steps of period 50.
+
+    base: the mean over the 1,000 steps before. at the jump: the score. deviations: how many standard deviations it is above base.
+    """
     scores = post_model(10, seed=seed, device=device).fit(sine(STEPS + 5, jump_at=STEPS, jump=JUMP)).anomaly
     before = scores[STEPS - BEFORE:STEPS].astype(np.float64)
     return {"base": float(before.mean()), "at the jump": float(scores[STEPS]),
