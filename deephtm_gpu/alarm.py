@@ -1,9 +1,10 @@
 """One alarm score for a row, from its anomaly score, its prediction error and the deviation of its value.
 
-A network reports what breaks its sequences. It follows a slow drift without reporting it, but the distance of the value from
-the mean so far shows the drift. Each number becomes a probability by its rank, which assumes nothing about its distribution, and
-the logarithms are added (Fisher's method, "Statistical methods for research workers", 1925; the rank as a probability: conformal
-prediction, Vovk, Gammerman & Shafer 2005). `Rest` raises one alarm for a disturbance, not one at every row of it.
+A network reports what breaks its sequences. It follows a slow drift without reporting it, but the distance of the value
+from the mean so far shows the drift. Each number becomes a probability by its rank, which assumes nothing about its
+distribution, and the logarithms are added (Fisher's method, "Statistical methods for research workers", 1925; the rank
+as a probability: conformal prediction, Vovk, Gammerman & Shafer 2005). `Rest` raises one alarm for a disturbance, not
+one at every row of it.
 """
 
 import math
@@ -18,7 +19,8 @@ REST = 150  # rows; on the anomaly benchmark 20 to 288 do as well
 class Alarm:
     """The sum of the rarities of anomaly score, prediction error and deviation; 0 during the rest after an alarm.
 
-    The score has no upper limit. On the anomaly benchmark, a threshold of 4.5 to 5 is a good choice. Memory: 6 * window numbers.
+    The score has no upper limit. On the anomaly benchmark, a threshold of 4.5 to 5 is a good choice. Memory: 6 * window
+    numbers.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """The anomaly likelihood: how likely it is, given the anomaly scores, that the stream has changed.
 
-From Ahmad, Lavin, Purdy & Agha, "Unsupervised real-time anomaly detection for streaming data", Neurocomputing 262 (2017): the mean
-of the last few scores against the distribution of many. In a noisy stream high scores are usual; in a quiet one a few are a sign.
+From Ahmad, Lavin, Purdy & Agha, "Unsupervised real-time anomaly detection for streaming data", Neurocomputing 262
+(2017): the mean of the last few scores against the distribution of many. In a noisy stream high scores are usual; in a
+quiet one a few are a sign.
 """
 
 import math
@@ -16,9 +17,10 @@ TINY = 1e-10  # the smallest probability that the logarithmic form distinguishes
 class AnomalyLikelihood:
     """likelihood = 1 - Q((m - mu) / sigma).
 
-    Q is the tail of the normal distribution, m the mean of the last `short` scores, mu and sigma the mean and standard deviation
-    of the last `window` scores. (This is the paper's form. NuPIC takes mu and sigma of the short means, which is steeper; on the
-    files of `deephtm bench anomalies` that did worse, 28 against 35.) Memory: `window` numbers; time per score: constant.
+    Q is the tail of the normal distribution, m the mean of the last `short` scores, mu and sigma the mean and standard
+    deviation of the last `window` scores. (This is the paper's form. NuPIC takes mu and sigma of the short means, which
+    is steeper; on the files of `deephtm bench anomalies` that did worse, 28 against 35.) Memory: `window` numbers; time
+    per score: constant.
 
     Parameters
     ----------
@@ -48,11 +50,14 @@ class AnomalyLikelihood:
     (0.5, 0.819)
     """
 
-    def __init__(self, window: int = 8640, short: int = 10, learning: int = 288, estimation: int = 100, floor: float = 0.01):
+    def __init__(
+        self, window: int = 8640, short: int = 10, learning: int = 288, estimation: int = 100, floor: float = 0.01
+    ):
         if not 1 <= short <= estimation <= window or learning < 0 or not floor > 0:
             raise UserError(
                 "AnomalyLikelihood must have 1 <= short <= estimation <= window, learning >= 0 and floor > 0, got "
-                f"AnomalyLikelihood(window={window}, short={short}, learning={learning}, estimation={estimation}, floor={floor})."
+                f"AnomalyLikelihood(window={window}, short={short}, learning={learning}, estimation={estimation}, "
+                f"floor={floor})."
             )
         self._short, self._learning, self._estimation, self._floor = short, learning, estimation, floor
         self._scores = np.zeros(window)  # (window,), a ring
@@ -88,8 +93,8 @@ class AnomalyLikelihood:
     def restore(self, state: dict) -> None:
         """Take over a state of `state()`. Raises UserError if it is of another window."""
         if np.shape(state["scores"]) != self._scores.shape:
-            raise UserError(f"The state must hold a ring of {len(self._scores)} scores, got shape {np.shape(state['scores'])}; make "
-                            "the AnomalyLikelihood with the same window.")
+            raise UserError(f"The state must hold a ring of {len(self._scores)} scores, got shape "
+                            f"{np.shape(state['scores'])}; make the AnomalyLikelihood with the same window.")
         self._scores[:], self._seen = state["scores"], int(state["seen"])
         self._sum, self._squares, self._short_sum = (float(state[n]) for n in ("sum", "squares", "short_sum"))
 

@@ -48,7 +48,9 @@ def finite(what: str, given, shape, most=LARGEST, dtype=np.float32) -> np.ndarra
     array = real(given)
     if array is None:
         got = shown(given)
-    elif array.ndim != len(shape) or any(n != s and (not isinstance(s, str) or n == 0) for n, s in zip(array.shape, shape)):
+    elif array.ndim != len(shape) or any(
+        n != s and (not isinstance(s, str) or n == 0) for n, s in zip(array.shape, shape)
+    ):
         got = f"shape {array.shape}"
     else:
         invalid = ~(np.abs(array.astype(float)) <= most)  # NaN too

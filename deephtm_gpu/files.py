@@ -10,8 +10,8 @@ from deephtm_gpu.errors import UserError
 def write_whole(path, content: bytes) -> None:
     """Write bytes to a file atomically, creating its folder.
 
-    The bytes go to a temporary file in the same folder, which then replaces `path`. After a crash or a power cut the file at
-    `path` is the old one or the new one, complete.
+    The bytes go to a temporary file in the same folder, which then replaces `path`. After a crash or a power cut the
+    file at `path` is the old one or the new one, complete.
 
     Parameters
     ----------
@@ -45,7 +45,8 @@ def write_whole(path, content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)  # it exists only after an error
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another folder, or free space there.") from error
+        raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another folder, or free "
+                        "space there.") from error
 
 
 def make_folder(folder) -> Path:

@@ -1,4 +1,5 @@
-"""An online learner of one series of numbers, row by row: model, scale, anomaly likelihood, comparison with trivial forecasts."""
+"""An online learner of one series of numbers, row by row: model, scale, anomaly likelihood, comparison with trivial
+forecasts."""
 
 from collections import deque
 
@@ -95,7 +96,8 @@ class Learner:
         Returns
         -------
         list of tuple
-            For each row five texts: timestamp, value, prediction (empty in the first `ahead` rows), anomaly score, anomaly likelihood.
+            For each row five texts: timestamp, value, prediction (empty in the first `ahead` rows), anomaly score,
+            anomaly likelihood.
 
         Raises
         ------
@@ -141,10 +143,18 @@ class Learner:
         UserError
             If the file cannot be written.
         """
-        save_model(self.model, path, {
-            "ahead": self.ahead, "timed": self.timed, "waiting": np.array(self._pending, np.float64),
-            "scaler": self._scaler.state(), "likelihood": self._likelihood.state(), "comparison": self.comparison.state(),
-        })
+        save_model(
+            self.model,
+            path,
+            {
+                "ahead": self.ahead,
+                "timed": self.timed,
+                "waiting": np.array(self._pending, np.float64),
+                "scaler": self._scaler.state(),
+                "likelihood": self._likelihood.state(),
+                "comparison": self.comparison.state(),
+            },
+        )
 
     @classmethod
     def load(cls, path, device: str = "auto") -> "Learner":
@@ -169,7 +179,8 @@ class Learner:
         """
         model, state = load_beside(path, device)
         if state is None:
-            raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got a model alone; load it with dh.load.")
+            raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got a model alone; load it with "
+                            "dh.load.")
         learner = cls.__new__(cls)
         try:
             learner._set_up(model, int(state["ahead"]), bool(state["timed"]))
@@ -179,16 +190,16 @@ class Learner:
             learner.comparison.restore(state["comparison"])
             learner.rows_before = learner.comparison.rows
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete ({error}); "
-                            "name another file.") from None
+            raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete "
+                            f"({error}); name another file.") from None
         return learner
 
 
 class PopulationLearner:
     """Learners of many series at once, their models in one population.
 
-    Each learner gives what a Learner alone with the same seed would give, to the bit. Series may end at different times:
-    `take_out` a learner whose series has ended; it then has a model of its own.
+    Each learner gives what a Learner alone with the same seed would give, to the bit. Series may end at different
+    times: `take_out` a learner whose series has ended; it then has a model of its own.
 
     Parameters
     ----------
@@ -211,8 +222,9 @@ class PopulationLearner:
         self.learners = [Learner.without_model(ahead, timed) for _ in range(count)]
         self._numbers = list(range(count))  # of each model of the population the number of its learner
         self._ahead = ahead
-        self._population = dh.Population(_network(timed), count, loss="mse", optimizer=_optimizer(ahead), seed=[seed] * count,
-                                         device=device)
+        self._population = dh.Population(
+            _network(timed), count, loss="mse", optimizer=_optimizer(ahead), seed=[seed] * count, device=device
+        )
 
     @property
     def device(self):
@@ -236,10 +248,16 @@ class PopulationLearner:
         seen = {n: self.learners[n]._inputs(rows[n]) for n in rows}
         some = next(iter(seen.values()))[0]
         # The model of a series that has ended runs on zeros until `_compact` removes it. Its output is not used.
-        inputs = [np.stack([seen[n][0][j] if n in seen else np.zeros_like(some[j]) for n in self._numbers]) for j in range(len(some))]
+        inputs = [
+            np.stack([seen[n][0][j] if n in seen else np.zeros_like(some[j]) for n in self._numbers])
+            for j in range(len(some))
+        ]
         history = self._population.fit(inputs, ahead=self._ahead)
         index = {n: i for i, n in enumerate(self._numbers)}
-        return {n: self.learners[n]._outputs(rows[n], seen[n][1], history.prediction[index[n]], history.anomaly[index[n]]) for n in rows}
+        return {
+            n: self.learners[n]._outputs(rows[n], seen[n][1], history.prediction[index[n]], history.anomaly[index[n]])
+            for n in rows
+        }
 
     def take_out(self, number: int) -> Learner:
         """Give a learner a model of its own, in its present state.
@@ -271,9 +289,9 @@ class PopulationLearner:
 
 
 def _optimizer(ahead):
-    # An error is corrected `ahead` rows late: a control loop with a delay. It is unstable if each step corrects more than
-    # pi/2 / ahead of the error. The Polyak step knows which part it corrects; a fixed rate diverged at a step in the series.
-    # PolyakSGD divides by `ahead` itself.
+    # An error is corrected `ahead` rows late: a control loop with a delay. It is unstable if each step corrects more
+    # than pi/2 / ahead of the error. The Polyak step knows which part it corrects; a fixed rate diverged at a step in
+    # the series. PolyakSGD divides by `ahead` itself.
     return dh.PolyakSGD(scale=min(MAX_CORRECTION * ahead, 1.0))
 
 

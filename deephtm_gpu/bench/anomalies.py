@@ -1,10 +1,10 @@
 """How well it finds anomalies: three files of the Numenta Anomaly Benchmark, learned online, beside trivial detectors.
 
-Read the figures with care. The threshold is chosen with the labels, as in the benchmark, and with 11 anomalies this alone gives
-random scores about 25 of 100 points. The parts of the alarm, AHEAD and REST were chosen among about a hundred variants on these
-same files, with seeds 0 to 15: other seeds score no lower, but there was no other file for a check. (8, 12 and 24 rows ahead
-do as well as 5; 1 and 3 ahead give 70.) The figures of the whole benchmark, 58 files, differ: there a random detector has 11.0,
-the windowed Gaussian 39.6, Numenta's own detector 70.1.
+Read the figures with care. The threshold is chosen with the labels, as in the benchmark, and with 11 anomalies this
+alone gives random scores about 25 of 100 points. The parts of the alarm, AHEAD and REST were chosen among about a
+hundred variants on these same files, with seeds 0 to 15: other seeds score no lower, but there was no other file for a
+check. (8, 12 and 24 rows ahead do as well as 5; 1 and 3 ahead give 70.) The figures of the whole benchmark, 58 files,
+differ: there a random detector has 11.0, the windowed Gaussian 39.6, Numenta's own detector 70.1.
 """
 
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ class Series:
 class Figures:
     """The scores of a detector over all files, one for each seed.
 
-    plain: as it is. rested: with a rest after each alarm. held_out: with the rest, and a threshold from the other files.
-    by_file: (files,), with the rest, mean over the seeds.
+    plain: as it is. rested: with a rest after each alarm. held_out: with the rest, and a threshold from the other
+    files. by_file: (files,), with the rest, mean over the seeds.
     """
 
     name: str
@@ -95,12 +95,16 @@ def controls(series, seeds):
     rngs = [np.random.default_rng(seed) for seed in seeds]
     yield _figures("control: alarm, but random for the network",
                    [[_alarm(s, *rng.random((2, s.where.rows))) for s in series] for rng in rngs], series)
-    yield _figures("control: alarm, but persistence",
-                   [[_alarm(s, _persistence_error(s.values, 1), _persistence_error(s.values, AHEAD)) for s in series]], series)
+    yield _figures(
+        "control: alarm, but persistence",
+        [[_alarm(s, _persistence_error(s.values, 1), _persistence_error(s.values, AHEAD)) for s in series]],
+        series,
+    )
 
 
 def _learn(series, seed, device):
-    """Anomaly score, anomaly likelihood and prediction error of each row, (T,) each; the error is 0 without a prediction."""
+    """Anomaly score, anomaly likelihood and prediction error of each row, (T,) each; the error is 0 without a
+    prediction."""
     learner = Learner(AHEAD, timed=True, seed=seed, device=device)
     outputs = []
     with CsvStream(series.path, "value", "timestamp") as stream:
@@ -136,7 +140,9 @@ def _figures(name, of_seeds, series):
     of_seeds = [[_rested(file) for file in scores] for scores in of_seeds]
     rested = [nab_score(scores, where) for scores in of_seeds]
     totals = [held_out(scores, where) for scores in of_seeds]
-    return Figures(name, plain, [r.total for r in rested], totals, np.mean([r.by_file for r in rested], axis=0).tolist())
+    return Figures(
+        name, plain, [r.total for r in rested], totals, np.mean([r.by_file for r in rested], axis=0).tolist()
+    )
 
 
 def _rested(scores):

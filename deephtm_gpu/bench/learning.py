@@ -11,5 +11,6 @@ from deephtm_gpu.bench.taxi_rows import FILE, taxi_rows
 
 
 def rows(taxi=FILE, only: str | None = None) -> tuple[Row, ...]:
-    """The rows with `only` in their names. taxi: the file of the series; its row is left out if there is none. Raises UserError."""
+    """The rows with `only` in their names. taxi: the file of the series; its row is left out if there is none. Raises
+    UserError."""
     return chosen((*SINE_ROWS, *SYMBOL_ROWS, *taxi_rows(taxi)), only)

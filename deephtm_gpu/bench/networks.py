@@ -13,17 +13,20 @@ def post(winners=5, gate="entmax"):
     return dh.Sequential(
         dh.Linear(256), dh.ReLU(), dh.Linear(256), dh.ReLU(), dh.RunningNorm(),
         dh.SpatialPooler(columns=256, winners=winners), dh.TemporalMemory(cells_per_column=5, gate=gate),
-        dh.Linear(256), dh.ReLU(), dh.Linear(1, lr_scale=0.3),  # slower: all phases share it, so they disturb each other
+        # Slower: all phases share it, so they disturb each other.
+        dh.Linear(256), dh.ReLU(), dh.Linear(1, lr_scale=0.3),
     )
 
 
 def post_model(winners=5, gate="entmax", seed=0, device="auto"):
-    return dh.Model(post(winners, gate), input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD(), seed=seed, device=device)
+    return dh.Model(
+        post(winners, gate), input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD(), seed=seed, device=device
+    )
 
 
 def symbols(classes, gate="entmax", distal=20.0, synapses=None):
-    """For streams of symbols. distal: lr_scale of the distal weights; 0 freezes them. synapses: of a cell, to 3,072 cells and
-    columns; None: all."""
+    """For streams of symbols. distal: lr_scale of the distal weights; 0 freezes them. synapses: of a cell, to 3,072
+    cells and columns; None: all."""
     return dh.Sequential(
         dh.Linear(128, lr_scale=SLOW), dh.ReLU(), dh.Linear(128, lr_scale=SLOW), dh.ReLU(), dh.RunningNorm(),
         dh.SpatialPooler(columns=512, winners=10, lr_scale=SLOW),
@@ -34,19 +37,26 @@ def symbols(classes, gate="entmax", distal=20.0, synapses=None):
 
 def symbols_model(task, gate="entmax", distal=20.0, synapses=None, seed=0, device="auto"):
     """task: a `data.symbols.SymbolTask`."""
-    return dh.Model(symbols(task.classes, gate, distal, synapses), input_shape=task.inputs.shape[1:], loss="cross_entropy",
-                    optimizer=dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3)), seed=seed, device=device)
+    return dh.Model(
+        symbols(task.classes, gate, distal, synapses),
+        input_shape=task.inputs.shape[1:],
+        loss="cross_entropy",
+        optimizer=dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3)),
+        seed=seed,
+        device=device,
+    )
 
 
 def levels(classes, feedback=True, slow=False, traces=(), start=0.15):
     """Letters and words: a memory of letters, and above it a memory of words.
 
-    The upper memory ticks at the ends of words and sees all cells of a word at once. Traces of its columns and of its cells, which
-    decay at ticks, are the distal context of the memory of letters. Inputs: the letter's code, and 1 at a word's end.
+    The upper memory ticks at the ends of words and sees all cells of a word at once. Traces of its columns and of its
+    cells, which decay at ticks, are the distal context of the memory of letters. Inputs: the letter's code, and 1 at a
+    word's end.
 
-    start: init_std of the distal weights of the memory of words; with a larger one the cells depend more on the words before.
-    feedback=False: one level. slow: whether the memory of letters has its own slow context, clocked by surprise. traces: with one
-    level, the decays of further slow contexts of its columns.
+    start: init_std of the distal weights of the memory of words; with a larger one the cells depend more on the words
+    before. feedback=False: one level. slow: whether the memory of letters has its own slow context, clocked by
+    surprise. traces: with one level, the decays of further slow contexts of its columns.
     """
     letter, end = dh.Input((16,)), dh.Input((1,))
     hidden = dh.RunningNorm()(dh.ReLU()(dh.Linear(128, lr_scale=SLOW)(letter)))
@@ -69,4 +79,6 @@ def levels(classes, feedback=True, slow=False, traces=(), start=0.15):
 def levels_model(text, seed=0, device="auto", **network):
     """text: a `data.words.Words`."""
     optimizer = dh.Adam(1e-3, schedule=dh.InverseDecay(1000, floor=0.3))
-    return dh.Model(levels(text.task.classes, **network), loss="cross_entropy", optimizer=optimizer, seed=seed, device=device)
+    return dh.Model(
+        levels(text.task.classes, **network), loss="cross_entropy", optimizer=optimizer, seed=seed, device=device
+    )

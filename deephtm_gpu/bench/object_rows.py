@@ -1,4 +1,5 @@
-"""The rows of the flow table on objects (`data/objects.py`): the sensorimotor column, compared with the ideal observer."""
+"""The rows of the flow table on objects (`data/objects.py`): the sensorimotor column, compared with the ideal
+observer."""
 
 from functools import partial
 
@@ -13,7 +14,8 @@ CODE, NOISE = 16, 0.4  # with sensor noise: the size of a feature's code, and th
 
 
 def taught(task, exposures=5, **column):
-    """A column that has learned the task's objects in rounds: all objects once, then all again in another order, and so on."""
+    """A column that has learned the task's objects in rounds: all objects once, then all again in another order, and so
+    on."""
     learned = SensorimotorColumn(objects=len(task.places), **column)
     rng = np.random.default_rng(learned.memory.seed)
     for exposure in range(exposures):
@@ -23,7 +25,8 @@ def taught(task, exposures=5, **column):
 
 
 def follow(column, task, exploration, noise=0.0, angles=(0.0,)):
-    """For each sensation of an exploration: whether the truth has a probability of .9, and whether something else has, (L,) each."""
+    """For each sensation of an exploration: whether the truth has a probability of .9, and whether something else has,
+    (L,) each."""
     right, wrong = [], []
     column.begin(angles)
     for k, feature in enumerate(exploration.features):
@@ -53,16 +56,31 @@ def _sample(explored, seed):
     return [explored[i] for i in np.random.default_rng(seed).permutation(len(explored))[:MAX_EXPLORATIONS]]
 
 
-def _recognised(seed, device, count=100, exposures=5, sensations=4, first=2, angles=(0.0,), movement_noise=0.0, anchored=True,
-                noisy=False, **column) -> Figures:
+def _recognised(
+    seed,
+    device,
+    count=100,
+    exposures=5,
+    sensations=4,
+    first=2,
+    angles=(0.0,),
+    movement_noise=0.0,
+    anchored=True,
+    noisy=False,
+    **column,
+) -> Figures:
     """Per cent of the explorations that are recognised after each sensation, from the `first` on."""
     task = objects(count, seed=seed)
     codes = np.random.default_rng([seed, 1]).standard_normal((task.distinct, CODE)) if noisy else None
     noise = {"movement_noise": movement_noise, "codes": codes, "sensor_noise": NOISE * noisy}
     learned = taught(task, exposures, features=codes if noisy else task.distinct, seed=seed, device=device, **column)
-    explored = _sample(explorations(task, seed=seed + 10_000, each=EACH, sensations=sensations, angles=angles, **noise), seed)
+    explored = _sample(
+        explorations(task, seed=seed + 10_000, each=EACH, sensations=sensations, angles=angles, **noise), seed
+    )
     ideal = IdealObserver(task, angles=angles, **noise)
-    right, wrong = 100 * np.mean([follow(learned, task, e, noise=movement_noise * anchored, angles=angles) for e in explored], axis=0)
+    right, wrong = 100 * np.mean(
+        [follow(learned, task, e, noise=movement_noise * anchored, angles=angles) for e in explored], axis=0
+    )
     best = 100 * np.mean([watch(ideal, e) for e in explored], axis=0)
     figures = {}
     for k in range(first, sensations + 1):
@@ -72,9 +90,14 @@ def _recognised(seed, device, count=100, exposures=5, sensations=4, first=2, ang
 
 
 def _next_feature(seed, device, **column) -> Figures:
-    """Per cent of the features that were the likeliest before they were sensed, for the column and for the ideal observer."""
+    """Per cent of the features that were the likeliest before they were sensed, for the column and for the ideal
+    observer."""
     task = objects(100, seed=seed)
-    learned, ideal, hits = taught(task, features=task.distinct, seed=seed, device=device, **column), IdealObserver(task), []
+    learned, ideal, hits = (
+        taught(task, features=task.distinct, seed=seed, device=device, **column),
+        IdealObserver(task),
+        [],
+    )
     for exploration in _sample(explorations(task, seed=seed + 10_000, each=1, sensations=5), seed):
         learned.begin(), ideal.begin()
         found = []
@@ -86,12 +109,14 @@ def _next_feature(seed, device, **column) -> Figures:
             learned.sense(feature), ideal.sense(feature)
         hits.append(found)
     share = 100 * np.mean(hits, axis=0)  # (4, 2)
-    return {f"{who} right before the {k}th": share[k - 2, n] for k in (3, 4, 5) for n, who in enumerate(("column", "ideal"))}
+    return {
+        f"{who} right before the {k}th": share[k - 2, n] for k in (3, 4, 5) for n, who in enumerate(("column", "ideal"))
+    }
 
 
 def _voted(seed, device, fingers, **column) -> Figures:
-    """Several columns touch different points at once and know their relative positions. They share their weights, and their evidence
-    is added."""
+    """Several columns touch different points at once and know their relative positions. They share their weights, and
+    their evidence is added."""
     task = objects(100, seed=seed)
     learned, ideal = taught(task, features=task.distinct, seed=seed, device=device, **column), IdealObserver(task)
     rng, right, best = np.random.default_rng([seed, 2]), [], []
@@ -128,10 +153,15 @@ OBJECT_ROWS = (
     Row("100 objects, 1 exposure", partial(_recognised, exposures=1), ()),
     Row("control: one cell per column", partial(_recognised, cells_per_column=1), (Bound("right after 3", each=20),)),
     Row("100 objects, sensor noise .4", partial(_recognised, noisy=True), (Bound("right after 4", least=95), WRONG)),
-    Row("100 objects, movement noise .2", partial(_recognised, movement_noise=0.2), (Bound("right after 4", least=96),)),
+    Row(
+        "100 objects, movement noise .2", partial(_recognised, movement_noise=0.2), (Bound("right after 4", least=96),)
+    ),
     Row("control: the same, not re-anchored", partial(_recognised, movement_noise=0.2, anchored=False), ()),
-    Row("next feature", _next_feature,
-        (Bound("column right before the 4th", least=96), Bound("column right before the 5th", least=96))),
+    Row(
+        "next feature",
+        _next_feature,
+        (Bound("column right before the 4th", least=96), Bound("column right before the 5th", least=96)),
+    ),
     Row("100 objects, turned by quarters", partial(_recognised, angles=QUARTERS, sensations=5), ()),
     Row("three columns vote", partial(_voted, fingers=3), ()),
     Row("control: one column, no vote", partial(_voted, fingers=1), ()),

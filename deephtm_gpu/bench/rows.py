@@ -12,7 +12,8 @@ Figures = dict[str, float]  # by name; infinite if a level was never reached
 
 @dataclass(frozen=True)
 class Bound:
-    """Bounds of a figure. mean, each: upper bounds of its mean over the seeds and of every seed. least_mean, least: lower bounds."""
+    """Bounds of a figure. mean, each: upper bounds of its mean over the seeds and of every seed. least_mean, least:
+    lower bounds."""
 
     figure: str
     mean: float | None = None
@@ -22,8 +23,12 @@ class Bound:
 
     def holds(self, values) -> bool:
         mean = np.mean(values)
-        return bool((self.mean is None or mean <= self.mean) and (self.each is None or max(values) <= self.each)
-                    and (self.least_mean is None or mean >= self.least_mean) and (self.least is None or min(values) >= self.least))
+        return bool(
+            (self.mean is None or mean <= self.mean)
+            and (self.each is None or max(values) <= self.each)
+            and (self.least_mean is None or mean >= self.least_mean)
+            and (self.least is None or min(values) >= self.least)
+        )
 
     def __str__(self):
         bounds = [("mean <=", self.mean), ("each <=", self.each), ("mean >=", self.least_mean), ("each >=", self.least)]
@@ -32,8 +37,8 @@ class Bound:
 
 @dataclass(frozen=True)
 class Row:
-    """measure(seed, device) -> Figures. baselines(seed) -> Figures of trivial predictors on the same series. A control is the
-    same network with a part taken out; its gain must vanish."""
+    """measure(seed, device) -> Figures. baselines(seed) -> Figures of trivial predictors on the same series. A control
+    is the same network with a part taken out; its gain must vanish."""
 
     name: str
     measure: Callable[[int, str], Figures]
@@ -49,5 +54,6 @@ def chosen(every: tuple[Row, ...], only: str | None) -> tuple[Row, ...]:
     """The rows with `only` in their names; None: all. Raises UserError if there is none."""
     found = tuple(r for r in every if only is None or only.lower() in r.name.lower())
     if not found:
-        raise UserError(f"--rows must be part of one of these names, got {only}:\n  " + "\n  ".join(r.name for r in every))
+        names = "\n  ".join(r.name for r in every)
+        raise UserError(f"--rows must be part of one of these names, got {only}:\n  {names}")
     return found

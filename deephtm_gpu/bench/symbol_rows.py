@@ -20,7 +20,8 @@ SPARSE = Bound(CELLS, each=2.2)
 
 
 def _learn(task, seed, device, **network):
-    """Whether each query was predicted right, (Q,), and the mean number of active cells in a winning column over the last steps."""
+    """Whether each query was predicted right, (Q,), and the mean number of active cells in a winning column over the
+    last steps."""
     model = symbols_model(task, seed=seed, device=device, **network)
     steps = len(task.inputs) - STEPS_SEEN
     predictions, active = [model.fit(task.inputs[:steps], task.targets[:steps]).prediction], []
@@ -60,13 +61,19 @@ def _trivial_high_order(seed, noise_classes=1) -> Figures:
     task = high_order(seed=seed, noise_classes=noise_classes)
     figures = {f"most frequent, {k}": v for k, v in _elements(task, frequent_right(task)).items()}
     for order in (2, 7):
-        figures |= {f"order {order}, {k}": v for k, v in _elements(task, markov_right(task, order, recent=True)).items()}
+        figures |= {
+            f"order {order}, {k}": v for k, v in _elements(task, markov_right(task, order, recent=True)).items()
+        }
     return figures
 
 
 def _trivial(seed, make) -> Figures:
     task = make(seed=seed)
-    return {"most frequent": frequent_accuracy(task), "order 2": markov_accuracy(task, 2), "order 7": markov_accuracy(task, 7)}
+    return {
+        "most frequent": frequent_accuracy(task),
+        "order 2": markov_accuracy(task, 2),
+        "order 7": markov_accuracy(task, 7),
+    }
 
 
 def _letters(n, *bounds):
@@ -75,19 +82,39 @@ def _letters(n, *bounds):
 
 
 SYMBOL_ROWS = (
-    Row("high-order sequences", _high_order, (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), SPARSE),
-        _trivial_high_order),
-    Row("high-order, 100 noise classes", partial(_high_order, noise_classes=100), (), partial(_trivial_high_order, noise_classes=100)),
-    Row("high-order, cells that see a third", partial(_high_order, synapses=1024),
-        (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), SPARSE)),
-    _letters(5, Bound(ACCURACY, least=0.97), SPARSE), _letters(10, Bound(ACCURACY, least=0.97), SPARSE),
+    Row(
+        "high-order sequences",
+        _high_order,
+        (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), SPARSE),
+        _trivial_high_order,
+    ),
+    Row(
+        "high-order, 100 noise classes",
+        partial(_high_order, noise_classes=100),
+        (),
+        partial(_trivial_high_order, noise_classes=100),
+    ),
+    Row(
+        "high-order, cells that see a third",
+        partial(_high_order, synapses=1024),
+        (Bound(FIRST, each=2600), Bound(AGAIN, each=2700), SPARSE),
+    ),
+    _letters(5, Bound(ACCURACY, least=0.97), SPARSE),
+    _letters(10, Bound(ACCURACY, least=0.97), SPARSE),
     _letters(20, Bound(ACCURACY, least=0.93, least_mean=0.96), SPARSE),
     _letters(50, Bound(ACCURACY, least=0.93, least_mean=0.96), SPARSE),
     _letters(100),  # beyond the published table: no bound
-    Row("embedded Reber grammar", partial(_accuracy, make=reber), (Bound(ACCURACY, least=0.93, least_mean=0.96), SPARSE),
-        partial(_trivial, make=reber)),
-    Row("control: no memory, letters, n = 20", partial(_accuracy, make=partial(letters, 20), gate="uniform"),
-        (Bound(ACCURACY, each=0.70),)),
+    Row(
+        "embedded Reber grammar",
+        partial(_accuracy, make=reber),
+        (Bound(ACCURACY, least=0.93, least_mean=0.96), SPARSE),
+        partial(_trivial, make=reber),
+    ),
+    Row(
+        "control: no memory, letters, n = 20",
+        partial(_accuracy, make=partial(letters, 20), gate="uniform"),
+        (Bound(ACCURACY, each=0.70),),
+    ),
     Row("control: no memory, high-order", partial(_before_the_swap, gate="uniform"), (Bound(ACCURACY, each=0.45),)),
     Row("control: distal frozen, high-order", partial(_high_order, distal=0.0), (Bound(AGAIN, least=3500),)),
 )

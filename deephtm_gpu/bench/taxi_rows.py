@@ -26,7 +26,10 @@ def _compare(path, seed, device):
 
 def _mape(seed, device, path) -> Figures:
     """The MAPE of the model and of the trivial forecasts."""
-    return {f"MAPE {name}" if name != "model" else "MAPE": error.percent for name, error in _compare(path, seed, device).items()}
+    return {
+        f"MAPE {name}" if name != "model" else "MAPE": error.percent
+        for name, error in _compare(path, seed, device).items()
+    }
 
 
 def taxi_rows(path=FILE) -> tuple[Row, ...]:

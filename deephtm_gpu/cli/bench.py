@@ -1,25 +1,30 @@
-"""`deephtm bench`: how fast it is here, how well it learns, how well it finds anomalies, and what its parts contribute."""
+"""`deephtm bench`: how fast it is here, how well it learns, how well it finds anomalies, and what its parts
+contribute."""
 
 from deephtm_gpu.cli.files import check_json, write_json
 
-LEARNING = ("accuracies are of the last 200 queries. After a figure: its bound; below it: what trivial\npredictors reach on the "
-            "same series. A control is the network with a part taken out.\n")
+LEARNING = ("accuracies are of the last 200 queries. After a figure: its bound; below it: what trivial\npredictors "
+            "reach on the same series. A control is the network with a part taken out.\n")
 FLOW = ("accuracies are of the last 200 queries, recognition and prediction in per cent, right where the truth has a "
-        "probability of .9. After a figure:\nits bound. The ideal observer knows the objects and the noise. A control is the same "
-        "with a part taken out.\n")
+        "probability of .9. After a figure:\nits bound. The ideal observer knows the objects and the noise. A control "
+        "is the same with a part taken out.\n")
 
 
 def add_arguments(parser):
     parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow"), default="speed",
                         help="speed (the default), learning, anomalies, or flow: grid cells, objects, levels")
-    parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an adapter)")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies, flow: how many seeds (5)")
+    parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an "
+                                         "adapter)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies, flow: how many "
+                                                                          "seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
     parser.add_argument("--rows", metavar="NAME",
-                        help="speed, learning, flow: only the rows with this in their names, such as columns or letters")
+                        help="speed, learning, flow: only the rows with this in their names, such as columns "
+                             "or letters")
     parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv",
                         help="learning: the taxi series (demos/data/nyc_taxi.csv)")
-    parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series (demos/data)")
+    parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series "
+                                                                               "(demos/data)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
@@ -68,8 +73,16 @@ def _learning(devices, seeds, rows, what="learning", explanation=LEARNING):
             holds = row.holds(measured)
             good &= holds
             _print_row(device, row, measured, trivial, holds)
-            results.append({"device": device, "row": row.name, "seeds": list(seeds), "figures": measured, "holds": holds,
-                            "trivial": trivial})
+            results.append(
+                {
+                    "device": device,
+                    "row": row.name,
+                    "seeds": list(seeds),
+                    "figures": measured,
+                    "holds": holds,
+                    "trivial": trivial,
+                }
+            )
     return {what: _finite(results)}, good
 
 
@@ -106,17 +119,25 @@ def _anomalies(folder, seeds, device):
 
     series = anomalies.read(folder)
     windows = sum(len(s.where.windows) for s in series)
-    print(f"Numenta Anomaly Benchmark, standard profile, {len(series)} files with {windows} anomalies: 100 is perfect, 0 is no "
-          f"alarm at all. One threshold for\nall files, the best one; learned online {anomalies.AHEAD} rows ahead on {device}, "
-          f"seeds {seeds[0]} to {seeds[-1]}. Rest: no alarm within {REST} rows of a higher\nor equal score. Held out: the threshold "
-          "is the best of the other files. ±: the standard deviation over the seeds.\n")
+    print(f"Numenta Anomaly Benchmark, standard profile, {len(series)} files with {windows} anomalies: 100 is perfect, "
+          f"0 is no alarm at all. One threshold for\nall files, the best one; learned online {anomalies.AHEAD} rows "
+          f"ahead on {device}, seeds {seeds[0]} to {seeds[-1]}. Rest: no alarm within {REST} rows of a higher\nor "
+          "equal score. Held out: the threshold is the best of the other files. ±: the standard deviation over the "
+          "seeds.\n")
     names = "".join(f"{s.path.stem.split('_')[0]:>9s}" for s in series)
     print(f"{'':42s}{'as it is':>12s}{'with rest':>13s}{'held out':>13s}   with rest:{names}")
     results = []
-    for detectors in (anomalies.trivial(series), anomalies.controls(series, seeds), anomalies.learned(series, seeds, device)):
+    for detectors in (
+        anomalies.trivial(series),
+        anomalies.controls(series, seeds),
+        anomalies.learned(series, seeds, device),
+    ):
         for f in detectors:
             each = "".join(f"{x:9.1f}" for x in f.by_file)
-            print(f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.rested):>13s}{_spread(f.held_out):>13s}{'':13s}{each}", flush=True)
+            print(
+                f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.rested):>13s}{_spread(f.held_out):>13s}{'':13s}{each}",
+                flush=True,
+            )
             results.append(vars(f))
     return {"anomalies": results, "device": device, "seeds": list(seeds)}, True
 
@@ -124,4 +145,6 @@ def _anomalies(folder, seeds, device):
 def _spread(figures):
     import statistics
 
-    return f"{statistics.mean(figures):5.1f}" + (f" ±{statistics.stdev(figures):4.1f}" if len(figures) > 1 else "      ")
+    return f"{statistics.mean(figures):5.1f}" + (
+        f" ±{statistics.stdev(figures):4.1f}" if len(figures) > 1 else "      "
+    )

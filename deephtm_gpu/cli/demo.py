@@ -1,7 +1,8 @@
-"""`deephtm demo`: an experiment in a live window, or headless. Writes a picture, and the figures beside those of trivial predictors.
+"""`deephtm demo`: an experiment in a live window, or headless. Writes a picture, and the figures beside those of
+trivial predictors.
 
-Every demo is a file of `demos/` and a tutorial. Its `demo(steps=, seed=, device=, ...)` returns a Show (see view/live/show.py), its
-`report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
+Every demo is a file of `demos/` and a tutorial. Its `demo(steps=, seed=, device=, ...)` returns a Show (see
+view/live/show.py), its `report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
 """
 
 import argparse
@@ -57,7 +58,8 @@ def run(args) -> int:
 
 
 def script(name, module) -> None:
-    """Runs `python demos/NAME.py`: reads the command line, runs the demo, and exits. module: the globals() of the file."""
+    """Runs `python demos/NAME.py`: reads the command line, runs the demo, and exits. module: the globals() of the
+    file."""
     from deephtm_gpu.cli.main import guarded
 
     parser = argparse.ArgumentParser(description=f"The demo {name}: {DEMOS[name]}.")
@@ -97,9 +99,15 @@ def _run_demo(name, module, args) -> int:
     if recorder:
         write_whole(folder / f"{name}.webp", recorder.webp())
     report = {
-        "demo": name, "version": dh.__version__, "settings": settings,
-        "network": [layer.repr for layer in show.model.layers()], "device": asdict(show.model.device), "steps": show.done,
-        "baselines": {n.replace(" ", "_"): v for n, v in show.spec.lines.items()}, **module["report"](show), "seconds": seconds,
+        "demo": name,
+        "version": dh.__version__,
+        "settings": settings,
+        "network": [layer.repr for layer in show.model.layers()],
+        "device": asdict(show.model.device),
+        "steps": show.done,
+        "baselines": {n.replace(" ", "_"): v for n, v in show.spec.lines.items()},
+        **module["report"](show),
+        "seconds": seconds,
         "steps_per_second": show.done / seconds if seconds else None,
     }
     write_whole(folder / f"{name}.json", (json.dumps(_as_json(report), indent=2, allow_nan=False) + "\n").encode())
@@ -120,7 +128,8 @@ def _settings(name, demo, args):
 
 
 def _learn(name, show, folder, args):
-    """Learns, in a window or headless. Returns the ring of the last steps, the seconds spent learning, and the Recorder or None."""
+    """Learns, in a window or headless. Returns the ring of the last steps, the seconds spent learning, and the Recorder
+    or None."""
     if not (args.headless or args.record):
         from deephtm_gpu.view.live.window import LiveWindow, NoWindow
 
@@ -154,7 +163,8 @@ def _learn_headless(show, args):
 
 
 def _next_chunk(steps, spent) -> int:
-    """Steps that take about a second, after `steps` that took `spent` seconds. At most four times as many, for first steps are slow."""
+    """Steps that take about a second, after `steps` that took `spent` seconds. At most four times as many, for first
+    steps are slow."""
     return max(1, min(CHUNK, 4 * steps, round(steps / max(spent, 1e-9))))
 
 
@@ -162,7 +172,8 @@ def _print(report, path, recorded):
     for label, value in report["shown"].items():
         print(f"{label}: {value}")
     baselines = report["baselines"].items()
-    trivial = ", ".join(f"{label.replace('_', ' ')} {value:{'.4f' if value < 10 else ',.0f'}}" for label, value in baselines)
+    trivial = ", ".join(f"{label.replace('_', ' ')} "
+                        f"{value:{'.4f' if value < 10 else ',.0f'}}" for label, value in baselines)
     if trivial:
         print(f"To compare: {trivial}.")
     device, rate = report["device"], report["steps_per_second"]

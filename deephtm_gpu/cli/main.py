@@ -8,13 +8,15 @@ from importlib import import_module
 import deephtm_gpu
 from deephtm_gpu.errors import TrainingError, UserError
 
-# Each command is a module of this folder with add_arguments(parser) and run(args) -> exit code. It is imported when it is called.
+# Each command is a module of this folder with add_arguments(parser) and run(args) -> exit code. It is imported when it
+# is called.
 COMMANDS = {
     "info": "the adapters found here, and which one 'auto' takes and why",
     "validate": "every op of an adapter against the NumPy reference",
     "demo": "a demo, in a live window or headless",
     "run": "learn a CSV file online: predictions and anomalies, row by row",
-    "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are good for",
+    "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are "
+             "good for",
 }
 MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # the last two: 128 + the signal's number, as shells count
 
@@ -40,8 +42,8 @@ def guarded(action) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
     except MemoryError as error:
-        return _say(f"The memory is full ({str(error).rstrip('.') or 'none is left'}); make the network smaller, give its "
-                    "TemporalMemory synapses=, or name fewer files at a time.", MISTAKE)
+        return _say(f"The memory is full ({str(error).rstrip('.') or 'none is left'}); make the network smaller, "
+                    "give its TemporalMemory synapses=, or name fewer files at a time.", MISTAKE)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", MISTAKE)

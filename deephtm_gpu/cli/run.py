@@ -1,4 +1,5 @@
-"""`deephtm run`: learns a column of a CSV file, or of a live pipe, online; writes predictions and anomalies row by row."""
+"""`deephtm run`: learns a column of a CSV file, or of a live pipe, online; writes predictions and anomalies row by
+row."""
 
 import csv
 import sys
@@ -19,17 +20,20 @@ MAX_AHEAD = 10_000  # rows: the model keeps every step whose target has not come
 
 def add_arguments(parser):
     parser.add_argument("files", metavar="FILE.csv", nargs="+",
-                        help="its first line names the columns; '-' reads the standard input. Several files: one model each")
+                        help="its first line names the columns; '-' reads the standard input. Several files: one "
+                             "model each")
     parser.add_argument("--column", required=True, metavar="C", help="the column to learn")
     parser.add_argument("--timestamp", metavar="T",
                         help="the column of timestamps; the model then sees time of day and weekday")
     parser.add_argument("--ahead", type=int, metavar="N", help="how many rows ahead to predict (1, or as resumed)")
-    parser.add_argument("--out", metavar="FILE.csv", help="the output file (the standard output); with several files a folder")
+    parser.add_argument("--out", metavar="FILE.csv", help="the output file (the standard output); with several files "
+                                                          "a folder")
     parser.add_argument("--save", metavar="FILE",
                         help="saves the model and its state at the end, for --resume; with several files a folder")
     parser.add_argument("--resume", metavar="FILE",
                         help="continues from the file that --save wrote, as if these rows came after those rows")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, gpu, numpy, or part of an adapter's name (auto)")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, gpu, numpy, or part of an adapter's "
+                                                                      "name (auto)")
     parser.add_argument("--seed", type=int, metavar="S", help="of the initial weights (0, or as resumed)")
 
 
@@ -77,7 +81,8 @@ def _learner(args):
 
 
 def _mismatch(args, saved, got, remedy):
-    return UserError(f"--resume {args.resume} continues a model with {saved}, got {got}; {remedy}, or start a new model without --resume.")
+    return UserError(f"--resume {args.resume} continues a model with {saved}, got {got}; {remedy}, or start a new "
+                     "model without --resume.")
 
 
 def _check_save(args):

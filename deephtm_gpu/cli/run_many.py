@@ -20,7 +20,8 @@ REMEDY = "leave this file out, or give a smaller --ahead or another --seed"
 
 
 def run_many(args) -> int:
-    """Writes the rows of every file to a file of the same name in the folder --out, and its model to NAME.model in the folder --save.
+    """Writes the rows of every file to a file of the same name in the folder --out, and its model to NAME.model in the
+    folder --save.
 
     As with one file, all outputs are written, or none.
     """
@@ -31,7 +32,9 @@ def run_many(args) -> int:
         writers = [csv.writer(opened.enter_context(output(Path(args.out) / name, path)), lineterminator="\n")
                    for name, path in zip(names, args.files)]
         models = opened.enter_context(_models(args.save))
-        learner = PopulationLearner(len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device)
+        learner = PopulationLearner(
+            len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device
+        )
         files = _Files(models, learner, names, streams, writers)
         try:
             files.learn()
@@ -45,7 +48,13 @@ class _Files:
     """The files, by number, until each ends."""
 
     def __init__(self, models, learner, names, streams, writers):
-        self._models, self._learner, self._names, self._streams, self._writers = models, learner, names, streams, writers
+        self._models, self._learner, self._names, self._streams, self._writers = (
+            models,
+            learner,
+            names,
+            streams,
+            writers,
+        )
         self._active = {n: chain.from_iterable(s.chunks()) for n, s in enumerate(streams)}
         for writer in writers:
             writer.writerow(HEADER)
@@ -70,7 +79,8 @@ class _Files:
             raise self._diverged(n, error) from None
 
     def _end(self, n, last_rows):
-        """The last chunk has fewer rows than those of the other files, so the model learns it outside the population."""
+        """The last chunk has fewer rows than those of the other files, so the model learns it outside the
+        population."""
         learner = self._learner.take_out(n)
         del self._active[n]
         if last_rows:
@@ -92,7 +102,8 @@ class _Files:
             learner.save(self._models.part_of(Path(self._names[n]).stem + SUFFIX))
         device = learner.model.device
         learner.model = None  # a thousand models would fill the memory
-        print(f"{learner.comparison.rows:,} rows of {self._streams[n].name} learned on {device.name}: {learner.comparison.line()}",
+        print(f"{learner.comparison.rows:,} rows of {self._streams[n].name} learned on {device.name}: "
+              f"{learner.comparison.line()}",
               flush=True)
 
     def _write(self, outputs):
@@ -141,17 +152,20 @@ def _models(folder):
 
 
 def _names(args) -> list[str]:
-    """The names of the output files, in the order of the files. Raises UserError if two outputs, or an output and an input, collide."""
+    """The names of the output files, in the order of the files. Raises UserError if two outputs, or an output and an
+    input, collide."""
     if "-" in args.files:
         raise UserError("The standard input cannot be one of several files; learn it alone: deephtm run - --column C.")
     if args.resume is not None:
-        raise UserError(f"--resume {args.resume} continues one model, got {len(args.files)} files; resume each file in a run of its own.")
+        raise UserError(f"--resume {args.resume} continues one model, got {len(args.files)} files; resume each file in "
+                        "a run of its own.")
     _check_folders(args)
     names = [Path(path).name for path in args.files]
     stems: dict[str, str] = {}
     for path, name in zip(args.files, names):
         if (stem := Path(name).stem) in stems:
-            raise UserError(f"{stems[stem]} and {path} would both be written to {stem!r} in {args.out}; give the files different names.")
+            raise UserError(f"{stems[stem]} and {path} would both be written to {stem!r} in {args.out}; give the files "
+                            "different names.")
         stems[stem] = path
         if args.save is not None:
             check_target(Path(args.save) / (stem + SUFFIX))
@@ -165,7 +179,8 @@ def _check_folders(args):
             continue
         if not folder or not Path(folder).is_dir():
             got = f"{folder}, which is no folder" if folder else "nothing"
-            raise UserError(f"{option} must be an existing folder with {len(args.files)} files, got {got}; give {option} FOLDER.")
+            raise UserError(f"{option} must be an existing folder with {len(args.files)} files, got {got}; give "
+                            f"{option} FOLDER.")
 
 
 def _check_apart(args, names, stems):
@@ -190,4 +205,5 @@ def _allow_open_files(files):
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     if hard != resource.RLIM_INFINITY and hard < files:
-        raise UserError(f"Open files must be at most {hard:,} on this system, got {files:,}; name fewer files at a time.")
+        raise UserError(f"Open files must be at most {hard:,} on this system, got {files:,}; name fewer files "
+                        "at a time.")

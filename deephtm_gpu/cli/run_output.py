@@ -15,8 +15,9 @@ HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likeliho
 def output(path, source):
     """The file that rows are written to.
 
-    path: None for the standard output. source: the file that is read. The rows go to a temporary file in the same folder, which
-    replaces `path` when the block ends without an error, or with Ctrl-C. After any other error the old file is unchanged.
+    path: None for the standard output. source: the file that is read. The rows go to a temporary file in the same
+    folder, which replaces `path` when the block ends without an error, or with Ctrl-C. After any other error the old
+    file is unchanged.
     """
     if path is None:
         if sys.stdout is None:
@@ -83,11 +84,12 @@ def interrupt_later():
 def check_enough_rows(comparison, name):
     """Raises UserError if no row of the file had a prediction."""
     if comparison.rows <= comparison.ahead:
-        raise UserError(f"{name} must have {comparison.ahead + 1} rows of numbers or more to predict {comparison.ahead} ahead, got "
-                        f"{comparison.rows} rows; add rows, or give a smaller --ahead.")
+        raise UserError(f"{name} must have {comparison.ahead + 1} rows of numbers or more to predict "
+                        f"{comparison.ahead} ahead, got {comparison.rows} rows; add rows, or give a smaller --ahead.")
 
 
 def diverged(error, name, rows, remedy) -> TrainingError:
     """The model's TrainingError, with the file's name and row. rows: those learned before the chunk that failed."""
     row = rows + error.step + 1
-    return TrainingError(f"Training diverged at row {row:,} of {name}: {error.layer} gave NaN or infinity; {remedy}.", row, error.layer)
+    return TrainingError(f"Training diverged at row {row:,} of {name}: {error.layer} gave NaN or infinity; "
+                         f"{remedy}.", row, error.layer)

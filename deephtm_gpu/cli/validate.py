@@ -17,8 +17,8 @@ def run(args) -> int:
 
     adapter, why = choose_device("gpu" if args.device == "auto" else args.device)
     if adapter is None:
-        raise DeviceError(f"--device must be a GPU adapter, got {args.device!r}; adapters are checked against NumPy: give 'gpu' "
-                          "or part of an adapter's name.")
+        raise DeviceError(f"--device must be a GPU adapter, got {args.device!r}; adapters are checked against NumPy: "
+                          "give 'gpu' or part of an adapter's name.")
     check_json(args.json)
     from deephtm_gpu.validate import check_networks, check_ops, check_probes
 

@@ -34,7 +34,8 @@ def min_max(values):
 def windowed_gaussian(values, window=WINDOW):
     """How many standard deviations each value is from the mean of the last `window` values.
 
-    The benchmark's own detector returns the tail of the normal distribution, which has the same order but runs out of digits.
+    The benchmark's own detector returns the tail of the normal distribution, which has the same order but runs out of
+    digits.
 
     Parameters
     ----------

@@ -60,8 +60,8 @@ class Persistence:
 class SameSlotLastWeek:
     """Forecasts the value of one week before, by the clock, so rows may be missing.
 
-    The time between rows is the median of the first differences, in whole seconds. There is no forecast if it does not divide a
-    week, or if the slot of last week is less than `ahead` rows back. Memory: one week of rows.
+    The time between rows is the median of the first differences, in whole seconds. There is no forecast if it does not
+    divide a week, or if the slot of last week is less than `ahead` rows back. Memory: one week of rows.
     """
 
     def __init__(self, ahead):
@@ -70,7 +70,8 @@ class SameSlotLastWeek:
         self._period = None  # seconds; 0: no slots
 
     def update(self, value, when):
-        """Takes the next row. Returns the forecast that was made for it, or None. when: a datetime without time zone."""
+        """Takes the next row. Returns the forecast that was made for it, or None. when: a datetime without time
+        zone."""
         if self._period is None:
             self._first.append((when, value))
             if len(self._first) == PERIOD_ROWS:
@@ -98,7 +99,8 @@ class SameSlotLastWeek:
             return
         self._period = period
         self._values = np.zeros(slots)  # (slots,)
-        self._numbers = np.full(slots, np.iinfo(np.int64).min)  # (slots,), the number of the slot since 1970 that each value is of
+        # (slots,), the number of the slot since 1970 that each value is of.
+        self._numbers = np.full(slots, np.iinfo(np.int64).min)
         for when, value in self._first:
             self._put(value, when)
         self._first = []

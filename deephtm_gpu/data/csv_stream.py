@@ -44,7 +44,8 @@ class Row(NamedTuple):
 class CsvStream:
     """The rows of a CSV file: the number in one column, and the time in another.
 
-    The first line names the columns. A type line and a flag line in NuPIC's format after it are skipped, and so are blank lines.
+    The first line names the columns. A type line and a flag line in NuPIC's format after it are skipped, and so are
+    blank lines.
 
     Parameters
     ----------
@@ -134,7 +135,8 @@ class CsvStream:
         except FileNotFoundError:
             raise UserError(f"{self.name} cannot be opened (no such file); check its path.") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            raise UserError(f"{self.name} cannot be opened ({_reason(error)}); check the file and its permissions.") from None
+            raise UserError(f"{self.name} cannot be opened ({_reason(error)}); check the file and its "
+                            "permissions.") from None
 
     def _lines(self):
         """The lines as text, each with its "\\n"."""
@@ -142,7 +144,8 @@ class CsvStream:
         while block := self._block():
             *lines, rest = (rest + block).split(b"\n")
             if len(rest) > LONGEST_LINE:
-                raise self._error(f"must be at most {LONGEST_LINE:,} bytes; check that this is a CSV file.", 1 + len(lines))
+                raise self._error(f"must be at most {LONGEST_LINE:,} bytes; check that this is a "
+                                  "CSV file.", 1 + len(lines))
             self._ready = len(lines)
             for line in lines:
                 self._ready -= 1
@@ -156,14 +159,16 @@ class CsvStream:
         try:
             return self._file.read(BLOCK)
         except OSError as error:
-            raise UserError(f"{self.name} cannot be read further ({_reason(error)}); check the file and its disk.") from None
+            raise UserError(f"{self.name} cannot be read further ({_reason(error)}); check the file and "
+                            "its disk.") from None
 
     def _decode(self, line):
         self._line += 1
         try:
             return line.decode("utf-8-sig" if self._line == 1 else "utf-8") + "\n"
         except UnicodeDecodeError as error:
-            raise self._error(f"must be UTF-8 text, got byte 0x{line[error.start]:02x}; save the file as UTF-8.") from None
+            raise self._error(f"must be UTF-8 text, got byte 0x{line[error.start]:02x}; save the file "
+                              "as UTF-8.") from None
 
     def _parsed(self):
         """Lists of cells, without blank lines."""
@@ -182,7 +187,8 @@ class CsvStream:
     def _header(self):
         columns = next(self._parsed(), None)
         if columns is None:
-            raise UserError(f"{self.name} must have a line of column names and rows of numbers, got an empty file; name another file.")
+            raise UserError(f"{self.name} must have a line of column names and rows of numbers, got an empty file; "
+                            "name another file.")
         return columns
 
     def _find(self, column):
@@ -191,7 +197,8 @@ class CsvStream:
             return found[0]
         columns = ", ".join(map(repr, self._columns))
         if found:
-            raise UserError(f"{self.name} has {len(found)} columns named {column!r} (of {columns}); rename all but one.")
+            raise UserError(f"{self.name} has {len(found)} columns named {column!r} (of {columns}); rename all "
+                            "but one.")
         raise UserError(f"{self.name} has no column {column!r}; it has {columns}: name one of these.")
 
     def _is_nupic_line(self, cells):
@@ -204,7 +211,8 @@ class CsvStream:
 
     def _row(self, cells):
         if len(cells) != len(self._columns):
-            raise self._error(f"must have {len(self._columns)} cells as the header, got {len(cells)}; correct or remove the line.")
+            raise self._error(f"must have {len(self._columns)} cells as the header, got {len(cells)}; correct or "
+                              "remove the line.")
         text = cells[self._value_at]
         value = self._number(text)
         if self._stamp_at is None:
@@ -222,11 +230,14 @@ class CsvStream:
             value = float(text.replace("_", "?"))  # Python reads 1_000 as a number, other programs do not
         except ValueError:
             got = repr(text) if text else "nothing"
-            raise self._error(f"must have a number in column {column!r}, got {got}; write one such as 12.5, or remove the line.") from None
+            raise self._error(f"must have a number in column {column!r}, got {got}; write one such as 12.5, or remove "
+                              "the line.") from None
         if not math.isfinite(value):
-            raise self._error(f"must have a finite number in column {column!r}, got {text}; fill it in, or remove the line.")
+            raise self._error(f"must have a finite number in column {column!r}, got {text}; fill it in, or remove "
+                              "the line.")
         if abs(value) > LARGEST:
-            raise self._error(f"must have a number up to {LARGEST:g} in column {column!r}, got {text}; use a larger unit.")
+            raise self._error(f"must have a number up to {LARGEST:g} in column {column!r}, got {text}; use a "
+                              "larger unit.")
         return value
 
     def _error(self, what, lines_after=0):

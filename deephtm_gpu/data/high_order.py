@@ -1,8 +1,8 @@
 """High-order sequences whose endings are swapped halfway.
 
-The task of Cui, Ahmad & Hawkins, "Continuous online sequence learning with an unsupervised neural network model", Neural
-Computation 28 (2016). The last symbol of a sequence depends on its first, 6 or 7 steps before. The symbols between are the
-same for two sequences, and every symbol appears in several. After the swap, what was learned is wrong.
+The task of Cui, Ahmad & Hawkins, "Continuous online sequence learning with an unsupervised neural network model",
+Neural Computation 28 (2016). The last symbol of a sequence depends on its first, 6 or 7 steps before. The symbols
+between are the same for two sequences, and every symbol appears in several. After the swap, what was learned is wrong.
 """
 
 import string
@@ -15,21 +15,33 @@ from deephtm_gpu.errors import UserError
 NOISE = 5000  # symbols, one of which follows each sequence
 CODE = 16  # numbers per symbol
 
-# By the number of valid endings: pairs of sequences, as their two first symbols, the symbols they share, and the endings of
-# each. These are the paper's sequences, with letters for its numbers.
+# By the number of valid endings: pairs of sequences, as their two first symbols, the symbols they share, and the
+# endings of each. These are the paper's sequences, with letters for its numbers.
 PAIRS = {
     1: (("GB", "IHECD", "A", "F"), ("GB", "DECHI", "F", "A"), ("AC", "JHIFDE", "B", "G"), ("AC", "EDFIHJ", "G", "B")),
-    2: (("EF", "IDKJG", "BC", "AH"), ("EF", "GJKDI", "AH", "BC"), ("EF", "DIGBKL", "CJ", "AH"), ("EF", "LKBGID", "AH", "CJ")),
-    4: (("HL", "EMFOB", "ACDJ", "GIKN"), ("HL", "BOFME", "GIKN", "ACDJ"), ("JN", "EFPGBM", "ACDK", "HILO"),
-        ("JN", "BMGPEF", "HILO", "ACDK")),
+    2: (
+        ("EF", "IDKJG", "BC", "AH"),
+        ("EF", "GJKDI", "AH", "BC"),
+        ("EF", "DIGBKL", "CJ", "AH"),
+        ("EF", "LKBGID", "AH", "CJ"),
+    ),
+    4: (
+        ("HL", "EMFOB", "ACDJ", "GIKN"),
+        ("HL", "BOFME", "GIKN", "ACDJ"),
+        ("JN", "EFPGBM", "ACDK", "HILO"),
+        ("JN", "BMGPEF", "HILO", "ACDK"),
+    ),
 }
 
 
-def high_order(steps: int = 20_000, seed: int = 0, swap_at: int | None = 10_000, endings: int = 1, noise_classes: int = 1) -> SymbolTask:
-    """Eight sequences of 7 or 8 symbols in random order, with one random symbol of 5,000 between two of them, and no reset.
+def high_order(
+    steps: int = 20_000, seed: int = 0, swap_at: int | None = 10_000, endings: int = 1, noise_classes: int = 1
+) -> SymbolTask:
+    """Eight sequences of 7 or 8 symbols in random order, with one random symbol of 5,000 between two of them, and no
+    reset.
 
-    A query is the step before the last symbol of a sequence. The inputs are a random code of 16 numbers for each symbol,
-    including each noise symbol.
+    A query is the step before the last symbol of a sequence. The inputs are a random code of 16 numbers for each
+    symbol, including each noise symbol.
 
     Parameters
     ----------
@@ -103,4 +115,5 @@ def _check(steps, swap_at, endings, noise_classes):
     if not 1 <= noise_classes <= NOISE:
         raise UserError(f"noise_classes must be from 1 to {NOISE}, the number of noise symbols, got {noise_classes}.")
     if swap_at is not None and not 0 < swap_at < steps:
-        raise UserError(f"swap_at must be a step from 1 to {steps - 1}, got {swap_at}; give such a step, or None for no swap.")
+        raise UserError(f"swap_at must be a step from 1 to {steps - 1}, got {swap_at}; give such a step, or None for "
+                        "no swap.")

@@ -1,4 +1,5 @@
-"""A m1 ... mn D or X m1 ... mn Y: the last letter depends on the first, n + 1 steps before, and the letters between are the same."""
+"""A m1 ... mn D or X m1 ... mn Y: the last letter depends on the first, n + 1 steps before, and the letters between are
+the same."""
 
 import numpy as np
 
@@ -11,10 +12,11 @@ A, X, D, Y = range(4)
 
 
 def letters(n: int, steps: int = 20_000, seed: int = 0) -> SymbolTask:
-    """The two sequences in random order, each with probability 1/2, with 1 to 3 noise letters between them, and no reset.
+    """The two sequences in random order, each with probability 1/2, with 1 to 3 noise letters between them, and no
+    reset.
 
-    A query is the step of mn: after A ..., D is right; after X ..., Y. The inputs are a random code of 16 numbers for each letter.
-    The classes are A, X, D, Y, m1 ... mn, then the 10 noise letters.
+    A query is the step of mn: after A ..., D is right; after X ..., Y. The inputs are a random code of 16 numbers for
+    each letter. The classes are A, X, D, Y, m1 ... mn, then the 10 noise letters.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Scores anomaly detectors by the rules of the Numenta Anomaly Benchmark, standard profile.
 
-The rules are those of Lavin & Ahmad, "Evaluating real-time anomaly detection algorithms: the Numenta Anomaly Benchmark",
-ICMLA 2015 (arXiv 1510.03336), and those of the benchmark's program where the two differ: see `worth`. Each anomaly has a window
-of rows. An early detection in a window counts more than a late one; a false alarm costs more the further it is from a window; and
-a detector has one threshold for all files, the best one.
+The rules are those of Lavin & Ahmad, "Evaluating real-time anomaly detection algorithms: the Numenta Anomaly
+Benchmark", ICMLA 2015 (arXiv 1510.03336), and those of the benchmark's program where the two differ: see `worth`. Each
+anomaly has a window of rows. An early detection in a window counts more than a late one; a false alarm costs more the
+further it is from a window; and a detector has one threshold for all files, the best one.
 """
 
 import json
@@ -15,7 +15,8 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 
-PROBATION, PROBATION_ROWS = 0.15, 750  # the part of a file's rows at its start that does not count, and its largest size
+# The part of a file's rows at its start that does not count, and its largest size.
+PROBATION, PROBATION_ROWS = 0.15, 750
 FALSE_ALARM = 0.11  # the largest cost of one; a missed window costs 1
 FAR = 3.0  # widths of the window before it, from which on a false alarm has the largest cost
 
@@ -91,10 +92,11 @@ def read_windows(path) -> dict[str, list[tuple[datetime, datetime]]]:
         return {name: [(datetime.fromisoformat(first), datetime.fromisoformat(last)) for first, last in windows]
                 for name, windows in content.items()}
     except OSError as error:
-        raise UserError(f"{path}, the file of the anomalies' windows, cannot be read ({error.strerror}); check its path.") from None
+        raise UserError(f"{path}, the file of the anomalies' windows, cannot be read ({error.strerror}); check "
+                        "its path.") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} must be a JSON file {{file name: [[first timestamp, last timestamp], ...]}}, got another format "
-                        f"({error}); correct it.") from None
+        raise UserError(f"{path} must be a JSON file {{file name: [[first timestamp, last timestamp], ...]}}, got "
+                        f"another format ({error}); correct it.") from None
 
 
 def labels(times: list[datetime], windows: list[tuple[datetime, datetime]]) -> Labels:
@@ -121,7 +123,8 @@ def labels(times: list[datetime], windows: list[tuple[datetime, datetime]]) -> L
     for first, last in sorted(windows):
         inside = [t for t, time in enumerate(times) if first <= time <= last]
         if not inside:
-            raise UserError(f"A window must contain a row, got one from {first} to {last} without any; give the windows of this file.")
+            raise UserError(f"A window must contain a row, got one from {first} to {last} without any; give the "
+                            "windows of this file.")
         rows.append((inside[0], inside[-1]))
     return Labels(len(times), rows)
 
@@ -191,7 +194,8 @@ def held_out(scores: list, where: list[Labels]) -> float:
         As `nab_score`, and with fewer than two files.
     """
     if len(scores) < 2:
-        raise UserError(f"A threshold from the other files must have two files or more, got {len(scores)}; give more files.")
+        raise UserError(f"A threshold from the other files must have two files or more, got {len(scores)}; give "
+                        "more files.")
     weighted = 0.0
     for i, at in enumerate(where):
         others = [j for j in range(len(where)) if j != i]
@@ -203,10 +207,10 @@ def held_out(scores: list, where: list[Labels]) -> float:
 def worth(where: Labels) -> tuple[np.ndarray, np.ndarray]:
     """The value of a detection at each row: positive in a window, at most 1; negative outside.
 
-    It is 2 / (1 + e^5y) - 1 with y the position in the window: -1 at its first row, nearly 0 at its last. It is divided by its
-    value at -1, so that the value of the first row is 1. After a window, y continues in widths of that window; from FAR on, and
-    before the first window, it counts as infinite. Outside of windows the value is multiplied by FALSE_ALARM. (This is the paper's
-    formula; the division, FAR, and y by rows are from the benchmark's own program.)
+    It is 2 / (1 + e^5y) - 1 with y the position in the window: -1 at its first row, nearly 0 at its last. It is divided
+    by its value at -1, so that the value of the first row is 1. After a window, y continues in widths of that window;
+    from FAR on, and before the first window, it counts as infinite. Outside of windows the value is multiplied by
+    FALSE_ALARM. (This is the paper's formula; the division, FAR, and y by rows are from the benchmark's own program.)
 
     Parameters
     ----------
@@ -249,8 +253,8 @@ def _detected(detections, where):
 def _best_threshold(scores, where):
     """The threshold with the largest sum; of equal sums the highest threshold; infinite if no detection is worthwhile.
 
-    The threshold falls through all scores. Each row that becomes a detection changes the sum by its cost, or by the gain from
-    detecting its window earlier.
+    The threshold falls through all scores. Each row that becomes a detection changes the sum by its cost, or by the
+    gain from detecting its window earlier.
     """
     falling, changes = [], []
     for file, at in zip(scores, where):
@@ -282,11 +286,14 @@ def _sigmoid(y):
 
 def _check(scores, where):
     if not scores or len(scores) != len(where):
-        raise UserError(f"Scores and labels must be of the same files, got {len(scores)} and {len(where)}; give both for each file.")
+        raise UserError(f"Scores and labels must be of the same files, got {len(scores)} and {len(where)}; give both "
+                        "for each file.")
     for file, at in zip(scores, where):
         if file.shape != (at.rows,):
-            raise UserError(f"The scores of a file must have shape ({at.rows},), one for each row, got shape {file.shape}.")
+            raise UserError(f"The scores of a file must have shape ({at.rows},), one for each row, got shape "
+                            f"{file.shape}.")
         if np.isnan(file).any():
-            raise UserError(f"Scores must be numbers, got NaN at row {int(np.isnan(file).argmax())}; give 0 where there is no score.")
+            raise UserError(f"Scores must be numbers, got NaN at row {int(np.isnan(file).argmax())}; give 0 where "
+                            "there is no score.")
         if not at.windows:
             raise UserError("Labels must have a window or more, got none; leave out a file without anomalies.")

@@ -1,7 +1,7 @@
 """Recognition of objects by touch: features at locations, sensed one after the other with the movements between them.
 
-The task of Lewis, Purdy, Ahmad & Hawkins, "Locations in the neocortex: a theory of sensorimotor object recognition using
-cortical grid cells", Frontiers in Neural Circuits 13 (2019), and its ideal observer.
+The task of Lewis, Purdy, Ahmad & Hawkins, "Locations in the neocortex: a theory of sensorimotor object recognition
+using cortical grid cells", Frontiers in Neural Circuits 13 (2019), and its ideal observer.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,8 @@ class Exploration:
 
 
 def objects(count: int = 100, features: int = 10, points: int = 10, side: int = 4, seed: int = 0) -> Objects:
-    """Random objects: points on a square grid, with a random feature at each point. The unit of length is the grid's pitch.
+    """Random objects: points on a square grid, with a random feature at each point. The unit of length is the grid's
+    pitch.
 
     Parameters
     ----------
@@ -97,16 +98,24 @@ def objects(count: int = 100, features: int = 10, points: int = 10, side: int = 
     sizes = {"count": count, "features": features, "points": points, "side": side}
     count, features, points, side = (check_count(f"objects' {name}", value) for name, value in sizes.items())
     if points > side * side:
-        raise UserError(f"objects' points must be at most {side * side}, the points of a grid of {side} x {side}, got {points}; give "
-                        "fewer points, or a larger side.")
+        raise UserError(f"objects' points must be at most {side * side}, the points of a grid of {side} x {side}, got "
+                        f"{points}; give fewer points, or a larger side.")
     rng = np.random.default_rng(check_count("objects' seed", seed, least=0))
     taken = np.stack([rng.permutation(side * side)[:points] for _ in range(count)])  # (O, P)
     places = np.stack([taken % side, taken // side], axis=-1).astype(np.float32)
     return Objects(places, rng.integers(features, size=(count, points)), features)
 
 
-def explorations(task: Objects, seed: int = 0, each: int = 1, sensations: int | None = None, angles=(0.0,), movement_noise: float = 0.0,
-                 codes=None, sensor_noise: float = 0.0) -> list[Exploration]:
+def explorations(
+    task: Objects,
+    seed: int = 0,
+    each: int = 1,
+    sensations: int | None = None,
+    angles=(0.0,),
+    movement_noise: float = 0.0,
+    codes=None,
+    sensor_noise: float = 0.0,
+) -> list[Exploration]:
     """Explorations of every object, from a random start in random order, without sensing a point twice.
 
     Parameters
@@ -149,7 +158,8 @@ def explorations(task: Objects, seed: int = 0, each: int = 1, sensations: int | 
     count, points = task.features.shape
     length = points if sensations is None else check_count("The sensations of an exploration", sensations)
     if length > points:
-        raise UserError(f"The sensations of an exploration must be at most {points}, the points of an object, got {shown(length)}.")
+        raise UserError(f"The sensations of an exploration must be at most {points}, the points of an object, got "
+                        f"{shown(length)}.")
     rng, explored = np.random.default_rng(check_count("The explorations' seed", seed, least=0)), []
     for o in np.repeat(np.arange(count), check_count("The explorations of each object", each)):
         order = rng.permutation(points)[:length]
@@ -165,7 +175,8 @@ def explorations(task: Objects, seed: int = 0, each: int = 1, sensations: int | 
 
 
 class IdealObserver:
-    """The exact probability of every (object, angle, start), from the objects and the noise. At the beginning all are equal.
+    """The exact probability of every (object, angle, start), from the objects and the noise. At the beginning all are
+    equal.
 
     It does not use that no point is sensed twice, which makes no difference if the movements have no noise.
 
@@ -193,7 +204,9 @@ class IdealObserver:
     """
 
     def __init__(self, task, angles=(0.0,), movement_noise=0.0, codes=None, sensor_noise=0.0):
-        angles, self._movement_noise, self._codes, self._sensor_noise = _checked(task, angles, movement_noise, codes, sensor_noise)
+        angles, self._movement_noise, self._codes, self._sensor_noise = _checked(
+            task, angles, movement_noise, codes, sensor_noise
+        )
         self._task, self.angles = task, angles
         steps = task.places[:, None] - task.places[:, :, None]  # (O, P, P, 2): from the first point to the second
         self._steps = np.stack([steps @ _turn(angle).T for angle in angles], axis=1)  # (O, A, P, P, 2)
@@ -208,7 +221,8 @@ class IdealObserver:
         """Take a sensed feature: its number, or its code (D,). Raises UserError."""
         if self._codes is None:
             if check_count("A feature's number", feature, least=0) >= self._task.distinct:
-                raise UserError(f"A feature's number must be from 0 to {self._task.distinct - 1}, got {shown(feature)}.")
+                raise UserError(f"A feature's number must be from 0 to {self._task.distinct - 1}, got "
+                                f"{shown(feature)}.")
         else:
             feature = finite("A feature's code", feature, self._codes.shape[1:], dtype=float)
         if self._sensor_noise:
@@ -244,7 +258,8 @@ class IdealObserver:
         return self.posterior[exploration.object, turn, exploration.points[0]]
 
     def predict(self, displacement) -> np.ndarray:
-        """(distinct,): the probability of each feature after this movement, given that it leads to a point. Raises UserError."""
+        """(distinct,): the probability of each feature after this movement, given that it leads to a point. Raises
+        UserError."""
         before = self._joint
         self.move(displacement)
         points, self._joint = self._joint.sum(axis=(1, 2)), before  # (O, P)
@@ -256,7 +271,10 @@ def _checked(task, angles, movement_noise, codes, sensor_noise):
     if not isinstance(task, Objects):
         raise UserError(f"The task must be Objects, got {shown(task)}; give what data.objects.objects(...) returns.")
     angles = tuple(finite("A list of angles, in radians,", angles, ("A",), dtype=float).tolist())
-    movement_noise, sensor_noise = check_number("movement_noise", movement_noise, 0), check_number("sensor_noise", sensor_noise, 0)
+    movement_noise, sensor_noise = (
+        check_number("movement_noise", movement_noise, 0),
+        check_number("sensor_noise", sensor_noise, 0),
+    )
     if codes is not None:
         codes = finite("A table of features' codes", codes, (task.distinct, "D"), dtype=float)
     elif sensor_noise:
@@ -265,9 +283,14 @@ def _checked(task, angles, movement_noise, codes, sensor_noise):
 
 
 def names_truth(found, task, exploration) -> bool:
-    """Whether a Recognition has the exploration's object, start and angle. The column's names of objects are their numbers."""
+    """Whether a Recognition has the exploration's object, start and angle. The column's names of objects are their
+    numbers."""
     start = task.places[exploration.object, exploration.points[0]]
-    return bool(found.object == exploration.object and (found.start == start).all() and abs(found.angle - exploration.angle) < NEAR_ANGLE)
+    return bool(
+        found.object == exploration.object
+        and (found.start == start).all()
+        and abs(found.angle - exploration.angle) < NEAR_ANGLE
+    )
 
 
 def features_alone(task: Objects, explored: list[Exploration], touches: int) -> float:
@@ -276,7 +299,9 @@ def features_alone(task: Objects, explored: list[Exploration], touches: int) -> 
     It is the share of the explorations in which only the true object has the features of the first `touches` touches.
     """
     count = np.stack([(task.features == f).sum(axis=1) for f in range(task.distinct)], axis=1)  # (O, F)
-    alone = [(count >= np.bincount(e.features[:touches], minlength=task.distinct)).all(axis=1).sum() == 1 for e in explored]
+    alone = [
+        (count >= np.bincount(e.features[:touches], minlength=task.distinct)).all(axis=1).sum() == 1 for e in explored
+    ]
     return float(np.mean(alone)) if alone else float("nan")
 
 

@@ -1,7 +1,7 @@
 """The embedded Reber grammar: B, then T or P, a string of Reber's grammar, the same T or P again, E.
 
-The benchmark of recurrent networks since Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
-A Reber string has 5 symbols or more, without an upper limit, and contains T and P too.
+The benchmark of recurrent networks since Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9
+(1997). A Reber string has 5 symbols or more, without an upper limit, and contains T and P too.
 """
 
 import numpy as np
@@ -10,7 +10,8 @@ from deephtm_gpu.data.symbols import SymbolTask, assemble, check_steps, random_c
 from deephtm_gpu.errors import UserError
 
 NAMES = "BTPSXVE"
-# Reber's grammar: for each state two symbols with probability 1/2 each, and the next state. In state END the symbol is E.
+# Reber's grammar: for each state two symbols with probability 1/2 each, and the next state. In state END the symbol is
+# E.
 GRAMMAR = {
     0: (("T", 1), ("P", 2)),
     1: (("S", 1), ("X", 3)),
@@ -54,7 +55,8 @@ def reber(steps: int = 30_000, seed: int = 0, code: int | None = None) -> Symbol
     """
     check_steps(steps)
     if code is not None and code < 1:
-        raise UserError(f"code, the size of a code, must be 1 or more, got {code}; give such a size, or None for one-hot inputs.")
+        raise UserError(f"code, the size of a code, must be 1 or more, got {code}; give such a size, or None for "
+                        "one-hot inputs.")
     rng = np.random.default_rng(seed)
     codes = np.eye(len(NAMES), dtype=np.float32) if code is None else random_codes(rng, len(NAMES), code)
 

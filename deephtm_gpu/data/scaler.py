@@ -6,20 +6,21 @@ import numpy as np
 
 HORIZON = 10_000  # values: older ones are forgotten exponentially, so that the scale follows a permanent change
 LIMIT = 8.0  # standard deviations: the largest output, so that an outlier cannot make the training diverge
-STRAY = 30.0  # standard deviations: the largest distance in the scale's own update, so that one broken reading cannot set the scale
+# Standard deviations: the largest distance in the scale's own update, so that one broken reading cannot set the scale.
+STRAY = 30.0
 
 
 class OnlineScaler:
     """Running mean and standard deviation of all values so far, with exponential forgetting after HORIZON values.
 
-    This is Welford's update with the rate max(1/n, 1/HORIZON). A value is standardised with a scale that includes it: the first
-    gives 0, the second 1 or -1, none more than sqrt(n). The output is clipped to LIMIT; while the series is constant it is 0. In
-    the update of the scale, a value counts as at most STRAY deviations away: a single spike hardly widens the scale, while a
-    permanent step widens it within hundreds of values.
+    This is Welford's update with the rate max(1/n, 1/HORIZON). A value is standardised with a scale that includes it:
+    the first gives 0, the second 1 or -1, none more than sqrt(n). The output is clipped to LIMIT; while the series is
+    constant it is 0. In the update of the scale, a value counts as at most STRAY deviations away: a single spike hardly
+    widens the scale, while a permanent step widens it within hundreds of values.
 
-    A target is standardised with the scale of its own step. The prediction of it was made `ahead` steps earlier and is turned
-    into a value with the scale of that step. The two scales differ by about ahead/n deviations; the network learns this
-    difference too.
+    A target is standardised with the scale of its own step. The prediction of it was made `ahead` steps earlier and is
+    turned into a value with the scale of that step. The two scales differ by about ahead/n deviations; the network
+    learns this difference too.
 
     Examples
     --------

@@ -62,10 +62,10 @@ def sine(steps: int, period: float = 50.0, amplitude: float = 1.0, phase: float 
 def memoryless_floor(period: float) -> float:
     """The RMSE of the best prediction of the next value from the present value alone.
 
-    Amplitude 1, over whole periods. With w = 2 pi / period: sin(a + w) = sin(a) cos(w) + cos(a) sin(w). The sign of cos(a),
-    rising or falling, does not follow from sin(a), so the best prediction is sin(a) cos(w), and the error is the second term:
-    sqrt(1/2) |sin(w)|. (With an odd whole period and phase 0 no value occurs twice in a period; a table of all values would do
-    better.)
+    Amplitude 1, over whole periods. With w = 2 pi / period: sin(a + w) = sin(a) cos(w) + cos(a) sin(w). The sign of
+    cos(a), rising or falling, does not follow from sin(a), so the best prediction is sin(a) cos(w), and the error is
+    the second term: sqrt(1/2) |sin(w)|. (With an odd whole period and phase 0 no value occurs twice in a period; a
+    table of all values would do better.)
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def memoryless_floor(period: float) -> float:
 def persistence_rmse(period: float) -> float:
     """The RMSE of predicting that the next value equals the present value.
 
-    Amplitude 1, over whole periods: sin(a + w) - sin(a) = 2 sin(w/2) cos(a + w/2), whose root mean square is sqrt(2) sin(w/2),
-    with w/2 = pi / period. The memoryless floor is cos(w/2) times this.
+    Amplitude 1, over whole periods: sin(a + w) - sin(a) = 2 sin(w/2) cos(a + w/2), whose root mean square is sqrt(2)
+    sin(w/2), with w/2 = pi / period. The memoryless floor is cos(w/2) times this.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ def markov_accuracy(task: SymbolTask, order: int, last: int = LAST, recent: bool
 def markov_right(task: SymbolTask, order: int, recent: bool = False) -> np.ndarray:
     """Whether a Markov table is right at each query.
 
-    The table holds what followed each context, the classes of the last `order` symbols. A context that is not in the table is
-    shortened from its oldest symbol until it is.
+    The table holds what followed each context, the classes of the last `order` symbols. A context that is not in the
+    table is shortened from its oldest symbol until it is.
 
     Parameters
     ----------

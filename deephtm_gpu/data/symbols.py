@@ -11,7 +11,8 @@ WINDOW = 100  # queries in the moving average
 
 @dataclass(frozen=True)
 class SymbolTask:
-    """T steps of a stream without reset. The class of the next symbol is predicted at every step and scored at the queries.
+    """T steps of a stream without reset. The class of the next symbol is predicted at every step and scored at the
+    queries.
 
     Attributes
     ----------
@@ -66,8 +67,8 @@ class SymbolTask:
         """
         prediction = np.asarray(prediction)
         if prediction.shape != (len(self.inputs), self.classes):
-            raise UserError(f"The prediction must have shape ({len(self.inputs)}, {self.classes}), steps and classes, got "
-                            f"shape {prediction.shape}.")
+            raise UserError(f"The prediction must have shape ({len(self.inputs)}, {self.classes}), steps and "
+                            f"classes, got shape {prediction.shape}.")
         return self.hits(prediction[self.queries].argmax(axis=1))
 
     def hits(self, guesses) -> np.ndarray:
@@ -76,7 +77,8 @@ class SymbolTask:
 
 
 def moving_accuracy(right, window: int = WINDOW) -> np.ndarray:
-    """The mean over each query and the window - 1 before it. right: (Q,) bool. Returns (Q,); NaN until the window is full."""
+    """The mean over each query and the window - 1 before it. right: (Q,) bool. Returns (Q,); NaN until the window is
+    full."""
     total = np.concatenate([[0], np.cumsum(right)])  # (Q + 1,)
     moving = np.full(len(right), np.nan)
     moving[window - 1:] = (total[window:] - total[:-window]) / window

@@ -13,7 +13,8 @@ EXAMPLES = "2014-07-01 00:30:00 (ISO 8601), 7/1/14 0:30 (month first), 2014/07/0
 class TimestampReader:
     """Text -> datetime. The first timestamp decides the format of all.
 
-    A time zone is dropped, as the time on the clock repeats by day and week. Raises ValueError with the second half of a message.
+    A time zone is dropped, as the time on the clock repeats by day and week. Raises ValueError with the second half of
+    a message.
     """
 
     def __init__(self):

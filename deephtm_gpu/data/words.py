@@ -1,4 +1,5 @@
-"""Letters make words, words make phrases: the closing word of a phrase depends on its opening, with random words between."""
+"""Letters make words, words make phrases: the closing word of a phrase depends on its opening, with random words
+between."""
 
 from dataclasses import dataclass
 
@@ -36,9 +37,11 @@ class Words:
 
 
 def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 1) -> Words:
-    """Phrases such as `cad bof abe gig nam nol,eff.`: an opening word, random words, and a closing word that depends on the opening.
+    """Phrases such as `cad bof abe gig nam nol,eff.`: an opening word, random words, and a closing word that depends on
+    the opening.
 
-    A query is the step of the comma: the first letter of the closing word comes next. Both closing words are equally frequent.
+    A query is the step of the comma: the first letter of the closing word comes next. Both closing words are equally
+    frequent.
 
     Parameters
     ----------
@@ -49,8 +52,8 @@ def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 
     seed : int, default 0
         Seed of codes and text.
     openings : {1, 2}
-        1: one of two opening words decides. 2: there are two opening words, each one of two, and their exclusive or decides:
-        one of them alone carries no information.
+        1: one of two opening words decides. 2: there are two opening words, each one of two, and their exclusive or
+        decides: one of them alone carries no information.
 
     Returns
     -------
@@ -81,7 +84,9 @@ def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 
     stream, queries, valid = [], [], []
     while len(stream) <= steps:
         drawn = rng.integers(2, size=openings)
-        phrase = [pair[d] for pair, d in zip(opening, drawn)] + [fillers[f] for f in rng.integers(FILLERS, size=between)]
+        phrase = [pair[d] for pair, d in zip(opening, drawn)] + [
+            fillers[f] for f in rng.integers(FILLERS, size=between)
+        ]
         for word in phrase:
             stream += [*word, SPACE]
         stream[-1] = COMMA
@@ -98,7 +103,9 @@ def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 
 def _lexicon(rng, count):
     """`count` different words. No two of the first `count - FILLERS` begin with the same letter."""
     firsts = rng.permutation(len(ALPHABET))
-    made = [[int(first), *map(int, rng.integers(len(ALPHABET), size=LETTERS - 1))] for first in firsts[: count - FILLERS]]
+    made = [
+        [int(first), *map(int, rng.integers(len(ALPHABET), size=LETTERS - 1))] for first in firsts[: count - FILLERS]
+    ]
     while len(made) < count:
         word = list(map(int, rng.integers(len(ALPHABET), size=LETTERS)))
         if word not in made:

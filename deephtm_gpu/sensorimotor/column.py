@@ -12,7 +12,8 @@ from deephtm_gpu.sensorimotor.parts import Parts
 from deephtm_gpu.sensorimotor.saving import load_column, save_column
 
 ONE_EXPOSURE_LR, LR = 20.0, 10.0  # one exposure must be enough; with more, a smaller step disturbs other objects less
-MAX_COORDINATE = 1e6  # beyond this the resolution of a float32 is less than a sixteenth, and only the phase on a grid matters
+# Beyond this the resolution of a float32 is less than a sixteenth, and only the phase on a grid matters.
+MAX_COORDINATE = 1e6
 MAX_CODE = 1e30  # a sum of larger numbers, in the pooler, can leave the range of a float32
 MAX_OBJECTS = MAX_EXPOSURES = 1_000_000
 MAX_FEATURES = 10_000  # that are given by number: each has a one-hot code of this size
@@ -40,8 +41,8 @@ class Recognition:
     living : int
         How many hypotheses are active.
     fit : float
-        How well this hypothesis expected the last sensation: the geometric mean of the winners' probabilities. Near 1, or near
-        epsilon if the sensation fits nothing that is known.
+        How well this hypothesis expected the last sensation: the geometric mean of the winners' probabilities. Near 1,
+        or near epsilon if the sensation fits nothing that is known.
     """
 
     posterior: np.ndarray
@@ -55,18 +56,19 @@ class Recognition:
 
 
 class SensorimotorColumn:
-    """Learns which feature is where on which object, and infers object and location from features and the movements between them.
+    """Learns which feature is where on which object, and infers object and location from features and the movements
+    between them.
 
-    A feature wins K columns of a spatial pooler. A temporal memory learns to expect these columns; its distal context is a grid
-    code of the location in the object's own space. Every hypothesis about object and location has a code of its own. The parts are
-    ordinary layers: a SpatialPooler, GridCells, an Expectation. After Lewis, Purdy, Ahmad & Hawkins, "Locations in the neocortex",
-    Frontiers in Neural Circuits 13 (2019).
+    A feature wins K columns of a spatial pooler. A temporal memory learns to expect these columns; its distal context
+    is a grid code of the location in the object's own space. Every hypothesis about object and location has a code of
+    its own. The parts are ordinary layers: a SpatialPooler, GridCells, an Expectation. After Lewis, Purdy, Ahmad &
+    Hawkins, "Locations in the neocortex", Frontiers in Neural Circuits 13 (2019).
 
     Parameters
     ----------
     features : int or array (F, D)
-        How many features there are; each is then given by its number. Or their codes; then any vector (D,) can be given as a
-        feature, and counts as the feature it resembles.
+        How many features there are; each is then given by its number. Or their codes; then any vector (D,) can be given
+        as a feature, and counts as the feature it resembles.
     objects : int
         How many objects can be learned.
     columns, winners, cells_per_column : int, default 128, 5, 32
@@ -105,11 +107,32 @@ class SensorimotorColumn:
     'pen'
     """
 
-    def __init__(self, features, objects: int, columns: int = 128, winners: int = 5, cells_per_column: int = 32, modules: int = 10,
-                 side: int = 5, epsilon: float = 0.05, seed: int = 0, device: str = "auto"):
-        sizes = dict(objects=objects, columns=columns, winners=winners, cells_per_column=cells_per_column, modules=modules, side=side)
+    def __init__(
+        self,
+        features,
+        objects: int,
+        columns: int = 128,
+        winners: int = 5,
+        cells_per_column: int = 32,
+        modules: int = 10,
+        side: int = 5,
+        epsilon: float = 0.05,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        sizes = dict(
+            objects=objects,
+            columns=columns,
+            winners=winners,
+            cells_per_column=cells_per_column,
+            modules=modules,
+            side=side,
+        )
         sizes = {name: check_count(f"SensorimotorColumn's {name}", value) for name, value in sizes.items()}
-        seed, epsilon = check_count("SensorimotorColumn's seed", seed, least=0), check_number("SensorimotorColumn's epsilon", epsilon)
+        seed, epsilon = (
+            check_count("SensorimotorColumn's seed", seed, least=0),
+            check_number("SensorimotorColumn's epsilon", epsilon),
+        )
         _check_sizes(**sizes)
         if not 0 < np.float32(epsilon) < 1:
             raise UserError(f"SensorimotorColumn's epsilon must be a probability between 0 and 1, got {epsilon}.")
@@ -150,8 +173,8 @@ class SensorimotorColumn:
     def learn(self, object: Hashable, places, features, exposures: int = 5) -> None:
         """Learn L points of an object, `exposures` times in random order, in addition to what is known of it.
 
-        If more than about 100 objects are learned one after the other, the first are partly overwritten: learn all objects in
-        turn, with one exposure each, several times.
+        If more than about 100 objects are learned one after the other, the first are partly overwritten: learn all
+        objects in turn, with one exposure each, several times.
 
         Parameters
         ----------
@@ -173,14 +196,19 @@ class SensorimotorColumn:
         -----
         After any exception, the known objects and locations are as before.
         """
-        object, places, winners = _name(object), finite("A list of places", places, ("L", 2), MAX_COORDINATE), self._winners(features)
+        object, places, winners = (
+            _name(object),
+            finite("A list of places", places, ("L", 2), MAX_COORDINATE),
+            self._winners(features),
+        )
         if len(winners) != len(places):
-            raise UserError(f"learn must have one feature for each place, got {len(winners)} features at {len(places)} places.")
+            raise UserError(f"learn must have one feature for each place, got {len(winners)} features at "
+                            f"{len(places)} places.")
         if check_count("exposures", exposures) > MAX_EXPOSURES:
             raise UserError(f"exposures must be at most {MAX_EXPOSURES:,} at once, got {shown(exposures)}.")
         if object not in self._places and len(self._places) == self._capacity:
-            raise UserError(f"The column can learn {self._capacity} objects and knows as many, got one more, {shown(object)}; make the "
-                            "column with a larger `objects`.")
+            raise UserError(f"The column can learn {self._capacity} objects and knows as many, got one more, "
+                            f"{shown(object)}; make the column with a larger `objects`.")
         before = self._order.bit_generator.state
         order = np.concatenate([self._order.permutation(len(places)) for _ in range(exposures)])
         number = self._number(object) if object in self._places else len(self._places)
@@ -235,9 +263,15 @@ class SensorimotorColumn:
         share = hypotheses.probabilities()
         best = int(share.argmax())
         return Recognition(
-            hypotheses.of_objects(len(self._places)), self.objects[hypotheses.objects[best]], hypotheses.starts[best].copy(),
-            hypotheses.places[best].copy(), float(hypotheses.angles[best]), float(share[best]), len(hypotheses),
-            float(np.exp(hypotheses.latest[best] / self._sizes["winners"])))
+            hypotheses.of_objects(len(self._places)),
+            self.objects[hypotheses.objects[best]],
+            hypotheses.starts[best].copy(),
+            hypotheses.places[best].copy(),
+            float(hypotheses.angles[best]),
+            float(share[best]),
+            len(hypotheses),
+            float(np.exp(hypotheses.latest[best] / self._sizes["winners"])),
+        )
 
     def move(self, displacement, noise: float = 0.0) -> None:
         """Take a movement.
@@ -278,12 +312,14 @@ class SensorimotorColumn:
         """
         hypotheses = self._begun()
         (_, places), log = self._ahead(displacement), np.log(np.maximum(hypotheses.probabilities(), 1e-30))
-        joint = np.stack([log + self._parts.judge(places, hypotheses.objects, winners)[0] for winners in self._known])  # (F, H)
+        # (F, H).
+        joint = np.stack([log + self._parts.judge(places, hypotheses.objects, winners)[0] for winners in self._known])
         each = np.exp(joint - joint.max()).sum(axis=1)
         return each / each.sum()
 
     def save(self, path) -> None:
-        """Write all that was learned, for `dh.SensorimotorColumn.load(path)`. The sensations since `begin` are not saved.
+        """Write all that was learned, for `dh.SensorimotorColumn.load(path)`. The sensations since `begin` are not
+        saved.
 
         Parameters
         ----------
@@ -323,7 +359,8 @@ class SensorimotorColumn:
         return load_column(cls, path, device)
 
     def expects(self, object: Hashable, place) -> np.ndarray:
-        """The probability of each feature at a location (2,) of a known object, given that there is one: (F,). Raises UserError."""
+        """The probability of each feature at a location (2,) of a known object, given that there is one: (F,). Raises
+        UserError."""
         place, number = finite("A place", place, (2,), MAX_COORDINATE)[None], [self._number(object)]
         evidence = np.array([self._parts.judge(place, number, winners)[0][0] for winners in self._known])
         each = np.exp(evidence - evidence.max())
@@ -342,7 +379,8 @@ class SensorimotorColumn:
         return self._parts.bumps(finite("A place", place, (2,), MAX_COORDINATE), self._number(object))
 
     def living(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The active hypotheses: the numbers of their objects (H,), locations (H, 2), probabilities (H,). Raises UserError."""
+        """The active hypotheses: the numbers of their objects (H,), locations (H, 2), probabilities (H,). Raises
+        UserError."""
         hypotheses = self._begun()
         return hypotheses.objects.copy(), hypotheses.places.copy(), hypotheses.probabilities()
 
@@ -353,7 +391,8 @@ class SensorimotorColumn:
 
     def _number(self, object) -> int:
         if _name(object) not in self._places:
-            raise UserError(f"The object must be one of the {len(self._places)} that the column knows, got {shown(object)}; learn it first.")
+            raise UserError(f"The object must be one of the {len(self._places)} that the column knows, got "
+                            f"{shown(object)}; learn it first.")
         return list(self._places).index(object)
 
     def _begun(self):
@@ -375,7 +414,8 @@ class SensorimotorColumn:
         given, (F, D), sides = real(features), self._codes.shape, () if one else ("L",)
         if given is not None and given.ndim == len(sides) and given.dtype.kind in "iu" and given.size:
             if not 0 <= given.min() <= given.max() < F:
-                raise UserError(f"A feature's number must be from 0 to {F - 1}, got {given.min() if given.min() < 0 else given.max()}.")
+                raise UserError(f"A feature's number must be from 0 to {F - 1}, got "
+                                f"{given.min() if given.min() < 0 else given.max()}.")
             return self._known[np.atleast_1d(given)]
         what = "A feature" if one else "A list of features"
         vectors = finite(f"{what} (numbers from 0 to {F - 1}, or vectors)", features, (*sides, D), MAX_CODE)
@@ -386,10 +426,11 @@ def _check_sizes(objects, columns, winners, cells_per_column, modules, side):
     if objects > MAX_OBJECTS:
         raise UserError(f"SensorimotorColumn's objects must be at most {MAX_OBJECTS:,}, got {shown(objects)}.")
     if side < 2:
-        raise UserError(f"SensorimotorColumn's side must be 2 or more, got {side}: a module of {side} x {side} cells has no phase.")
+        raise UserError(f"SensorimotorColumn's side must be 2 or more, got {side}: a module of {side} x {side} cells "
+                        "has no phase.")
     if winners >= columns:
-        raise UserError(f"SensorimotorColumn's winners must be fewer than its columns, got {winners} winners of {columns} columns; "
-                        f"give winners <= {columns - 1}.")
+        raise UserError(f"SensorimotorColumn's winners must be fewer than its columns, got {winners} winners of "
+                        f"{columns} columns; give winners <= {columns - 1}.")
     if columns * cells_per_column * modules * side * side > MAX_WEIGHTS:
         sizes = dict(columns=columns, cells_per_column=cells_per_column, modules=modules, side=side)
         got = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())
@@ -401,7 +442,8 @@ def _name(object):
     try:
         hash(object)
     except TypeError:
-        raise UserError(f"An object's name must be hashable, such as a text, a number or a tuple, got {shown(object)}.") from None
+        raise UserError("An object's name must be hashable, such as a text, a number or a tuple, got "
+                        f"{shown(object)}.") from None
     return object
 
 
@@ -410,6 +452,6 @@ def _codes(features):
     if given is not None and given.ndim:
         return finite("A table of features' codes", features, ("F", "D"), MAX_CODE)
     if given is None or check_count("SensorimotorColumn's features", features) > MAX_FEATURES:
-        raise UserError(f"SensorimotorColumn's features must be their number, at most {MAX_FEATURES:,}, or their codes (F, D), got "
-                        f"{shown(features)}.")
+        raise UserError(f"SensorimotorColumn's features must be their number, at most {MAX_FEATURES:,}, or their codes "
+                        f"(F, D), got {shown(features)}.")
     return np.eye(check_count("SensorimotorColumn's features", features), dtype=np.float32)

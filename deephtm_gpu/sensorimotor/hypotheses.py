@@ -10,9 +10,9 @@ STEPS = 2  # of re-anchoring
 class Hypotheses:
     """H active hypotheses: this object, from this start, rotated by this angle.
 
-    objects: (H,) int. starts, places: (H, 2) float32, the first and the present location in the object's own coordinates.
-    angles: (H,) radians by which the object is rotated. evidence: (H,) float32, nats; `latest` is the part from the last
-    sensation. variance: of the location in each dimension, the same for all.
+    objects: (H,) int. starts, places: (H, 2) float32, the first and the present location in the object's own
+    coordinates. angles: (H,) radians by which the object is rotated. evidence: (H,) float32, nats; `latest` is the part
+    from the last sensation. variance: of the location in each dimension, the same for all.
     """
 
     def __init__(self, objects, places, angles=(0.0,)):
@@ -57,16 +57,18 @@ class Hypotheses:
         return self.places + self._in_object(displacement)
 
     def _in_object(self, displacement):
-        """(H, 2): the displacement in each hypothesis' coordinates, that is, rotated back by the angle of the object."""
+        """(H, 2): the displacement in each hypothesis' coordinates, that is, rotated back by the angle of the
+        object."""
         x, y = np.asarray(displacement, np.float32)
         cos, sin = np.cos(self.angles), np.sin(self.angles)
         return np.stack([cos * x + sin * y, cos * y - sin * x], axis=1)
 
     def _anchor(self, judge, winners, evidence, gradient):
-        """Moves each location by the Δ that maximises l − |Δ|²/2·variance, the evidence less the cost of the correction.
+        """Moves each location by the Δ that maximises l − |Δ|²/2·variance, the evidence less the cost of the
+        correction.
 
-        This is gradient ascent in a few steps, none longer than √variance; a hypothesis takes a step only if it improves.
-        Returns the evidence (H,), including the cost.
+        This is gradient ascent in a few steps, none longer than √variance; a hypothesis takes a step only if it
+        improves. Returns the evidence (H,), including the cost.
         """
         variance = np.float32(self.variance)
         shift = np.zeros_like(self.places)  # Δ
@@ -77,7 +79,9 @@ class Hypotheses:
             length = np.sqrt(np.square(uphill).sum(axis=1, keepdims=True))  # (H, 1)
             longest = np.sqrt(variance)
             tried = shift + uphill * (longest / np.maximum(length, longest))
-            reached = judge(self.places + tried, self.objects, winners)[0] - np.square(tried).sum(axis=1) / (2 * variance)
+            reached = judge(self.places + tried, self.objects, winners)[0] - np.square(tried).sum(axis=1) / (
+                2 * variance
+            )
             better = reached > evidence
             shift, evidence = np.where(better[:, None], tried, shift), np.where(better, reached, evidence)
         self.places = self.places + shift
@@ -91,7 +95,8 @@ class Hypotheses:
 
 
 def _finite(evidence):
-    """evidence (H,), with values that are not finite set far below the smallest, so that one hypothesis is always active."""
+    """evidence (H,), with values that are not finite set far below the smallest, so that one hypothesis is always
+    active."""
     good = np.isfinite(evidence)
     if good.all():
         return evidence

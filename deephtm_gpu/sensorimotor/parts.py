@@ -1,4 +1,5 @@
-"""The parts of a sensorimotor column on the engine: the winners of a feature, the memory that learns, the judge of hypotheses."""
+"""The parts of a sensorimotor column on the engine: the winners of a feature, the memory that learns, the judge of
+hypotheses."""
 
 import numpy as np
 
@@ -19,8 +20,8 @@ LOSERS = 0.5  # the factor on the learning rate of columns that did not win: wha
 class Parts:
     """objects: how many can be learned. inputs: the size of a feature's code. device: as in `Model`.
 
-    memory: the Model that learns. Its inputs are the location, the object's anchor and 1 (every step is a path of its own), its
-    targets the winning columns. anchors (O, 2G): random phases, so that each object is a space of its own.
+    memory: the Model that learns. Its inputs are the location, the object's anchor and 1 (every step is a path of its
+    own), its targets the winning columns. anchors (O, 2G): random phases, so that each object is a space of its own.
     """
 
     def __init__(self, objects, inputs, columns, winners, cells, modules, side, epsilon, seed, device):
@@ -38,7 +39,9 @@ class Parts:
         self.anchors = np.random.default_rng([seed, 1]).random((objects, 2 * modules), np.float32)
         self._columns, self._moved = columns, True
         self._modules, self._side, self._sharpness = modules, side, grid.sharpness
-        self._judge = Judge(opened, {"C": columns, "K": winners, "M": cells, "G": modules, "B": side}, grid.sharpness, epsilon)
+        self._judge = Judge(
+            opened, {"C": columns, "K": winners, "M": cells, "G": modules, "B": side}, grid.sharpness, epsilon
+        )
 
     @property
     def device(self):
@@ -68,8 +71,8 @@ class Parts:
         return (code * norm).reshape(self._modules, self._side, self._side) + 1 / self._side**2
 
     def judge(self, places, objects, winners, gradient=False):
-        """The evidence of K winners: places (H, 2), objects (H,), winners (K,) or (H, K) -> l (H,), in nats, and with `gradient`
-        dl/dplace (H, 2), else None"""
+        """The evidence of K winners: places (H, 2), objects (H,), winners (K,) or (H, K) -> l (H,), in nats, and with
+        `gradient` dl/dplace (H, 2), else None"""
         if self._moved:
             weights = self.memory.state_dict()
             self._judge.take({"weight": weights["1.weight"], "metric": weights["0.weight"], "bias": weights["1.bias"]})

@@ -13,11 +13,22 @@ def save_column(column, path):
     names = []
     for name in column._places:
         if not isinstance(name, (str, Integral)):
-            raise UserError(f"An object's name must be a text or a whole number in a saved column, got {name!r}; learn it under such a name.")
+            raise UserError(f"An object's name must be a text or a whole number in a saved column, got {name!r}; learn "
+                            "it under such a name.")
         names.append(name if isinstance(name, (str, bool)) else int(name))
     places = {str(n): places for n, places in enumerate(column._places.values())}
-    save_model(column.memory, path, {"kind": KIND, "sizes": column._sizes, "codes": column._codes, "names": names, "places": places,
-                                     "order": column._order.bit_generator.state})
+    save_model(
+        column.memory,
+        path,
+        {
+            "kind": KIND,
+            "sizes": column._sizes,
+            "codes": column._codes,
+            "names": names,
+            "places": places,
+            "order": column._order.bit_generator.state,
+        },
+    )
 
 
 def load_column(kind, path, device):
@@ -33,6 +44,6 @@ def load_column(kind, path, device):
     except UserError:
         raise
     except Exception as error:  # a file can contain anything
-        raise UserError(f"{path} must describe a sensorimotor column, got an invalid description ({type(error).__name__}: {error}); "
-                        "save the column again.") from None
+        raise UserError(f"{path} must describe a sensorimotor column, got an invalid description "
+                        f"({type(error).__name__}: {error}); save the column again.") from None
     return column
