@@ -77,7 +77,7 @@ def test_kernel_times_and_roofline(adapter):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(timing, "MOST_STEPS", 40)
+    monkeypatch.setattr(timing, "MAX_STEPS", 40)
     monkeypatch.setattr(elsewhere, "torch_cases", lambda: [])
     monkeypatch.setattr(report, "interleave", lambda chosen, seconds: timing.interleave(chosen, 2, 0.01, 16))
 
