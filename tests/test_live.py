@@ -211,10 +211,10 @@ def test_a_show_of_symbols_tells_the_queries():
 
 
 @pytest.mark.parametrize("net, streams, words", [
-    (dh.Sequential(dh.Linear(1)), 1, "SpatialPooler"),
-    (dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(2), dh.Linear(1)), 2, "streams=1"),
+    (dh.Sequential(dh.Linear(1)), 1, "must have a SpatialPooler"),
+    (dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(2), dh.Linear(1)), 2, "must have one stream, got 2; .*streams=1"),
 ])
-def test_what_cannot_be_shown_is_told(net, streams, words):
+def test_models_that_cannot_be_shown_are_refused(net, streams, words):
     with pytest.raises(UserError, match=words):
         view.SeriesShow(dh.Model(net, (1,), streams=streams, device="numpy"), sine(9), "t")
 
