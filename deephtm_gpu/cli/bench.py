@@ -13,18 +13,17 @@ FLOW = ("accuracies are of the last 200 queries, recognition and prediction in p
 def add_arguments(parser):
     parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow"), default="speed",
                         help="speed (the default), learning, anomalies, or flow: grid cells, objects, levels")
-    parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an "
-                                         "adapter)")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies, flow: how many "
-                                                                          "seeds (5)")
+    parser.add_argument("--device",
+                        help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an adapter)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N",
+                        help="learning, anomalies, flow: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
     parser.add_argument("--rows", metavar="NAME",
-                        help="speed, learning, flow: only the rows with this in their names, such as columns "
-                             "or letters")
+                        help="speed, learning, flow: only the rows with this in their names, such as letters")
     parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv",
                         help="learning: the taxi series (demos/data/nyc_taxi.csv)")
-    parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series "
-                                                                               "(demos/data)")
+    parser.add_argument("--data", default="demos/data", metavar="FOLDER",
+                        help="anomalies: the labelled series (demos/data)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 

@@ -26,14 +26,14 @@ def add_arguments(parser):
     parser.add_argument("--timestamp", metavar="T",
                         help="the column of timestamps; the model then sees time of day and weekday")
     parser.add_argument("--ahead", type=int, metavar="N", help="how many rows ahead to predict (1, or as resumed)")
-    parser.add_argument("--out", metavar="FILE.csv", help="the output file (the standard output); with several files "
-                                                          "a folder")
+    parser.add_argument("--out", metavar="FILE.csv",
+                        help="the output file (the standard output); with several files a folder")
     parser.add_argument("--save", metavar="FILE",
                         help="saves the model and its state at the end, for --resume; with several files a folder")
     parser.add_argument("--resume", metavar="FILE",
                         help="continues from the file that --save wrote, as if these rows came after those rows")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, gpu, numpy, or part of an adapter's "
-                                                                      "name (auto)")
+    parser.add_argument("--device", default="auto", metavar="D",
+                        help="auto, gpu, numpy, or part of an adapter's name (auto)")
     parser.add_argument("--seed", type=int, metavar="S", help="of the initial weights (0, or as resumed)")
 
 
