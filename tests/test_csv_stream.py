@@ -242,13 +242,13 @@ def test_same_slot_last_week_goes_by_the_clock():
     slots = 7 * 24
     times = _weeks(3600, 2 * slots)
     missing = slots + 5
-    told = {}
+    forecasts = {}
     last_week = SameSlotLastWeek(ahead=3)
     for i, when in enumerate(times):
         if i != missing:
-            told[i] = last_week.update(float(i), when)
-    assert all(told[i] is None for i in range(slots))
-    assert all(told[i] == i - slots for i in range(slots, 2 * slots) if i != missing)
+            forecasts[i] = last_week.update(float(i), when)
+    assert all(forecasts[i] is None for i in range(slots))
+    assert all(forecasts[i] == i - slots for i in range(slots, 2 * slots) if i != missing)
 
 
 @pytest.mark.parametrize("period, ahead", [(3601, 1), (0, 1), (-3600, 1), (86400, 8), (14 * 86400, 1)])

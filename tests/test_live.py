@@ -313,10 +313,10 @@ def test_the_script_is_the_same_as_the_command(tmp_path):
     done = subprocess.run([sys.executable, ROOT / "demos" / "jump.py", *options], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     demo(tmp_path / "command", "jump", *options[2:])
-    told = [json.loads(path.read_text()) for path in (tmp_path / "out" / "jump.json", tmp_path / "command" / "jump.json")]
-    for report in told:
+    reports = [json.loads(path.read_text()) for path in (tmp_path / "out" / "jump.json", tmp_path / "command" / "jump.json")]
+    for report in reports:
         del report["seconds"], report["steps_per_second"]
-    assert told[0] == told[1]
+    assert reports[0] == reports[1]
     wrong = subprocess.run([sys.executable, ROOT / "demos" / "jump.py", "--device", "none such"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "none such" in wrong.stderr and "Traceback" not in wrong.stderr
 

@@ -186,7 +186,7 @@ def test_a_show_of_two_levels_tells_what_one_fit_tells():
     assert list(show.spec.fields.offsets)[-4:] == ["winners2", "predicted2", "cells2", "alike2"]
     assert [track.title for track in show.spec.tracks][3:] == [
         "Letters, winning columns: 6 of 64", "Letters, their cells: 5 a column", "Words, winning columns: 4 of 48", "Words, their cells: 3 a column"]
-    winners = [told["winners"] for told in history.observed.values() if "winners" in told]
+    winners = [found["winners"] for found in history.observed.values() if "winners" in found]
     for suffix, wanted in zip(("", "2"), winners):
         assert np.array_equal(kept.last(60, "winners" + suffix), np.sort(wanted, axis=1))
     shares = kept.last(60, "cells2").reshape(60, 4, 3).sum(axis=2)

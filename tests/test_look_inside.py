@@ -32,18 +32,18 @@ def pixels(figure):
 
 
 def test_summary_tells_layers_shapes_parameters_and_flow(model):
-    told = model.summary()
-    assert "SpatialPooler(columns=24, winners=3)" in told and "24 × 4" in told and "numpy" in told
+    text = model.summary()
+    assert "SpatialPooler(columns=24, winners=3)" in text and "24 × 4" in text and "numpy" in text
     total = sum(info.parameters for info in model.layers())
-    assert f"{total:,} learned parameters" in told and repr(model).startswith("<Model of 6 layers")
+    assert f"{total:,} learned parameters" in text and repr(model).startswith("<Model of 6 layers")
 
 
 def test_summary_of_a_graph_names_contexts_and_feedback():
     x, top = dh.Input((2,)), dh.Linear(3)
     cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Linear(5)(x)), context=[dh.previous(top), x])
     network = dh.Network(x, [dh.Linear(2)(cells), top(cells)])
-    told = network.summary()
-    assert "(context: previous0, input0)" in told and "one step ago" in told
+    text = network.summary()
+    assert "(context: previous0, input0)" in text and "one step ago" in text
     assert "SpatialPooler" in repr(network) and "Linear(units=16)" in repr(chain())
 
 

@@ -153,9 +153,9 @@ def test_the_command(tmp_path, capsys):
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
         windows[f"{name}.csv"] = [[lines[600].split(",")[0], lines[700].split(",")[0]]]
     (tmp_path / "anomaly_windows.json").write_text(json.dumps(windows))
-    told = tmp_path / "out.json"
-    assert main(["bench", "anomalies", "--data", str(tmp_path), "--seeds", "1", "--json", str(told)]) == 0
-    rows = {row["name"]: row for row in json.loads(told.read_text())["anomalies"]}
+    path = tmp_path / "out.json"
+    assert main(["bench", "anomalies", "--data", str(tmp_path), "--seeds", "1", "--json", str(path)]) == 0
+    rows = {row["name"]: row for row in json.loads(path.read_text())["anomalies"]}
     assert rows["none: never an alarm"]["plain"] == [0] and len(rows["random"]["plain"]) == 20 and len(rows["alarm"]["by_file"]) == 3
     assert all(max(row["rested"]) <= 100 and np.isfinite(row["held_out"]).all() for row in rows.values())
     assert "alarm" in capsys.readouterr().out

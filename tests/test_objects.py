@@ -45,11 +45,11 @@ def test_objects_that_cannot_be(wrong, says):
 
 
 NOISES = [({noise: value}, f"{noise} must be a number.* got {value!r}") for noise in ("movement_noise", "sensor_noise") for value in (-1, np.nan, np.inf, "a", None)]
-TOLD = [(dict(angles=()), "angles"), (dict(angles=0.0), "angles"), (dict(angles="a"), "angles"), (dict(angles=[np.nan]), "nan"),
+WRONG = [(dict(angles=()), "angles"), (dict(angles=0.0), "angles"), (dict(angles="a"), "angles"), (dict(angles=[np.nan]), "nan"),
         (dict(sensor_noise=0.1), "give codes"), (dict(codes=np.eye(9)), r"\(9, 9\)"), (dict(codes=[["a"]] * 10), "codes"), *NOISES]
 
 
-@pytest.mark.parametrize("wrong, says", TOLD)
+@pytest.mark.parametrize("wrong, says", WRONG)
 def test_what_neither_an_exploration_nor_its_observer_takes(wrong, says):
     task = objects(2)
     for call in (explorations, IdealObserver):
@@ -102,8 +102,8 @@ def test_noise_costs_the_ideal_observer_little_where_it_is_small_and_all_where_i
     task = objects(20, seed=5)
 
     def reached(**noise):
-        told = [watch(IdealObserver(task, **noise), e) for e in explorations(task, seed=6, sensations=4, **noise)]
-        return np.mean([p[-1] >= SURE for p in told])
+        right = [watch(IdealObserver(task, **noise), e) for e in explorations(task, seed=6, sensations=4, **noise)]
+        return np.mean([p[-1] >= SURE for p in right])
 
     codes = np.eye(10)
     assert reached() == reached(movement_noise=0.05) == reached(codes=codes, sensor_noise=0.05) >= 0.95
@@ -112,11 +112,11 @@ def test_noise_costs_the_ideal_observer_little_where_it_is_small_and_all_where_i
 
 def watch(ideal, exploration):
     """(L,): the probability of the true object, angle and start after each sensation."""
-    told = []
+    probabilities = []
     for k, feature in enumerate(exploration.features):
         if k:
             ideal.move(exploration.moves[k - 1])
         ideal.sense(feature)
         turn = int(np.argmin(np.abs(np.array(ideal.angles) - exploration.angle)))
-        told.append(ideal.posterior[exploration.object, turn, exploration.points[0]])
-    return told
+        probabilities.append(ideal.posterior[exploration.object, turn, exploration.points[0]])
+    return probabilities

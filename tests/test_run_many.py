@@ -59,7 +59,7 @@ def test_it_goes_on_from_what_was_saved(waves, folders, capsys):
     assert f"after {LENGTHS[0]:,} earlier ones" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("make, told", [
+@pytest.mark.parametrize("make, words", [
     (lambda f, w: [*w, "--out", f / "nowhere"], ["--out", "no folder", "5 files"]),
     (lambda f, w: [*w], ["--out must be", "folder", "got nothing"]),
     (lambda f, w: [*w, "--out", f / "out", "--save", f / "wave"], ["--save", "no folder"]),
@@ -70,10 +70,10 @@ def test_it_goes_on_from_what_was_saved(waves, folders, capsys):
     (lambda f, w: [*w, *_named_as_models(f), "--out", f / "out", "--save", f / "out"], ["'named'", "would be written over"]),
     (lambda f, w: [*w, "--out", w[0].rsplit("/", 1)[0]], ["would be written over the file"]),
 ])
-def test_mistakes_are_reported_and_leave_nothing(waves, folders, make, told, capsys):
+def test_mistakes_are_reported_and_leave_nothing(waves, folders, make, words, capsys):
     assert main(["run", *map(str, make(folders, paths(waves))), "--column", "load", "--device", "numpy"]) == 2
     error = capsys.readouterr().err
-    assert all(t in error for t in told) and error.count("\n") == 1, error
+    assert all(word in error for word in words) and error.count("\n") == 1, error
     assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
 
 
@@ -123,9 +123,9 @@ def test_ended_series_are_removed_from_the_population(waves):
     from deephtm_gpu.learner import Learner
 
     series = [[Row(float(v), str(v), None, "") for v in rng.normal(size=60)] for _ in range(4)]
-    told = [learner.learn({n: series[n][:20] for n in range(4)}), learner.learn({n: series[n][20:40] for n in (1, 2, 3)}),
+    outputs = [learner.learn({n: series[n][:20] for n in range(4)}), learner.learn({n: series[n][20:40] for n in (1, 2, 3)}),
             learner.learn({n: series[n][40:] for n in (1, 3)})]
     assert len(learner._population) == 2
     for n in (1, 3):
         alone = Learner(1, False, device="numpy")
-        assert [row for part in told for row in part[n]] == [row for k in (0, 20, 40) for row in alone.learn(series[n][k:k + 20])]
+        assert [row for part in outputs for row in part[n]] == [row for k in (0, 20, 40) for row in alone.learn(series[n][k:k + 20])]

@@ -519,7 +519,7 @@ def test_run_in_two_halves_is_the_run_in_one(halves, how, capsys):
     assert _run(halves, "b", *how[:2], "--out", halves / "b.out", "--resume", saved, "--save", saved) == 0
     shown = capsys.readouterr().out
     assert _table(halves / "a.out") + _table(halves / "b.out")[1:] == _table(halves / "whole.out")
-    assert shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "behind 33 earlier ones" in shown
+    assert shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "after 33 earlier ones" in shown
     assert dh.load(saved, "numpy")._steps == 60
     assert Learner.load(saved, "numpy")._likelihood.state()["seen"] == 60
 

@@ -55,8 +55,8 @@ def test_high_order_sequences(endings):
     sequences = {(s[0], s[1:-1]) for s in old}
     assert len(sequences) == 8 and len({inner for _, inner in sequences}) == 4
 
-    def endings_of(told, first, inner):
-        return {s[-1] for s in told if s[:-1] == first + inner}
+    def endings_of(sequences, first, inner):
+        return {s[-1] for s in sequences if s[:-1] == first + inner}
 
     for first, inner in sequences:
         (partner,) = {f for f, i in sequences if i == inner} - {first}
