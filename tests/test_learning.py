@@ -21,5 +21,5 @@ def test_row(adapter, device, name):
 
 
 def test_taxi_beats_what_is_trivial():
-    told = ROWS["taxi, 5 ahead, rows 5,000 on"].measure(2005, "numpy")
-    assert told["MAPE"] < told["MAPE same slot last week"] < told["MAPE persistence"]
+    figures = ROWS["taxi, 5 ahead, rows 5,000 on"].measure(2005, "numpy")
+    assert figures["MAPE"] < figures["MAPE same slot last week"] < figures["MAPE persistence"]

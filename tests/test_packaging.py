@@ -88,8 +88,8 @@ def test_wheel_works_by_itself(built, tmp_path):
         "print(dh.__file__, shader_folder(), sep='\\n')\n"
     )
     # Before the editable install: what lies on PYTHONPATH is found first.
-    told = run(sys.executable, "-c", program, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert told.splitlines() == [str(tmp_path / "deephtm_gpu" / "__init__.py"), str(tmp_path / "deephtm_gpu" / "shaders")]
+    output = run(sys.executable, "-c", program, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert output.splitlines() == [str(tmp_path / "deephtm_gpu" / "__init__.py"), str(tmp_path / "deephtm_gpu" / "shaders")]
 
 
 def test_source_archive_holds_what_a_reader_needs(built):
