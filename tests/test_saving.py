@@ -460,8 +460,14 @@ NODES = ("network", "nodes")
     (_set("optimizer", "class", to="Linear"), "no optimizer"),
     (_set("optimizer", to=None), "describe a model"),
     (_set("losses", to=["rmse"]), "'rmse'"),
-    (_set("counts", "pending", to=9), "counts"),
-    (_set("counts", "ahead", to=10**9), "that network's is"),
+    (_set("pending", to=[[0, 1, False]] * 9), "counts"),
+    (_set("pending", 0, 0, to=-1), "count"),
+    (_set("pending", to=[[3, 4, False]]), "counts"),
+    (_set("counts", "ahead", to=10**9), "counts"),
+    (_set("counts", "steps", to=1), "counts"),
+    (_set("counts", "learned", to="x"), "count"),
+    (_set("plan", "ahead", to=10**9), "that network's is"),
+    (_set("plan", to=None), "describe a model"),
     (_set("streams", to="many"), "describe a model"),
 ])
 def test_what_does_not_fit_together_is_refused(saved, change, said):
