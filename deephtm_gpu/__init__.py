@@ -5,6 +5,7 @@
     history = model.fit(series)
 """
 
+from deephtm_gpu.callbacks import LogTo, SaveEvery, StopWhen
 from deephtm_gpu.errors import DeviceError, TrainingError, UserError
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.layers import (
@@ -32,14 +33,14 @@ from deephtm_gpu.layers import (
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers import SGD, Adam, AdamW, Constant, Cosine, InverseDecay, PolyakSGD, RMSprop
 from deephtm_gpu.population import Population
-from deephtm_gpu.saving.model import load
+from deephtm_gpu.saving.loading import load
 from deephtm_gpu.sensorimotor import SensorimotorColumn
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Adam", "AdamW", "Add", "Concat", "Constant", "Cosine", "DeviceError", "Every", "Evidence", "Expectation", "GridCells",
-    "History", "Input", "InverseDecay", "Linear", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU",
-    "RunningNorm", "SGD", "SensorimotorColumn", "Sequential", "SpatialPooler", "StepResult", "Surprise", "TemporalMemory", "Trace", "TrainingError",
+    "History", "Input", "InverseDecay", "Linear", "LogTo", "Model", "Network", "PolyakSGD", "Population", "RMSprop", "ReLU",
+    "RunningNorm", "SGD", "SaveEvery", "SensorimotorColumn", "Sequential", "SpatialPooler", "StepResult", "StopWhen", "Surprise", "TemporalMemory", "Trace", "TrainingError",
     "UserError", "When", "every", "load", "previous", "when",
 ]

@@ -12,7 +12,8 @@ from deephtm_gpu.data.csv_stream import Row
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.saving import load_beside, save_model
+from deephtm_gpu.saving.loading import load_beside
+from deephtm_gpu.saving.writing import save_model
 
 SETTLED_AFTER = 5000  # rows: the summary's second error counts from here on
 MAX_CORRECTION = 0.2  # the largest part of an error that its step corrects: the rest may be noise

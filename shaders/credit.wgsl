@@ -1,7 +1,7 @@
 // Deferred credit: the gradient into a step's context goes back to the cells that made it, some of the last T steps'.
 //   backward  reach[index[a]] = (dvalue - (dvalue . value) value)[a] / norm, over the A places below N;
 //             ring_credit[slot, l] += decay^(age-1) reach[ring_cells[slot, l]] for every slot of the ring, age = 1..T-1;
-//             reach = 0 again; the newest step (cells, dcell) takes its slot, (t - ahead) mod T
+//             reach = 0 again; the newest step (cells, dcell) takes its slot, t mod T
 //   leave     dcell_left = ring_credit of the oldest step, which becomes 0
 // Places: dvalue, value (A), norm (1), dcell, dcell_left (L), reach (N+1), ring_credit (T*L) in work; index as
 // [A, places...], cells (L), ring_cells (T*L) in lists; t a number. Dispatch: one workgroup a stream.
@@ -27,9 +27,9 @@ fn span_sum(value: f32, span: u32) -> f32 {
 }
 
 fn credit_backward(dvalue: u32, index: u32, value: u32, norm: u32, cells: u32, dcell: u32, t: u32, reach: u32,
-                   ring_cells: u32, ring_credit: u32, decay: f32, ahead: u32, N: u32, T: u32, L: u32) {
+                   ring_cells: u32, ring_credit: u32, decay: f32, N: u32, T: u32, L: u32) {
   let A = lists[index];
-  let newest = (t - ahead) % T;
+  let newest = t % T;
   var sum = 0.0;
   for (var a = lane; a < A; a += WG) {
     if (lists[index + 1u + a] < N) { sum += work[dvalue + a] * work[value + a]; }
@@ -59,8 +59,8 @@ fn credit_backward(dvalue: u32, index: u32, value: u32, norm: u32, cells: u32, d
   }
 }
 
-fn credit_leave(t: u32, ring_credit: u32, dcell_left: u32, ahead: u32, T: u32, L: u32) {
-  let oldest = ring_credit + (t - ahead + 1u) % T * L;
+fn credit_leave(t: u32, ring_credit: u32, dcell_left: u32, T: u32, L: u32) {
+  let oldest = ring_credit + (t + 1u) % T * L;
   for (var l = lane; l < L; l += WG) {
     work[dcell_left + l] = work[oldest + l];
     work[oldest + l] = 0.0;

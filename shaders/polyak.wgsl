@@ -55,13 +55,13 @@ fn ragged_square(left: u32, index: u32, value: u32, squares: u32, slot: u32, sca
   if (lane == 0u) { work[squares + slot] = scale * a * (b + 1.0); }
 }
 
-fn polyak_forward(squares: u32, share: u32, coef: u32, outputs: u32, waiting: u32, Q: u32) {
+fn polyak_forward(squares: u32, share: u32, waiting: f32, coef: u32, outputs: u32, Q: u32) {
   if (lane == 0u) {
     var error = 0.0;
     var gradient = 1e-12;
     for (var i = 0u; i < outputs; i++) { error += work[squares + i]; }
     for (var i = outputs; i < Q; i++) { gradient += work[squares + i]; }
-    work[coef] = work[share] * error / gradient / f32(waiting);
+    work[coef] = work[share] * error / gradient / waiting;
   }
 }
 

@@ -2,15 +2,19 @@
 
 import os
 
+# One thread for NumPy's products: the tests run side by side already, and idle BLAS threads spin. Before NumPy is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
+
 import numpy as np
 import pytest
 from hypothesis import settings
 
-os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
-
 from deephtm_gpu.backends.batch import Batch, shares
 from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import Program
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -85,7 +89,8 @@ def one_row(inputs, targets, step, learn=True, rate=1.0) -> Batch:
     """Step number `step`. inputs, targets: a list of arrays (S, D)."""
     streams = len(inputs[0])
     share = shares(np.ones((1, streams), bool)) if streams > 1 else None
-    return Batch([x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, pending=0, share=share, learn=learn)
+    program = Program(target="given", teach=learn, learn=learn)
+    return Batch(program, [x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, share=share)
 
 
 # Central differences
@@ -99,7 +104,7 @@ def some_entries(rng, array, gradient, most=24):
 
 
 def central_difference(loss, array, entries, h=1e-6):
-    """d loss() / d array at the flat `entries`, by moving them in place. loss() reads the array."""
+    """d loss() / d array at the flat `entries`, by moving them in place. loss() reads the array; what it gives is summed."""
     flat, found = array.reshape(-1), []
     assert array.flags.c_contiguous, "reshape would make a copy"
     for i in entries:
@@ -109,8 +114,26 @@ def central_difference(loss, array, entries, h=1e-6):
         flat[i] = kept - h
         down = loss()
         flat[i] = kept
-        found.append((up - down) / (2 * h))
+        found.append(np.sum(up - down) / (2 * h))
     return np.array(found)
+
+
+def ragged_difference(loss, arrays, entries, h=1e-6):
+    """Of each stream, d loss()[s] / d arrays[s] at entries[s]: an entry of every stream is moved at once, as no stream's loss reads what
+    another has. loss() gives (S,)."""
+    found = [np.empty(len(of_one)) for of_one in entries]
+    for n in range(max(map(len, entries))):
+        moved = [(s, of_one[n]) for s, of_one in enumerate(entries) if n < len(of_one)]
+        kept = [arrays[s][i] for s, i in moved]
+        for (s, i), value in zip(moved, kept):
+            arrays[s][i] = value + h
+        up = loss()
+        for (s, i), value in zip(moved, kept):
+            arrays[s][i] = value - h
+        down = loss()
+        for (s, i), value in zip(moved, kept):
+            arrays[s][i], found[s][n] = value, (up[s] - down[s]) / (2 * h)
+    return found
 
 
 def assert_close(what, got, want, tolerance=1e-5):

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import assert_close, central_difference, one_row, put_on_numpy, some_entries
+from conftest import assert_close, central_difference, one_row, put_on_numpy, ragged_difference, some_entries
 
 import deephtm_gpu as dh
 from deephtm_gpu.ops.context import context_append_forward, context_append_sparse, context_forward
@@ -55,10 +55,10 @@ def run(function, case, names, consts=()):
 
 
 def dot(a, b):
-    """The sum of the products, of arrays or ragged lists."""
+    """(S,): the sum of the products of each stream, of arrays or ragged lists."""
     if isinstance(a, list):
-        return sum(float(x @ y) for x, y in zip(a, b))
-    return float((a * b).sum())
+        return np.array([x @ y for x, y in zip(a, b)])
+    return (a * b).reshape(len(a), -1).sum(axis=1)
 
 
 # Backward passes: each gives (loss(), [(array whose gradient it is, the gradient)]) for a case
@@ -197,10 +197,13 @@ def test_backward(name, size):
     rng = np.random.default_rng(0)
     loss, gradients = ADAPTERS.get(name, by_convention)(name, example(name, size))
     for array, gradient in gradients:
-        parts = list(zip(array, gradient)) if isinstance(array, list) else [(array, gradient)]
-        for s, (a, g) in enumerate(parts):
-            g, places = np.asarray(g), some_entries(rng, a, np.asarray(g))
-            assert_close(f"{name} ({s})", g.reshape(-1)[places], central_difference(loss, a, places))
+        if isinstance(array, list):
+            entries = [some_entries(rng, a, g) for a, g in zip(array, gradient)]
+            for s, want in enumerate(ragged_difference(loss, array, entries)):
+                assert_close(f"{name} ({s})", gradient[s][entries[s]], want)
+        else:
+            entries = some_entries(rng, array, gradient)
+            assert_close(name, gradient.reshape(-1)[entries], central_difference(loss, array, entries))
 
 
 # Steps: along the gradient of sum_s coef_s dy_s * forward, by a rule. Each gives [(what changes, what coef weighs and sums up,

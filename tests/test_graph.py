@@ -344,7 +344,7 @@ def test_previous_is_a_constant_in_backward():
     m.fit(random(10))
     after = m.state_dict()
     moved = {n for n in before if not np.array_equal(before[n], after[n])}
-    names = {node.layer: name for node, name in m._network.names().items()}
+    names = {node.layer: name for node, name in m.network.names().items()}
     assert moved and not {n for n in moved if n.startswith(names[behind] + ".")}
 
 

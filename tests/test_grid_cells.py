@@ -14,6 +14,7 @@ from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.ops.grid import wrapped
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import Program
 from deephtm_gpu.saving.graph import describe_network, make_network
 
 DEVICES = ("numpy", "gpu")
@@ -55,7 +56,7 @@ def look(backend, *inputs):
     """Runs rows (T, D) without learning; the state is not put back."""
     T = len(inputs[0])
     rows = [np.asarray(x, np.float32)[:, None] for x in inputs]
-    return backend.run(Batch(rows, None, np.ones(T, np.float32), np.zeros(T, np.int64), first=0, pending=0, learn=False))
+    return backend.run(Batch(Program(learn=False), rows, None, np.ones(T, np.float32), np.zeros(T, np.int64), first=0))
 
 
 @on_devices

@@ -199,7 +199,7 @@ def test_a_memory_is_shown_with_the_pooler_that_it_reads():
     idle, first = dh.SpatialPooler(40, 7)(x), dh.SpatialPooler(30, 4)(x)
     memory = dh.TemporalMemory(2)(first)
     model = dh.Model(dh.Network(x, dh.Concat()([dh.Linear(2)(idle), dh.Linear(3)(memory)])), device="numpy")
-    names = model._network.names()
+    names = model.network.names()
     found, = levels_of(model)
     assert (found.pooler, found.memory, found.columns, found.winners, found.cells) == (names[first], names[memory], 30, 4, 2)
 

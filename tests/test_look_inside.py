@@ -125,8 +125,8 @@ def twice():
 
 def test_shared_weights_name_their_owner(twice):
     texts = [t.get_text() for t in network_figure(twice).axes[0].texts]
-    names = twice._network.names()
-    firsts = {names[owner] for node, owner in twice._network.owners().items() if owner is not node}
+    names = twice.network.names()
+    firsts = {names[owner] for node, owner in twice.network.owners().items() if owner is not node}
     weighted = {info.name for info in twice.layers() if info.parameters}
     assert sorted(t for t in texts if t.startswith("weights of")) == sorted(f"weights of {name}" for name in firsts & weighted)
     assert len(firsts & weighted) == 2 and len(firsts) == 3  # a layer without weights shares none

@@ -102,13 +102,13 @@ def test_what_a_step_does_not_touch_stands_still(name):
     m = memory(OPTIMISERS[name]())
     m.fit(noise(40))
     names = ["3.weight", "4.distal_weight", "5.weight"]
-    kept = [n + s for n in names for s in ("", ".moment", ".power", ".count") if n + s in m._plan.tensors]
-    before = {n: m._backend.read(n) for n in kept}
-    learned_from = m._backend.read("3.rows", (m._steps - 1) % m._plan.slots)[0]
-    cells = m._backend.read("4.cells", (m._steps - 1) % m._plan.slots)[0]
+    kept = [n + s for n in names for s in ("", ".moment", ".power", ".count") if n + s in m.session.plan.tensors]
+    before = {n: m.session.backend.read(n) for n in kept}
+    learned_from = m.session.backend.read("3.rows", (m.steps - 1) % m.session.plan.slots)[0]
+    cells = m.session.backend.read("4.cells", (m.steps - 1) % m.session.plan.slots)[0]
     m.step(noise(41)[40])
     for n in kept:
-        changed = np.flatnonzero((m._backend.read(n) != before[n]).reshape(len(before[n]), -1).any(axis=1))
+        changed = np.flatnonzero((m.session.backend.read(n) != before[n]).reshape(len(before[n]), -1).any(axis=1))
         allowed = learned_from if n.startswith("3") else None
         if n.startswith("5"):
             allowed = cells
@@ -119,9 +119,9 @@ def test_a_rows_own_count_sets_its_pace():
     """A column that wins for the first time late learns as fast as one that won at the first step."""
     m = memory(dh.Adam(0.01, schedule=dh.InverseDecay(5)))
     m.fit(noise(200))
-    count = m._backend.read("3.weight.count")
+    count = m.session.backend.read("3.weight.count")
     assert count.max() > 50 and (count < 0.5 * count.max()).any()
-    assert np.array_equal(count, m._backend.read("3.bias.count"))
+    assert np.array_equal(count, m.session.backend.read("3.bias.count"))
 
 
 def test_counts_beyond_the_table_go_on_where_it_ends():

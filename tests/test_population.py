@@ -137,7 +137,7 @@ def test_models_that_have_no_room_in_one_arena_are_split(adapter, monkeypatch):
     whole = dh.Population(chain(), P, input_shape=(1,), device="gpu")
     monkeypatch.setattr(gpu_backend, "_has_room", lambda plan, adapter: plan.models <= 2)
     split = dh.Population(chain(), P, input_shape=(1,), device="gpu")
-    assert isinstance(split._backend, SideBySide) and [b.plan.models for b in split._backend._backends] == [2, 2, 1]
+    assert isinstance(split.session.backend, SideBySide) and [b.plan.models for b in split.session.backend._backends] == [2, 2, 1]
     assert_same(whole.fit(series()), split.fit(series()), slice(None))
     a, b = whole.state_dict(), split.state_dict()
     assert all(equal(a[n], b[n]) for n in a)

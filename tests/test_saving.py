@@ -25,6 +25,7 @@ from deephtm_gpu.graph.nodes import Layer, Node
 from deephtm_gpu.learner import Learner
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.schedules import Schedule
+from deephtm_gpu.plan.plan import Program
 from deephtm_gpu.plan.tensors import IO, SCRATCH, TAPE
 from deephtm_gpu.saving import container
 from deephtm_gpu.saving.container import read_container, write_container
@@ -110,12 +111,16 @@ def _assert_same_history(got, want):
 def _assert_same(got, want, close=False):
     """All that the two hold, the tape too, and what they say. close: to rounding."""
     check = (lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-3, atol=1e-5)) if close else np.testing.assert_array_equal
-    assert (got._steps, got._updates, got._pending, got._ahead) == (want._steps, want._updates, want._pending, want._ahead)
-    for t in want._plan.tensors.values():
+    mine, other = got.session.position, want.session.position
+    for part in ("steps", "updates", "ahead", "began", "learned"):
+        assert getattr(mine, part) == getattr(other, part), part
+    assert [(p.step, p.due, p.given) for p in mine.pending] == [(p.step, p.due, p.given) for p in other.pending]
+    plan = want.session.plan
+    for t in plan.tensors.values():
         if t.place in (IO, SCRATCH, "step"):
             continue
-        for slot in range(want._plan.slots if t.place == TAPE else 1):
-            g, w = got._backend.read(t.name, slot), want._backend.read(t.name, slot)
+        for slot in range(plan.slots if t.place == TAPE else 1):
+            g, w = got.session.read(t.name, slot), want.session.read(t.name, slot)
             if not t.ragged:
                 check(g, w)
             elif t.index:
@@ -140,7 +145,7 @@ def test_goes_on_to_the_bit(case, device, adapter, tmp_path):
     inputs = _series(case, N, N + 3)[0]
     for got, kept in zip(loaded.predict(inputs), half.predict(inputs)):
         np.testing.assert_array_equal(got, kept)
-    if loaded._ahead == 1:
+    if loaded.session.position.ahead == 1:
         for got, kept in zip(loaded.rollout(4), half.rollout(4)):
             np.testing.assert_array_equal(got, kept)
     _assert_same_history(_fit(loaded, case, N, N + M), want)
@@ -201,12 +206,15 @@ def test_goes_on_on_another_device_to_rounding(source, target, adapter, tmp_path
 
 def test_no_step_reads_from_an_earlier_one_what_is_not_saved():
     for network, losses, optimizer, streams, ahead, *_ in validated_networks().values():
-        plan = dh.Model(network, loss=losses, optimizer=optimizer, streams=streams, device="numpy")._plan
+        plan = dh.Model(network, loss=losses, optimizer=optimizer, streams=streams, device="numpy").session.plan
         given = {*plan.inputs, *plan.targets, plan.share}
         ever = {t for c in plan.forward + plan.learn for t in c.written}
-        for kind in [(learn, due, flush) for learn in (0, 1) for due in (0, 1) for flush in (0, 1)]:
+        kinds = [Program(target=target, teach=teach, learn=learn, near=near) for target in (None, "input", "given")
+                 for teach in (False, True) for learn in (False, True) for near in (False, True)]
+        lessons = [Program(forward=False, target=target, teach=True) for target in ("input", "given")]
+        for program in [*kinds, *lessons, Program(flush=True)]:
             written = set()
-            for call in plan.calls(*kind):
+            for call in plan.calls(program):
                 early = [t.name for t in call.read if t.place in (IO, SCRATCH) and t in ever - given - written]
                 assert not early, f"{call.name} reads {early} before the step writes it; make it state"
                 written.update(call.written)
@@ -367,7 +375,7 @@ def test_a_link_is_followed(tmp_path, saved):
     model = _small()
     model.step(0.5)
     model.save(tmp_path / "link")
-    assert (tmp_path / "link").is_symlink() and _load(saved)._steps == model._steps
+    assert (tmp_path / "link").is_symlink() and _load(saved).steps == model.steps
 
 
 def test_every_prefix_is_refused(saved):
@@ -447,7 +455,7 @@ def test_what_does_not_fit_together_is_refused(saved, change, said):
 
 def test_weights_that_are_not_finite_are_not_saved(saved):
     model, before = _small(), saved.read_bytes()
-    model._backend.write("2.bias", np.array([np.inf], np.float32))
+    model.session.backend.write("2.bias", np.array([np.inf], np.float32))
     _refused(lambda: model.save(saved), "NaN or infinity in '2.bias'")
     assert saved.read_bytes() == before
 
@@ -478,7 +486,7 @@ for _ in range(25):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     model = dh.load(path, "numpy")
-print(model._steps)
+print(model.steps)
 """
 
 
@@ -520,7 +528,7 @@ def test_run_in_two_halves_is_the_run_in_one(halves, how, capsys):
     shown = capsys.readouterr().out
     assert _table(halves / "a.out") + _table(halves / "b.out")[1:] == _table(halves / "whole.out")
     assert shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "after 33 earlier ones" in shown
-    assert dh.load(saved, "numpy")._steps == 60
+    assert dh.load(saved, "numpy").steps == 60
     assert Learner.load(saved, "numpy")._likelihood.state()["seen"] == 60
 
 

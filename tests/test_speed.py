@@ -12,6 +12,7 @@ from deephtm_gpu.bench.speed.roofline import measure
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.kernels.tuning import HARDWARE, LLVMPIPE, SOFTWARE
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import ONLINE
 
 MOST_BYTES, MOST_WORK = 2_200_000, 400_000  # of a step of the post's network; the dense layers alone take 1.3 MB and 262,144
 GROWS = {"linear_forward": "5", "topk_forward": "5"}  # with the columns: the pooler's product and the scan for the winners
@@ -67,8 +68,8 @@ def test_interleaved_cases_take_turns():
 def test_kernel_times_and_roofline(adapter):
     model = dh.Model(dh.Sequential(dh.Linear(16), dh.SpatialPooler(24, 3), dh.TemporalMemory(2), dh.Linear(1)), input_shape=(1,), device="gpu")
     model.fit(np.zeros((9, 1), np.float32))
-    timed = kernels.time_ops(model._backend)
-    assert [c.name for c in timed] == [c.name for c in model._plan.calls(True, True)]
+    timed = kernels.time_ops(model.session.backend)
+    assert [c.name for c in timed] == [c.name for c in model.session.plan.calls(ONLINE)]
     assert all(c.microseconds >= 0 for c in timed) and sum(c.microseconds for c in timed) > 0
     best = measure(adapter)
     assert best.bytes > 1e6 and best.rate > 1e6

@@ -2,6 +2,7 @@
 limits that every WebGPU device keeps."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,7 @@ from deephtm_gpu.kernels.texture_code import on_textures
 from deephtm_gpu.kernels.tuning import HARDWARE, SOFTWARE, Tuning
 from deephtm_gpu.ops.table import OPS, PASSES, SHADERS
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import GIVEN, LOOK, ONLINE, Program
 
 FILES = sorted(shader_folder().rglob("*.wgsl"))  # the library, and the probes of `deephtm validate`
 LIBRARY = {path.stem: path.read_text() for path in FILES if path.parent == shader_folder()}
@@ -159,9 +161,8 @@ def kernels(adapter, name, lanes) -> tuple[str, ...]:
     plan, _ = lower(make(), losses, optimizer, streams, range(3) if name == "population" else 0, ahead)
     for lasting in (False, True):
         backend = Collector(plan, adapter, TUNINGS[lanes], lasting=lasting)
-        for learn in (True, False):
-            for due in (True, False):
-                backend._program(learn, due)
+        for program in (GIVEN if plan.given else ONLINE, replace(ONLINE, near=False), Program(), LOOK, Program(learn=False)):
+            backend._program(program)
     return tuple(dict.fromkeys(found))
 
 

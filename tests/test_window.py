@@ -6,6 +6,7 @@ from conftest import assert_close
 
 import deephtm_gpu as dh
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import ONLINE
 
 N, T = 40 * 3, 4
 
@@ -73,7 +74,7 @@ def test_distal_weights_learn_from_what_the_ring_gathered(window):
     """Every step of a model with plain SGD, its distal update predicted from the plain ring above; reset() at the end."""
     lr, backend_of = 0.05, {}
     m = dh.Model(network(window), (7,), loss="cross_entropy", optimizer=dh.SGD(lr), device="numpy", seed=1)
-    backend_of = m._backend
+    backend_of = m.session.backend
     ring, series = Ring(window), symbols(60)
 
     def read(name, slot):
@@ -90,7 +91,7 @@ def test_distal_weights_learn_from_what_the_ring_gathered(window):
     for t, x in enumerate(series):
         weight, bias = (m.state_dict()[f"4.distal_{n}"].astype(float) for n in ("weight", "bias"))
         m.step(x)
-        slots = m._plan.slots
+        slots = m.session.plan.slots
         tapes[t] = dict(cells=backend_of.read("4.cells", t % slots)[0], root=read("root", t % slots), activity=read("3.activity", t % slots),
                         index=backend_of.read("4.context", t % slots)[0], value=read("context_value", t % slots),
                         norm=read("norm", t % slots)[0])
@@ -166,7 +167,7 @@ def test_other_ahead_in_between_learns_what_was_deferred():
     m = model(window=8)
     m.fit(symbols(30))
     before = m.state_dict()["4.distal_weight"]
-    m.fit(symbols(1), ahead=2)  # nothing due: what moves was deferred
+    m.fit(symbols(1), ahead=2)  # what was pending is learned, and a step leaves the ring
     assert not np.array_equal(before, m.state_dict()["4.distal_weight"])
 
 
@@ -174,7 +175,7 @@ def test_a_step_costs_the_same_whatever_the_window():
     """But for T*K*M multiply-adds: the same calls on tensors of the same sizes."""
     def cost(window):
         plan, _ = lower(network(window).network((7,)), ["cross_entropy"], dh.Adam(0.01), 1, 0, 1)
-        calls = [c for c in plan.calls(learn=True, due=True)]
+        calls = [c for c in plan.calls(ONLINE)]
         return sorted(c.name for c in calls), sum(c.work for c in calls)
 
     (names2, work2), (names16, work16), (names64, work64) = (cost(w) for w in (2, 16, 64))

@@ -1,76 +1,73 @@
-"""What a backend takes and gives: a chunk of rows."""
+"""What a backend takes and gives: a batch of steps."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from deephtm_gpu.plan.plan import Program
+
 
 @dataclass
 class Batch:
-    """Rows to run. inputs, targets: one array (rows, S, D) per input and output (targets: None where the inputs are the
-    targets); S counts the streams of all models. rates (rows,), or (rows, P) where every model has its own, updates (rows,): the
-    learning rate, and how many updates came before. first: the number of the first step
-    since the model was made. pending: how many steps on the tape still wait for their target. share (rows, S, 1): what each
-    stream counts for in a mean over them; None where there is one. learn: False in `predict`. flush: no steps, but turns in
-    which the memories' rings run empty (see `Plan.calls`)."""
+    """Steps to run, T of them, all by one program.
 
+    inputs, targets: one array (T, S, D) per input and output (targets: None where none are given); S counts the streams of all
+    models. A program without a forward pass reads, in `inputs`, what arrived for the predictions that it scores.
+    rates (T,), or (T, P) where every model has its own, updates (T,): the learning rate, and how many updates came before.
+    first: the number of the first step since the model was made. behind: how many steps before a step the one lies that it scores.
+    waiting: how many steps a prediction that is scored waited for its target. share (T, S, 1): what each stream counts for in a mean over
+    them; None where there is one.
+    """
+
+    program: Program
     inputs: list[np.ndarray]
     targets: list[np.ndarray] | None
     rates: np.ndarray
     updates: np.ndarray
     first: int
-    pending: int
+    behind: int = 0
+    waiting: int = 1
     share: np.ndarray | None = None
-    learn: bool = True
-    flush: bool = False
 
     def __len__(self):
         return len(self.updates)
 
     def copy(self) -> "Batch":
-        """The same rows on memory of their own."""
+        """The same steps on memory of their own."""
         return replace(self, inputs=[x.copy() for x in self.inputs], targets=self.targets and [x.copy() for x in self.targets])
 
-    def waiting(self, ahead: int) -> int:
-        """How many rows at the beginning bring no target."""
-        if self.flush:
-            return 0
-        if ahead == 0:
-            return 0 if self.targets is not None else len(self)
-        return min(max(ahead - self.pending, 0), len(self))
-
     def of_models(self, begin: int, end: int) -> "Batch":
-        """The same rows for some of the models of one stream each."""
+        """The same steps for some of the models of one stream each."""
         cut = slice(begin, end)
         return replace(self, inputs=[x[:, cut] for x in self.inputs], targets=self.targets and [x[:, cut] for x in self.targets],
                        rates=self.rates[:, cut] if self.rates.ndim == 2 else self.rates)
 
-    def part(self, begin: int, end: int, ahead: int) -> "Batch":
-        """Rows begin..end, as they stand when those before have been run."""
+    def part(self, begin: int, end: int) -> "Batch":
+        """Steps begin..end of the batch."""
         cut = slice(begin, end)
-        share = None if self.share is None else self.share[cut]
-        return Batch([x[cut] for x in self.inputs], self.targets and [x[cut] for x in self.targets], self.rates[cut],
-                    self.updates[cut], self.first + begin, min(self.pending + begin, ahead), share, self.learn, self.flush)
+        return replace(self, inputs=[x[cut] for x in self.inputs], targets=self.targets and [x[cut] for x in self.targets],
+                       rates=self.rates[cut], updates=self.updates[cut], first=self.first + begin,
+                       share=None if self.share is None else self.share[cut])
 
 
-def shares(going: np.ndarray) -> np.ndarray:
-    """going (rows, S), whether a stream still runs -> share (rows, S, 1): alike for all that do, summing to 1; 0 for the others."""
-    return (going / np.maximum(going.sum(axis=1, keepdims=True), 1)).astype(np.float32)[:, :, None]
+def shares(active: np.ndarray) -> np.ndarray:
+    """active (T, S), which streams have not ended -> share (T, S, 1): alike for all of these, summing to 1; 0 for the others."""
+    return (active / np.maximum(active.sum(axis=1, keepdims=True), 1)).astype(np.float32)[:, :, None]
 
 
 @dataclass
 class Outputs:
-    """What the rows gave. predictions: one (rows, S, D) per output; losses: one (rows, S) per output, of the predictions
-    that row's target belonged to, NaN where there were none; anomaly (rows, S), NaN without a memory; observed: one (rows, S, D) per
-    tensor of `Plan.observed`."""
+    """What a batch of T steps gave. predictions: one (T, S, D) per output; losses: one (T, S) per output, of the predictions
+    that were scored, NaN where none was; anomaly (T, S), NaN without a memory; observed: one (T, S, D) per tensor of
+    `Plan.observed`. Without a forward pass only the losses mean something."""
 
     predictions: list[np.ndarray]
     losses: list[np.ndarray]
     anomaly: np.ndarray
     observed: list[np.ndarray] = field(default_factory=list)
 
-    def silence(self, ended: np.ndarray):
-        """Puts NaN where a stream had ended, ended (rows, S)."""
+    def mute(self, ended: np.ndarray):
+        """Puts NaN where a stream had ended, ended (T, S)."""
         for array in [*self.predictions, *self.losses, self.anomaly, *self.observed]:
             array[ended] = np.nan
 
@@ -80,8 +77,12 @@ class Outputs:
                     [x[:, numbers] for x in self.observed])
 
     def last(self) -> "Outputs":
-        """The last row alone, without what was observed: a rollout goes on from it."""
-        return Outputs([p[-1:] for p in self.predictions], [x[-1:] for x in self.losses], self.anomaly[-1:])
+        """The last step alone, without what was observed: a rollout goes on from it."""
+        return Outputs([p[-1:].copy() for p in self.predictions], [x[-1:].copy() for x in self.losses], self.anomaly[-1:].copy())
+
+    @property
+    def bytes(self) -> int:
+        return sum(array.nbytes for array in [*self.predictions, *self.losses, self.anomaly, *self.observed])
 
     @classmethod
     def empty(cls, plan, rows: int) -> "Outputs":
@@ -90,3 +91,12 @@ class Outputs:
                    [np.full((rows, S), np.nan, np.float32) for _ in plan.losses],
                    np.full((rows, S), np.nan, np.float32),
                    [np.zeros((rows, S, t.size), np.float32) for t in plan.observed])
+
+    @classmethod
+    def joined(cls, parts: list["Outputs"]) -> "Outputs":
+        """One behind the other."""
+        if len(parts) == 1:
+            return parts[0]
+        predictions, losses, observed = ([np.concatenate(x) for x in zip(*(getattr(p, what) for p in parts))]
+                                         for what in ("predictions", "losses", "observed"))
+        return cls(predictions, losses, np.concatenate([p.anomaly for p in parts]), observed)

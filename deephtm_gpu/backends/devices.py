@@ -22,10 +22,11 @@ class DeviceInfo:
 
 @dataclass(frozen=True)
 class Opened:
-    """backend(plan) makes a plan runnable on the device."""
+    """backend(plan) makes a plan runnable on the device. asked: the device string that a copy in another process asks for."""
 
     info: DeviceInfo
     backend: Callable
+    asked: str
 
 
 def _on_numpy(plan):
@@ -42,7 +43,7 @@ def open_device(device: str) -> Opened:
         if device == "auto" and why not in _told:
             _told.add(why)
             print(f"deephtm: running on NumPy: {why}.", file=sys.stderr)
-        return Opened(DeviceInfo("NumPy", "numpy", "software"), _on_numpy)
+        return Opened(DeviceInfo("NumPy", "numpy", "software"), _on_numpy, device)
     from deephtm_gpu.backends.wgpu.backend import open_adapter
 
-    return Opened(DeviceInfo(adapter.name, adapter.backend, adapter.kind), open_adapter(adapter))
+    return Opened(DeviceInfo(adapter.name, adapter.backend, adapter.kind), open_adapter(adapter), device)

@@ -2,12 +2,12 @@
 every shader."""
 
 import inspect
-from itertools import product
+from collections.abc import Callable
 
 import numpy as np
 
 from deephtm_gpu.backends.batch import Batch, Outputs
-from deephtm_gpu.plan.plan import Call, Plan
+from deephtm_gpu.plan.plan import Call, Plan, Program
 from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
 
 
@@ -23,52 +23,62 @@ class NumpyBackend:
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
-        # (learn?, target there?, flush?) -> a step as a function of the environments of the step at hand and of earlier ones
-        self._steps = {kind: self._compile(plan.calls(*kind)) for kind in product((True, False), repeat=3)}
+        self._programs: dict[Program, Callable] = {}  # a step, of the environments of the step at hand and of earlier ones
         self._lags = sorted({c.lag for c in plan.learn} | {0})
         self._envs = self._start()
 
     # Running
 
-    def run(self, rows: Batch) -> Outputs:
+    def run(self, batch: Batch) -> Outputs:
+        if batch.program not in self._programs:
+            self._programs[batch.program] = self._compile(self.plan.calls(batch.program))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as on a GPU; the caller looks at what comes out
-            return self._run(rows)
+            return self._run(batch, self._programs[batch.program])
 
-    def _run(self, rows: Batch) -> Outputs:
-        told, plan = Outputs.empty(self.plan, len(rows)), self.plan
-        inputs = [(self._place[t], x) for t, x in zip(plan.inputs, rows.inputs)]
-        if rows.targets is not None:
-            inputs += [(self._place[t], x) for t, x in zip(plan.targets, rows.targets)]
-        if plan.share:
-            inputs.append((self._place[plan.share], rows.share))
-        inputs = [(i, np.asarray(x, self.dtype)) for i, x in inputs]
-        made = [(told.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
-        losses = [(told.losses[j], self._place[t]) for j, t in enumerate(plan.losses)]
-        made += [(told.observed[j], self._place[t]) for j, t in enumerate(plan.observed)]
-        anomaly = plan.anomaly and self._place[plan.anomaly]
-        clock, rate, k = (self._place[plan.tensors[name]] for name in ("t", "rate", "k"))
-        waiting = rows.waiting(plan.ahead)
-        rates, updates = rows.rates.reshape(-1).tolist(), rows.updates.tolist()  # a plan of one model
+    def _run(self, batch: Batch, program) -> Outputs:
+        outputs, plan = Outputs.empty(self.plan, len(batch)), self.plan
+        given = self._given(batch)
+        losses = [(outputs.losses[j], self._place[t]) for j, t in enumerate(plan.losses)] if batch.program.target else []
+        made = []
+        if batch.program.forward:
+            made = [(outputs.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
+            made += [(outputs.observed[j], self._place[t]) for j, t in enumerate(plan.observed)]
+        anomaly = self._place[plan.anomaly] if plan.anomaly and batch.program.forward else None
+        clock, rate, k, scored, waiting = (self._step_number(name) for name in ("t", "rate", "k", "scored", "waiting"))
+        rates, updates = batch.rates.reshape(-1).tolist(), batch.updates.tolist()  # a plan of one model
 
-        for r in range(len(rows)):
-            step = rows.first + r
+        for n in range(len(batch)):
+            step = batch.first + n
             env = self._envs[step % plan.slots]
-            earlier = [self._envs[(step - plan.behind(lag)) % plan.slots] for lag in self._lags]
+            earlier = [self._envs[(step - batch.behind - lag) % plan.slots] for lag in self._lags]
             back = earlier[0]
             for e in (env, *earlier):
-                e[clock], e[rate], e[k] = step, rates[r], updates[r]
-            for i, x in inputs:
-                env[i] = back[i] = x[r]
-            due = r >= waiting
-            self._steps[rows.learn, due, rows.flush](env, *earlier)
+                e[clock], e[rate], e[k], e[scored], e[waiting] = step, rates[n], updates[n], step - batch.behind, batch.waiting
+            for i, x in given:
+                env[i] = back[i] = x[n]
+            program(env, *earlier)
             for array, i in made:
-                array[r] = env[i]
-            if due and rows.learn:
-                for array, i in losses:
-                    array[r] = back[i][:, 0]
+                array[n] = env[i]
+            for array, i in losses:
+                array[n] = back[i][:, 0]
             if anomaly is not None:
-                told.anomaly[r] = env[anomaly][:, 0]
-        return told
+                outputs.anomaly[n] = env[anomaly][:, 0]
+        return outputs
+
+    def _given(self, batch: Batch) -> list[tuple[int, np.ndarray]]:
+        """What comes with every step: the index in an environment, and the arrays (T, S, D)."""
+        plan = self.plan
+        given = list(zip(plan.inputs, batch.inputs))
+        if batch.targets is not None:
+            given += zip(plan.targets, batch.targets)
+        if plan.share:
+            given.append((plan.share, batch.share))
+        return [(self._place[t], np.asarray(x, self.dtype)) for t, x in given]
+
+    def _step_number(self, name: str) -> int:
+        """Where a number that all streams share goes in an environment; behind all tensors where the plan has no use for it."""
+        tensor = self.plan.tensors.get(name)
+        return len(self._place) if tensor is None else self._place[tensor]
 
     def _compile(self, calls):
         # A loop over calls would cost about as much as the smaller ops themselves.
@@ -94,7 +104,7 @@ class NumpyBackend:
 
     def _start(self):
         shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE)}
-        return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()]
+        return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + [None]
                 for _ in range(self.plan.slots)]
 
     def _first(self, tensor: Tensor):
@@ -109,9 +119,9 @@ class NumpyBackend:
         start = np.asarray(start, kind)
         return np.array(np.broadcast_to(start, (S, *tensor.shape)), kind)
 
-    def reset(self):
-        """Puts the temporal state back to its start."""
-        for tensor in self.plan.placed(STATE):
+    def reset(self, tensors: list[Tensor] | None = None):
+        """Puts the temporal state, or these tensors of it, back to its start."""
+        for tensor in self.plan.placed(STATE) if tensors is None else tensors:
             self.write(tensor.name, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):

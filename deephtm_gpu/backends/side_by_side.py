@@ -22,15 +22,15 @@ class SideBySide:
         counts = [b.dispatches for b in self._backends]
         return None if None in counts else sum(counts)
 
-    def run(self, rows: Batch) -> Outputs:
-        told = [b.run(rows.of_models(begin, begin + self._each)) for begin, b in zip(self._begins, self._backends)]
-        predictions, losses, observed = ([np.concatenate(x, axis=1) for x in zip(*(getattr(t, what) for t in told))]
+    def run(self, batch: Batch) -> Outputs:
+        parts = [b.run(batch.of_models(begin, begin + self._each)) for begin, b in zip(self._begins, self._backends)]
+        predictions, losses, observed = ([np.concatenate(x, axis=1) for x in zip(*(getattr(p, what) for p in parts))]
                                          for what in ("predictions", "losses", "observed"))
-        return Outputs(predictions, losses, np.concatenate([t.anomaly for t in told], axis=1), observed)
+        return Outputs(predictions, losses, np.concatenate([p.anomaly for p in parts], axis=1), observed)
 
-    def reset(self):
+    def reset(self, tensors: list | None = None):
         for backend in self._backends:
-            backend.reset()
+            backend.reset(tensors)
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
         """As of one backend of all models."""

@@ -10,6 +10,7 @@ from deephtm_gpu.bench.object_rows import OBJECT_ROWS
 from deephtm_gpu.bench.rows import Bound, Figures, Row, chosen
 from deephtm_gpu.optimisers import SGD
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import Program
 
 STEPS, OFF = 100_000, "periods off, at worst"
 
@@ -21,7 +22,7 @@ def _path(seed, device) -> Figures:
     backend = open_device(device).backend(plan)
     walk = np.random.default_rng(seed).normal(size=(STEPS, 1, 2)).astype(np.float32)
     zeros = np.zeros(STEPS, np.float32)
-    backend.run(Batch([walk], None, zeros, zeros.astype(np.int64), first=0, pending=0, learn=False))
+    backend.run(Batch(Program(learn=False), [walk], None, zeros, zeros.astype(np.int64), first=0))
     exact = backend.read("0.weight").astype(np.float64) @ walk[:, 0].sum(axis=0, dtype=np.float64)
     off = backend.read("0.travelled")[0] - exact
     return {OFF: float(np.abs(off - np.round(off)).max()), "periods gone through, at most": float(np.abs(exact).max())}

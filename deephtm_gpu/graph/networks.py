@@ -72,6 +72,17 @@ class Sequential:
         return Network(x, node)
 
 
+def as_network(net, input_shape) -> Network:
+    """net: a Network, or a Sequential over an input of that shape."""
+    if isinstance(net, Network):
+        return net
+    if not isinstance(net, Sequential):
+        raise UserError(f"Model's net must be a dh.Sequential or a dh.Network, got {type(net).__name__!r}.")
+    if input_shape is None:
+        raise UserError("A Model of a Sequential must be given its input_shape, such as input_shape=(1,).")
+    return net.network(input_shape)
+
+
 def _nodes(given, what) -> list[Node]:
     nodes = list(given) if isinstance(given, (list, tuple)) else [given]
     for node in nodes:

@@ -99,6 +99,9 @@ class Input(Layer):
         layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
         return layer.place([])
 
+    def __reduce__(self):  # for copy and pickle: `__new__` gives a node
+        return object.__new__, (type(self),), vars(self)
+
     def form(self, inputs):
         return Form(prod(self.shape), shape=self.shape)
 

@@ -59,7 +59,7 @@ def settings(layout: Layout, lanes: int) -> dict[str, str]:
 
 def _steps(layout: Layout) -> str:
     """The rows of the chunk, one behind the last too; and the rows that this dispatch is for."""
-    return f"""struct Step {{ row: u32, t: u32, rate: f32, k: f32, slot: u32, pad0: u32, pad1: u32, pad2: u32 }}
+    return f"""struct Step {{ row: u32, t: u32, rate: f32, k: f32, slot: u32, back: u32, scored: u32, waiting: f32 }}
 struct Turn {{ first: u32, count: u32, pad0: u32, pad1: u32 }}
 @group(0) @binding({STEPS}) var<uniform> steps: array<Step, {layout.rows + 1}>;
 @group(0) @binding({TURN}) var<uniform> turn: Turn;"""
@@ -171,8 +171,11 @@ def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
 
 
 def _slot(member: Member, plan, step: str) -> str:
-    behind = plan.behind(member.call.lag) % plan.slots
-    return f"(({step}.slot + {plan.slots - behind}u) % {plan.slots}u)" if behind else f"{step}.slot"
+    """Where on the tape the call works: the slot of the step at hand, or so many before the one that is scored."""
+    lag = member.call.lag
+    if lag is None:
+        return f"{step}.slot"
+    return f"(({step}.back + {plan.slots - lag}u) % {plan.slots}u)" if lag else f"{step}.back"
 
 
 def _number(value) -> str:

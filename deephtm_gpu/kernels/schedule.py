@@ -141,7 +141,7 @@ def _needs(calls, plan: Plan) -> list[set[int]]:
     tape is another one in every slot."""
 
     def there(tensors, call, phase):
-        return {(t, plan.slot(call, phase) if t.place == TAPE else 0) for t in tensors}
+        return {(t, call.slot(phase, plan.window) if t.place == TAPE else 0) for t in tensors}
 
     writers: dict = {}
     readers: dict = {}

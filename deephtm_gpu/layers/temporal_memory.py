@@ -164,14 +164,15 @@ class TemporalMemory(Layer):
 
     def _deferred(self, low, dcell, dvalue, index, value, norm, cells, root, activity, N, K, M):
         """Deals the newest step's gradient out to the ring; returns the depolarisation's gradient of the step that leaves it."""
-        T, L, ahead = self.window, K * M, low.ahead
+        T, L = self.window, K * M
         ring_cells = low.state("ring_cells", (T * L,), index=True, start=N)
         ring_credit, reach = low.state("ring_credit", (T * L,)), low.state("reach", (N + 1,))
-        low.learn("credit_backward", dvalue=dvalue, index=index, value=value, norm=norm, cells=cells, dcell=dcell, t=low.clock,
-                  reach=reach, ring_cells=ring_cells, ring_credit=ring_credit, decay=self.decay, ahead=ahead, N=N, T=T, L=L)
+        low.holds_credit(ring_cells, ring_credit)
+        low.learn("credit_backward", dvalue=dvalue, index=index, value=value, norm=norm, cells=cells, dcell=dcell, t=low.scored,
+                  reach=reach, ring_cells=ring_cells, ring_credit=ring_credit, decay=self.decay, N=N, T=T, L=L)
         lag = T - 1
         left, dz, unused = low.scratch("dcell_left", (L,)), low.scratch("ddepolarisation_left", (L,)), low.scratch("dunused", (K,))
-        low.learn("credit_leave", lag, t=low.clock, ring_credit=ring_credit, dcell_left=left, ahead=ahead, T=T, L=L)
+        low.learn("credit_leave", lag, t=low.scored, ring_credit=ring_credit, dcell_left=left, T=T, L=L)
         low.learn("gate_backward", lag, dcell=left, root=root, activity=activity, ddepolarisation=dz, dactivity=unused, K=K, M=M)
         return dz
 

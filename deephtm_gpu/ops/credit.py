@@ -18,14 +18,14 @@ from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, turns
 
 
-def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cells, ring_credit, decay, ahead, N, T, L):
+def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cells, ring_credit, decay, N, T, L):
     """Deals out the gradient of the newest step's context, then puts the newest step into the ring.
 
     dvalue, index, value S x (A,): the context, cells at places 0..N-1, and its gradient; norm (S, 1): of its cell part before
-    it was scaled; cells, dcell (S, L): of the newest step, number t - ahead. Changes ring_cells, ring_credit (S, T*L);
+    it was scaled; cells, dcell (S, L): of the newest step, number t. Changes ring_cells, ring_credit (S, T*L);
     reach (S, N+1): all 0 before and after, here the gradient into every cell of the context.
     """
-    slot = (int(t) - ahead) % T
+    slot = int(t) % T
     leaked = _leaked(T, slot, decay, reach.dtype.char)  # (T, 1)
     for s in range(len(reach)):
         fast = index[s] < N
@@ -37,10 +37,10 @@ def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cel
         ring[slot], credit[slot] = cells[s], dcell[s]
 
 
-def credit_leave(t, ring_credit, ahead, T, L):
-    """The gradient (S, L) of the step that leaves the ring, number t - ahead - T + 1; changes ring_credit (S, T*L), where it
+def credit_leave(t, ring_credit, T, L):
+    """The gradient (S, L) of the step that leaves the ring, number t - T + 1; changes ring_credit (S, T*L), where it
     becomes 0."""
-    begin = (int(t) - ahead + 1) % T * L
+    begin = (int(t) + 1) % T * L
     credit = ring_credit[:, begin:begin + L]
     left = credit.copy()
     credit[...] = 0
@@ -68,7 +68,7 @@ def _example(rng, S, N, T, L, A, fill):
     return {
         "dvalue": dvalue, "index": index, "value": value, "norm": 1 + rng.random((S, 1)), "cells": pick(rng, S, N, L),
         "dcell": rng.normal(size=(S, L)), "t": int(rng.integers(2**31)), "reach": np.zeros((S, N + 1)),
-        "ring_cells": ring.reshape(S, T * L), "ring_credit": rng.normal(size=(S, T * L)), "decay": 0.8, "ahead": 5, "N": N, "T": T,
+        "ring_cells": ring.reshape(S, T * L), "ring_credit": rng.normal(size=(S, T * L)), "decay": 0.8, "N": N, "T": T,
         "L": L,
     }
 
@@ -77,10 +77,10 @@ CREDIT = Op(
     name="credit", shader="credit", example=_example,
     passes=(
         Pass(credit_backward, reads=("dvalue", "index", "value", "norm", "cells", "dcell", "t"),
-             changes=("reach", "ring_cells", "ring_credit"), consts=("decay", "ahead", "N", "T", "L"),
+             changes=("reach", "ring_cells", "ring_credit"), consts=("decay", "N", "T", "L"),
              work=lambda N, T, L, **_: T * L,
              loops=lambda lanes, A, T, L, **_: 3 * turns(A, lanes) + (T + 1) * (1 + turns(L, lanes)) + 8),
-        Pass(credit_leave, reads=("t",), changes=("ring_credit",), writes=("dcell_left",), consts=("ahead", "T", "L"),
+        Pass(credit_leave, reads=("t",), changes=("ring_credit",), writes=("dcell_left",), consts=("T", "L"),
              work=lambda L, **_: L),
     ),
     sizes=tuple({"S": S, "N": N, "T": T, "L": L, "A": A, "fill": fill} for S, N, T, L, A, fill in [

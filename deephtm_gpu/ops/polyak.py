@@ -44,7 +44,7 @@ def ragged_square(left, index, value, squares, slot, scale, D):
         squares[s, slot] = scale * d.dot(d) * (v.dot(v) + 1)
 
 
-def polyak_forward(squares, share, coef, outputs, waiting, Q):
+def polyak_forward(squares, share, waiting, coef, outputs, Q):
     """squares (S, Q), of which the first `outputs` are errors; share (S, 1): what each stream counts for in the mean over them;
     waiting: steps from a prediction to its target. Changes coef (S, 1)."""
     for s, numbers in enumerate(squares.tolist()):  # so few that Python adds them up sooner
@@ -60,7 +60,7 @@ def clip_forward(squares, whole, coef, longest, Q):
 def _example(rng, S, D, I, Q, A, longest):
     index, value = ragged(rng, S, 4 * A + 1, A)
     return {"left": rng.normal(size=(S, D)), "right": rng.normal(size=(S, I)), "index": index, "value": value,
-            "squares": rng.random((S, Q)), "share": rng.random((S, 1)), "whole": rng.random((S, 1)), "coef": rng.random((S, 1)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "waiting": Q, "D": D, "I": I, "Q": Q}
+            "squares": rng.random((S, Q)), "share": rng.random((S, 1)), "whole": rng.random((S, 1)), "coef": rng.random((S, 1)), "longest": longest, "slot": Q - 1, "scale": 0.25, "outputs": 1, "waiting": float(Q), "D": D, "I": I, "Q": Q}
 
 
 POLYAK = Op(
@@ -71,7 +71,7 @@ POLYAK = Op(
         Pass(product_square, reads=("left", "right"), changes=("squares",), consts=("slot", "scale", "D", "I"), work=elements),
         Pass(ragged_square, reads=("left", "index", "value"), changes=("squares",), consts=("slot", "scale", "D"), work=elements,
              loops=lambda lanes, A, D, **_: turns(A, lanes) + turns(D, lanes) + 8),
-        Pass(polyak_forward, reads=("squares", "share"), changes=("coef",), consts=("outputs", "waiting", "Q"), loops=lambda Q, **_: Q),
+        Pass(polyak_forward, reads=("squares", "share", "waiting"), changes=("coef",), consts=("outputs", "Q"), loops=lambda Q, **_: Q),
         Pass(clip_forward, reads=("squares", "whole"), changes=("coef",), consts=("longest", "Q"), loops=lambda Q, **_: Q),
     ),
     sizes=tuple({"S": S, "D": D, "I": I, "Q": Q, "A": A, "longest": c} for S, D, I, Q, A, c in [

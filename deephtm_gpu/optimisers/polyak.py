@@ -23,5 +23,5 @@ class PolyakSGD(Optimizer):
         gradients = squares_of(lowering, lambda update: update.scale)
         coef = add_coef(lowering, "coef", start=1.0)
         lower_squares(lowering, errors + gradients, "polyak_forward", coef, share=lowering.share_of_streams, outputs=len(errors),
-                      waiting=max(1, lowering.plan.ahead))
+                      waiting=lowering.waiting)
         return coef

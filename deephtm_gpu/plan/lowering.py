@@ -1,6 +1,5 @@
 """Lowering: a network, a loss and an optimiser become a plan."""
 
-from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.clocks import clocks_of
 from deephtm_gpu.graph.forms import Form, forms_of
 from deephtm_gpu.graph.networks import Network
@@ -14,27 +13,30 @@ LOSSES = ("mse", "cross_entropy", "bce")
 
 
 def lower(network: Network, losses: list[str], optimizer, streams: int, seeds, ahead: int, observed=(),
-          weights=None) -> tuple[Plan, dict[Node, Form]]:
+          weights=None, given: bool | None = None) -> tuple[Plan, dict[Node, Form]]:
     """The plan of one step, and the form of every node. losses, weights: one per output. seeds: the model's, or one each of a population's.
-    ahead: how many steps ahead outputs predict the inputs; 0: targets are given. observed: names of tensors on the tape that every row
-    is to report. Raises UserError where shapes do not fit."""
+    ahead: the most steps that a prediction can wait for the input that it predicts. given: whether there is memory for targets; None: where
+    ahead is 0. observed: names of tensors on the tape that every step is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    lowering = _Lowering(network, losses, weights or [1.0] * len(losses), optimizer, streams, seeds, ahead, observed)
+    given = ahead == 0 if given is None else given
+    lowering = _Lowering(network, losses, weights or [1.0] * len(losses), optimizer, streams, seeds, ahead, observed, given)
     return lowering.plan, lowering.forms
 
 
 class _Lowering:
-    def __init__(self, network, losses, weights, optimizer, streams, seeds, ahead, observed):
+    def __init__(self, network, losses, weights, optimizer, streams, seeds, ahead, observed, given):
         self.network, self.losses, self.weights = network, losses, weights
         self.names, self.owners = network.names(), network.owners()
         self.clocks, self.ticks = clocks_of(network.nodes), {}  # ticks: a clock's node -> (tick, begun)
-        self.plan = Plan(streams, ahead, seeds)
+        self.plan = Plan(streams, ahead, seeds, given=given)
         self.forms = forms_of(network)
         self.values: dict[Node, Value] = {}
         self.backwards, self.endings, self.updates = [], [], []
         self.clock = self.plan.add(Tensor("t", (1,), STEP, index=True))
         # Of a population with a rate each, it comes with every row like an input.
         self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
+        self.scored = self.plan.add(Tensor("scored", (1,), STEP, index=True))  # the number of the step that is scored
+        self.waiting = self.plan.add(Tensor("waiting", (1,), STEP))  # how many steps it waited for its target
         self.updates_before = self.plan.add(Tensor("k", (1,), STEP))
         classifies = "cross_entropy" in losses
         self.surprise = self.plan.add(Tensor("surprise", (1,), STATE, start=1.0)) if classifies else None
@@ -84,30 +86,30 @@ class _Lowering:
             scope = Scope(self, node, f"loss{j}")
             y, to_pairs = scope.written_out(self.values[node])
             D = y.size
-            if self.plan.ahead:
-                target = self._target_among_inputs(j, node, D)
-            else:
-                target = self._io(f"target{j}", D)
+            target = Tensor(f"target{j}", (D,), IO)
+            if self.plan.given:
+                self.plan.add(target)
             self.plan.targets.append(target)
+            self.plan.follows = self.plan.follows or self._why_no_input(j, node, D)
             prediction, told = self._io(f"prediction{j}", D), self._io(f"loss{j}", 1)
             self.plan.predictions.append(prediction)
             self.plan.losses.append(told)
             dy = scope.scratch("dy", (D,))
             if loss == "mse":
                 scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
-                scope.learn("mse_forward", y=y.tensor, target=target, loss=told, D=D)
+                scope.learn("mse_forward", learning=False, y=y.tensor, target=target, loss=told, D=D)
                 scope.learn("mse_backward", y=y.tensor, target=target, dy=dy, D=D)
             elif loss == "bce":
                 probability = scope.tape("probability", (D,))
                 scope.forward("sigmoid_forward", y=y.tensor, probability=probability, D=D)
                 scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("bce_forward", probability=probability, target=target, loss=told, D=D)
+                scope.learn("bce_forward", learning=False, probability=probability, target=target, loss=told, D=D)
                 scope.learn("cross_entropy_backward", probability=probability, target=target, dy=dy, D=D)
             else:
                 probability = scope.tape("probability", (D,))
                 scope.forward("softmax_forward", y=y.tensor, probability=probability, D=D)
                 scope.forward("copy_forward", x=probability, y=prediction, D=D)
-                scope.learn("cross_entropy_forward", probability=probability, target=target, loss=told, D=D)
+                scope.learn("cross_entropy_forward", learning=False, probability=probability, target=target, loss=told, D=D)
                 if j == self.losses.index("cross_entropy"):
                     scope.learn("surprise_forward", learning=False, probability=probability, target=target,
                                 surprise=self.surprise, D=D)
@@ -131,15 +133,15 @@ class _Lowering:
         scope.learn("ended_backward", dy=dy, share=self.share_of_streams, dliving=living, D=dy.size)
         return living
 
-    def _target_among_inputs(self, j, node, D) -> Tensor:
-        if j >= len(self.plan.inputs):
-            raise UserError(f"Output {j} predicts input {j} where no targets are given, and there are {len(self.plan.inputs)} inputs; give targets.")
-        if self.plan.inputs[j].size != D:
-            raise UserError(
-                f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {self.plan.inputs[j].size}; "
-                "make them the same, or give targets."
-            )
-        return self.plan.inputs[j]
+    def _why_no_input(self, j, node, D) -> str | None:
+        """Why output j cannot predict input j; None where it can."""
+        inputs = self.plan.inputs
+        if j >= len(inputs):
+            return f"Output {j} predicts input {j} where no targets are given, and there are {len(inputs)} inputs; give targets."
+        if inputs[j].size != D:
+            return (f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {inputs[j].size}; "
+                    "make them the same, or give targets.")
+        return None
 
     def _io(self, name, size) -> Tensor:
         return self.plan.add(Tensor(name, (size,), IO))

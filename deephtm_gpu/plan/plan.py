@@ -2,6 +2,8 @@
 into dispatches; what one validates, the other runs."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import lcm
 
 from deephtm_gpu.ops.spec import Pass
 from deephtm_gpu.ops.table import PASSES
@@ -13,7 +15,7 @@ Argument = Tensor | float  # a number may stand where a pass reads one, and 0 wh
 @dataclass(frozen=True, eq=False)
 class Call:
     """One pass of an op on particular tensors. layer: whose it is, for messages. lag: how many steps before the step that is
-    learned from the one lies whose tape it works on; None: it works on the step at hand. learning: left out of `predict`.
+    scored the one lies whose tape it works on; None: it works on the step at hand. learning: left out where nothing is learned.
     leaving: it learns from a step that leaves a memory's ring, and takes nothing from the newest ones."""
 
     name: str
@@ -23,6 +25,12 @@ class Call:
     lag: int | None = None
     learning: bool = False
     leaving: bool = False
+    behind: int = 1  # how far back the step that is scored lies: 0 (this one), 1, or 2 for anything further
+
+    def slot(self, phase: int, window: int) -> int:
+        """A slot of the tape, to tell those that a call touches in the steps 0 and 1 of a program from others; not the real one."""
+        back = 0 if self.lag is None else self.behind + self.lag
+        return (phase - back) % max(2, self.behind + window)
 
     @property
     def op(self) -> Pass:
@@ -47,21 +55,50 @@ class Call:
         return self.op.work(**self.consts, **({"A": self.entries} if self.entries else {}))
 
 
+@dataclass(frozen=True)
+class Program:
+    """What a step does, of all that a plan can do.
+
+    forward: whether it goes a step forward. target: what the prediction of an earlier step (or, where targets are given, of this
+    one) is scored against: "input", what just arrived; "given"; None, nothing is scored. teach: whether weights learn from
+    that score. learn: whether what learns in the forward pass (running means, the heads that predict columns) does. near: whether
+    the step that is scored is the one before (target "input"). flush: no step, but what the oldest step of each ring still has to
+    teach, so that a ring runs empty in `window` - 1 turns.
+    """
+
+    forward: bool = True
+    target: str | None = None
+    teach: bool = False
+    learn: bool = True
+    near: bool = True
+    flush: bool = False
+
+
+ONLINE = Program(target="input", teach=True)  # learns what arrived, then predicts: a step in the long run
+GIVEN = Program(target="given", teach=True)
+LOOK = Program(target="input", learn=False)
+
+
 @dataclass
 class Plan:
-    """forward and learn: the calls of a step. What is learned from is the tape of a step `ahead` steps back (or, with
-    ahead = 0, of the step itself).
+    """forward and learn: the calls of a step. What is scored and learned from is the tape of an earlier step, or of the step itself
+    where targets are given; which one comes with every step (see `Batch.behind`).
 
     seeds: one for each of P independent models that run side by side, each with tensors of its own (see `dh.Population`); an
-    ordinary model has one. streams: of each model.
-    inputs, targets, predictions, losses: IO tensors, in the order of the network's inputs and outputs. anomaly: one IO
-    tensor, or None without a memory. observed: IO tensors that are reported because someone looks on (see `Model.observe`).
+    ordinary model has one. streams: of each model. ahead: the most steps that a prediction can wait for its target.
+    inputs, predictions, losses: IO tensors, in the order of the network's inputs and outputs. targets: likewise; they have memory only
+    where `given`. follows: whether output j can be scored against input j, a sentence that says why not, or None.
+    anomaly: one IO tensor, or None without a memory. observed: IO tensors that are reported on request (see `Model.observe`).
+    credit: state that holds what is put off in the memories' rings, as of consecutive steps.
     """
 
     streams: int
-    ahead: int
+    ahead: int = 0
     seeds: tuple[int, ...] = (0,)
     window: int = 1  # the longest of its temporal memories
+    windows: set[int] = field(default_factory=set)  # of all of them
+    given: bool = True
+    follows: str | None = None
     tensors: dict[str, Tensor] = field(default_factory=dict)
     forward: list[Call] = field(default_factory=list)
     learn: list[Call] = field(default_factory=list)
@@ -71,6 +108,7 @@ class Plan:
     losses: list[Tensor] = field(default_factory=list)
     anomaly: Tensor | None = None
     observed: list[Tensor] = field(default_factory=list)
+    credit: list[Tensor] = field(default_factory=list)
     share: Tensor | None = None  # IO, with several streams: what each counts for in a mean over them, 0 when it has ended
 
     @property
@@ -90,7 +128,11 @@ class Plan:
 
     def some(self, begin: int, end: int) -> "Plan":
         """The plan of some of the models. The tensors are the same objects."""
-        return replace(self, seeds=self.seeds[begin:end])
+        return self.of(range(begin, min(end, self.models)))
+
+    def of(self, models) -> "Plan":
+        """As `some`, of the models of these numbers."""
+        return replace(self, seeds=tuple(self.seeds[p] for p in models))
 
     @property
     def slots(self) -> int:
@@ -101,22 +143,21 @@ class Plan:
     def slots_of(self, tensor: Tensor) -> int:
         return self.slots if tensor.place == TAPE else 1
 
-    def slot(self, call: Call, step: int) -> int:
-        """Where on the tape a call works in a step."""
-        return (step - self.behind(call.lag)) % self.slots
+    @cached_property
+    def ring_turn(self) -> int:
+        """After so many steps the rings of all memories stand as before: numbers of steps may be counted modulo this."""
+        return lcm(*self.windows)
 
-    def behind(self, lag: int | None) -> int:
-        """How many steps before the step at hand the one lies that a call of this lag works on."""
-        return 0 if lag is None else self.ahead + lag
-
-    def calls(self, learn: bool, due: bool, flush: bool = False) -> list[Call]:
-        """The calls of a step in their order. learn: or only look (`predict`); due: whether there is a target. flush: no step,
-        but what the oldest step of each ring still has to teach, so that a ring runs empty in `window` - 1 turns."""
-        if flush:
+    def calls(self, program: Program) -> list[Call]:
+        """The calls of a step in their order."""
+        if program.flush:
             return [c for c in self.learn if c.leaving]
-        forward = [c for c in self.forward if learn or not c.learning]
-        back = [c for c in self.learn if due and (learn or not c.learning)]
-        return back + forward if self.ahead else forward + back
+        arrived = dict(zip(self.targets, self.inputs)) if program.target == "input" else {}
+        behind = 0 if program.target == "given" else 1 if program.near else 2
+        forward = [c for c in self.forward if program.learn or not c.learning] if program.forward else []
+        back = [c for c in self.learn if program.target and (program.teach or not c.learning)]
+        back, forward = ([_adapted(c, behind, arrived) for c in calls] for calls in (back, forward))
+        return back + forward if program.target == "input" else forward + back
 
     def add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:
@@ -126,3 +167,9 @@ class Plan:
 
     def placed(self, *places: str) -> list[Tensor]:
         return [t for t in self.tensors.values() if t.place in places]
+
+
+def _adapted(call: Call, behind: int, arrived: dict[Tensor, Tensor]) -> Call:
+    """The call in a program: `arrived`, what stands in the place of given targets."""
+    tensors = {n: arrived.get(t, t) if isinstance(t, Tensor) else t for n, t in call.tensors.items()}
+    return replace(call, behind=behind, tensors=tensors)

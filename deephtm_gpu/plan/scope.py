@@ -61,7 +61,8 @@ class Scope:
         self.form = lowering.forms[node]
         self.is_output = node in lowering.network.outputs
         self.classifies = lowering.surprise is not None
-        self.surprise, self.clock, self.share_of_streams = lowering.surprise, lowering.clock, lowering.share_of_streams
+        self.surprise, self.share_of_streams = lowering.surprise, lowering.share_of_streams
+        self.clock, self.scored = lowering.clock, lowering.scored
 
     # Tensors
 
@@ -109,6 +110,7 @@ class Scope:
         """Keeps the tape of so many past steps after their target has come."""
         plan = self._lowering.plan
         plan.window = max(plan.window, steps)
+        plan.windows.add(steps)
 
     # Clocks
 
@@ -143,9 +145,9 @@ class Scope:
         (self.learn if learns else self.forward)("times_forward", x=x, by=by, y=y, D=x.size)
         return y
 
-    @property
-    def ahead(self) -> int:
-        return self._lowering.plan.ahead
+    def holds_credit(self, *state: Tensor):
+        """These hold what is put off, as of consecutive steps."""
+        self._lowering.plan.credit.extend(state)
 
     def anomaly(self) -> Tensor:
         """Where the anomaly score goes: that of the first memory is the model's, others stay beside it."""

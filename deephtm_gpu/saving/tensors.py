@@ -14,25 +14,41 @@ LENGTHS = "lengths:"  # before a ragged tensor's name: how long its lists are
 LARGEST_INDEX = 2**32 - 1
 
 
-def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
+def read_tensors(plan: Plan, backend, models: list[int] | None = None) -> dict[str, np.ndarray]:
     """Parameters by name (*shape), state (S, *shape), the tape (slots, S, *shape); ragged ones one list behind the other (n,),
-    and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front, and S counts the streams of all. float32, and int64 where they are whole numbers. Raises UserError where a parameter
+    and their lengths (S,) or (slots, S). Of P > 1 models parameters have P in front, and S counts the streams of all. float32, and int64 where they are whole numbers. models: of some of them alone, in this order. Raises UserError where a parameter
     is not finite."""
     arrays, partners = {}, _partners(plan)
+    some = plan if models is None else plan.of(models)
     for tensor in _kept(plan):
+        values = [_read(backend, tensor, slot, models) for slot in range(plan.slots_of(tensor))]
         if not tensor.ragged:
-            values = [backend.read(tensor.name, slot) for slot in range(plan.slots_of(tensor))]
             arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.place == TAPE else values[0])
             continue
-        partner = partners.get(tensor)
-        lists = [part for slot in range(plan.slots_of(tensor)) for part in _lists(backend, tensor, partner, slot)]
+        if partner := partners.get(tensor):
+            # A GPU gives ragged values with all their room; what lies behind their list's end is left over from longer ones, and NumPy
+            # could not go on with it.
+            lists = [_read(backend, partner, slot, models) for slot in range(plan.slots_of(tensor))]
+            values = [[v[: len(index)] for v, index in zip(*pair)] for pair in zip(values, lists)]
+        lists = [part for value in values for part in value]
         arrays[tensor.name] = _bare(tensor, np.concatenate(lists))
-        arrays[LENGTHS + tensor.name] = np.array([len(part) for part in lists], np.int64).reshape(_lead(plan, tensor))
+        arrays[LENGTHS + tensor.name] = np.array([len(part) for part in lists], np.int64).reshape(_lead(some, tensor))
     if name := _not_finite(plan, arrays):
         raise UserError(
             f"The model holds NaN or infinity in {name!r}, from where nothing can be learned; go back to what was saved before."
         )
     return arrays
+
+
+def _read(backend, tensor, slot, models):
+    """The tensor of all models, or of some, as a backend of these alone would give it."""
+    if models is None:
+        return backend.read(tensor.name, slot)
+    each = [backend.read(tensor.name, slot, model=p) for p in models]
+    if tensor.parameter:
+        return each[0] if len(models) == 1 else np.stack(each)
+    units = [unit for value in each for unit in value]
+    return units if tensor.ragged else np.stack(units)
 
 
 def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
@@ -94,15 +110,6 @@ def _partners(plan) -> dict[Tensor, Tensor]:
                 if places.index and (places.place, places.shape) == (value.place, value.shape):
                     found[value] = places
     return found
-
-
-def _lists(backend, tensor, partner, slot):
-    """The lists of all streams. A GPU gives ragged values with all their room; what lies behind their list's end is left over
-    from longer ones, and NumPy could not go on with it."""
-    lists = backend.read(tensor.name, slot)
-    if partner is None:
-        return lists
-    return [values[: len(places)] for values, places in zip(lists, backend.read(partner.name, slot))]
 
 
 def _check_lengths(plan, tensor, arrays) -> tuple[int]:

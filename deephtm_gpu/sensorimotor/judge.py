@@ -9,10 +9,11 @@ dl/dplace.
 import numpy as np
 
 from deephtm_gpu.backends.batch import Batch
-from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.plan import Plan, Program
 from deephtm_gpu.plan.scope import make_call
-from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, STEP, Tensor
+from deephtm_gpu.plan.tensors import IO, MATRIX, PARAM, SCRATCH, STATE, Tensor
 
+FORWARD = Program(learn=False)
 STREAMS = (16, 256, 2048)  # hypotheses at once: the smallest number that is enough, or several steps of the largest
 
 
@@ -44,7 +45,7 @@ class Judge:
             return np.asarray(padded, np.float32).reshape(steps, S, -1)
 
         inputs = [spread(np.asarray(x)) for x in (places, anchors, winners)]
-        batch = Batch(inputs, None, np.zeros(steps, np.float32), np.zeros(steps, np.int64), 0, 0, learn=False)
+        batch = Batch(FORWARD, inputs, None, np.zeros(steps, np.float32), np.zeros(steps, np.int64), 0)
         outputs = [p.reshape(steps * S, -1)[:H] for p in self._backend(S, gradient).run(batch).predictions]
         return outputs[0][:, 0], outputs[1] if gradient else None
 
@@ -78,10 +79,8 @@ class _Builder:
 
 
 def _plan(streams, gradient, C, K, M, G, B, sharpness, epsilon) -> Plan:
-    build, L, I = _Builder(Plan(streams, ahead=0)), K * M, G * B * B
+    build, L, I = _Builder(Plan(streams)), K * M, G * B * B
     tensor, call = build.tensor, build.call
-    for name in ("t", "rate", "k"):  # every step has these; this plan does not use them
-        tensor(name, 1, storage=STEP)
     place, anchor, won = (tensor(name, n, storage=IO) for name, n in (("place", 2), ("anchor", 2 * G), ("winners", K)))
     build.plan.inputs = [place, anchor, won]
     metric, weight = tensor("metric", 2 * G, 2, storage=MATRIX), tensor("weight", C * M, I, storage=MATRIX)

@@ -49,7 +49,7 @@ class Parts:
 
     def take(self, memory):
         """Replaces the memory by a loaded one."""
-        self.memory, self._optimizer, self._moved = memory, memory._optimizer, True
+        self.memory, self._optimizer, self._moved = memory, memory.optimizer, True
 
     def winners(self, features) -> np.ndarray:
         """features (B, inputs) -> the winning columns (B, K)"""

@@ -3,7 +3,8 @@
 from numbers import Integral
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.saving.model import load_beside, save_model
+from deephtm_gpu.saving.loading import load_beside
+from deephtm_gpu.saving.writing import save_model
 
 KIND = "sensorimotor column"
 
@@ -37,7 +38,7 @@ def load_column(kind, path, device):
     if not isinstance(state, dict) or state.get("kind") != KIND:
         raise UserError(f"{path} must be a file of a sensorimotor column, got another file; load it with dh.load.")
     try:
-        column = kind(state["codes"], **state["sizes"], device=memory._opened)
+        column = kind(state["codes"], **state["sizes"], device=memory.session.opened)
         column._places = {name: state["places"][str(n)] for n, name in enumerate(state["names"])}
         column._order.bit_generator.state = state["order"]
         column._parts.take(memory)

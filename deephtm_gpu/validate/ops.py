@@ -10,7 +10,7 @@ from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.kernels.tuning import tuning_of
 from deephtm_gpu.ops.spec import Op, Pass
 from deephtm_gpu.ops.table import OPS
-from deephtm_gpu.plan.plan import Plan
+from deephtm_gpu.plan.plan import Plan, Program
 from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, SCRATCH, Tensor
 from deephtm_gpu.validate.check import Check, compare
@@ -48,7 +48,7 @@ def _trial(op, op_pass, example, adapter, tuning, override):
     want = _reference(op_pass, example)
     tensors = {n: _tensor(op, n, example.get(n), want.get(n)) for n in op_pass.tensors}
     streams = _streams(op_pass, example, tensors)
-    plan = Plan(streams, ahead=0)
+    plan = Plan(streams)
     for tensor in tensors.values():
         if isinstance(tensor, Tensor):
             plan.add(tensor)
@@ -62,7 +62,7 @@ def _trial(op, op_pass, example, adapter, tuning, override):
         else:
             backend.write(name, example[name])
     before = backend.memory()
-    backend.run(Batch([], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0, pending=0))
+    backend.run(Batch(Program(), [], None, np.ones(1, np.float32), np.zeros(1, np.int64), first=0))
     after = backend.memory()
     for name in op_pass.changes + op_pass.writes:
         if isinstance(tensors[name], Tensor):

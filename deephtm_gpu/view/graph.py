@@ -33,7 +33,7 @@ def network_figure(model):
     >>> model = dh.Model(dh.Sequential(dh.Linear(4), dh.ReLU()), input_shape=(2,), device="numpy")
     >>> figure = view.network_figure(model)
     """
-    network = model._network
+    network = model.network
     positions = _positions(network)
     across, down = (1 + max(p[axis] for p in positions.values()) for axis in (0, 1))
     with style():
@@ -60,7 +60,7 @@ def _positions(network):
 
 
 def _draw_boxes(axes, model, positions):
-    network, forms = model._network, model._forms
+    network, forms = model.network, model.session.forms
     names, owners = network.names(), network.owners()
     parameters = {info.name: info.parameters for info in model.layers()}
     for node in network.nodes:

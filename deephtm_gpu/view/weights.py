@@ -49,7 +49,7 @@ def receptive_fields_figure(model, inputs, layer: str | None = None, columns=Non
     >>> figure = view.receptive_fields_figure(model, sine(100))
     """
     _check_alone(model)
-    if (count := len(model._network.inputs)) > 1:
+    if (count := len(model.network.inputs)) > 1:
         raise UserError(f"The figure must be of a model with one input, got one that has {count} inputs.")
     history = model.trace(inputs)
     pooler = pick_layer(history, layer, "winners", "a pooler's winners")
@@ -159,12 +159,14 @@ def _check_alone(model):
 
 def _dense_weights(model, name, row):
     """The weights of a cell by the number of the source (P,); NaN where it has no synapse."""
-    own, names, owners = model.state_dict(), model._network.names(), model._network.owners()
+    own, names, owners = model.state_dict(), model.network.names(), model.network.owners()
     owner = next(names[owners[node]] for node in names if names[node] == name)  # the first use of the layer
     weights = own[f"{owner}.distal_weight"][row]
     if f"{owner}.distal_pool" not in own:
         return weights
-    P = next(call.consts["P"] for call in model._plan.forward if call.layer == name and call.name == "pool_forward")
+    P = next(
+        call.consts["P"] for call in model.session.plan.forward if call.layer == name and call.name == "pool_forward"
+    )
     sources = np.arange(P)
     _, seen, synapse = visible(np.array([row]), sources, own[f"{owner}.distal_pool"], len(weights), P)
     dense = np.full(P, np.nan, np.float32)

@@ -9,6 +9,7 @@ import wgpu
 
 from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.backends.side_by_side import SideBySide
+from deephtm_gpu.backends.wgpu import process
 from deephtm_gpu.backends.wgpu.adapters import AdapterInfo
 from deephtm_gpu.backends.wgpu.memory import BufferMemory, TextureMemory
 from deephtm_gpu.backends.wgpu.timer import TIMESTAMPS, Timer
@@ -17,19 +18,26 @@ from deephtm_gpu.kernels.arenas import Layout
 from deephtm_gpu.kernels.compose import ACROSS, BINDINGS, STEPS, TURN, compose
 from deephtm_gpu.kernels.schedule import Dispatch, lasting, prefers_lasting, rotation, schedule
 from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
-from deephtm_gpu.plan.plan import Call, Plan
+from deephtm_gpu.plan.plan import GIVEN, ONLINE, Call, Plan, Program
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE
 
 ROWS = 512  # of a chunk: the most that are uploaded and read back at once
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
 MOST_STEPS = 64  # of one dispatch
-_STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("", "<u4", 3)])
+_STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("back", "<u4"), ("scored", "<u4"),
+                  ("waiting", "<f4")])
 _TURN_BYTES = 16
 
 
-@cache
 def open_device(adapter: AdapterInfo):
-    """The adapter's device, with the largest buffers it can give. One per adapter and process."""
+    """The adapter's device, with the largest buffers it can give. One per adapter and process. Raises DeviceError in a forked child."""
+    process.check()
+    process.opened()
+    return _device_of(adapter)
+
+
+@cache
+def _device_of(adapter: AdapterInfo):
     limits = adapter.limits
     wanted = {k: limits[k] for k in ("max-storage-buffer-binding-size", "max-buffer-size") if k in limits}
     features = [f for f in (TEXTURES, TIMESTAMPS) if f in adapter.features]
@@ -76,7 +84,7 @@ def kind_of_memory(tuning: Tuning):
 
 
 @dataclass(frozen=True)
-class Program:
+class Kernels:
     """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next), then
     tail. Each a flat tuple of (pipeline, workgroups along x, along y). Or, where steps > 0, body alone, for so many rows at once."""
 
@@ -103,51 +111,53 @@ class GpuBackend:
         self._steps = self._device.create_buffer(size=_STEP.itemsize * (self._layout.rows + 1), usage=usage)
         self._turns = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
         self._group_layout, self._group = self._bind()
-        self._programs: dict[tuple[bool, ...], Program] = {}
+        self._programs: dict[Program, Kernels] = {}
         self._submit_rows = 16  # grows as far as SUBMIT_SECONDS allows
         for tensor in plan.placed(MATRIX, PARAM, STATE):
             self._write(tensor, self._first(tensor))
 
     # Running
 
-    def run(self, rows: Batch) -> Outputs:
-        told = Outputs.empty(self.plan, len(rows))
-        for begin in range(0, len(rows), self._layout.rows):
-            end = min(begin + self._layout.rows, len(rows))
-            part = rows.part(begin, end, self.plan.ahead)
+    def run(self, batch: Batch) -> Outputs:
+        process.check()
+        outputs = Outputs.empty(self.plan, len(batch))
+        program = self._program(batch.program)
+        for begin in range(0, len(batch), self._layout.rows):
+            part = batch.part(begin, min(begin + self._layout.rows, len(batch)))
             self._upload(part)
-            self._replay(part)
-            self._read_back(part, told, begin)  # the only place where the CPU waits for the GPU
-        return told
+            first = 0
+            while first < len(part):
+                n = min(self._submit_rows, len(part) - first)
+                self._submit(program, first, n)
+                first += n
+            self._read_back(part, outputs, begin)  # the only place where the CPU waits for the GPU
+        return outputs
 
-    def _upload(self, rows: Batch):
-        given = list(zip(self.plan.inputs, rows.inputs))
-        if rows.targets is not None:
-            given += zip(self.plan.targets, rows.targets)
+    def _upload(self, batch: Batch):
+        given = list(zip(self.plan.inputs, batch.inputs))
+        if batch.targets is not None:
+            given += zip(self.plan.targets, batch.targets)
         if self.plan.share:
-            given.append((self.plan.share, rows.share))
+            given.append((self.plan.share, batch.share))
         if self.plan.rate_each:
-            given.append((self.plan.rate_each, np.broadcast_to(rows.rates.reshape(len(rows), -1), (len(rows), self.plan.units))))
+            given.append((self.plan.rate_each, np.broadcast_to(batch.rates.reshape(len(batch), -1), (len(batch), self.plan.units))))
         for tensor, x in given:
             self._memory.write("work", self._layout.offset(tensor), np.ascontiguousarray(x, np.float32))
-        steps = np.zeros(len(rows) + 1, _STEP)  # and the row behind the last
-        n = np.arange(len(rows) + 1)
-        steps["row"], steps["t"], steps["slot"] = n, (rows.first + n) & 0xFFFFFFFF, (rows.first + n) % self.plan.slots
-        steps["k"][:-1] = rows.updates
-        if rows.rates.ndim == 1:
-            steps["rate"][:-1] = rows.rates
-        self._device.queue.write_buffer(self._steps, 0, steps)
+        self._device.queue.write_buffer(self._steps, 0, self._step_numbers(batch))
 
-    def _replay(self, rows: Batch):
-        """Rows whose target has come and rows that still wait run different programs, one run of rows after the other."""
-        waiting = rows.waiting(self.plan.ahead)
-        for begin, end, due in ((0, waiting, False), (waiting, len(rows), True)):
-            while begin < end:
-                n = min(self._submit_rows, end - begin)
-                self._submit(self._program(rows.learn, due, rows.flush), begin, n)
-                begin += n
+    def _step_numbers(self, batch: Batch) -> np.ndarray:
+        """The numbers of every step, and of the one behind the last."""
+        steps, n, slots = np.zeros(len(batch) + 1, _STEP), np.arange(len(batch) + 1), self.plan.slots
+        scored = batch.first + n - batch.behind
+        steps["row"], steps["t"] = n, (batch.first + n) & 0xFFFFFFFF
+        steps["slot"], steps["back"] = (batch.first + n) % slots, scored % slots
+        steps["scored"], steps["waiting"] = scored % self.plan.ring_turn, batch.waiting
+        steps["k"][:-1] = batch.updates
+        if batch.rates.ndim == 1:
+            steps["rate"][:-1] = batch.rates
+        return steps
 
-    def _submit(self, program: Program, first: int, n: int):
+    def _submit(self, program: Kernels, first: int, n: int):
         began = time.perf_counter()
         encoder = self._device.create_command_encoder()
         run = encoder.begin_compute_pass()
@@ -187,31 +197,32 @@ class GpuBackend:
         turns[:, 0], turns[:, 1] = first, count
         self._device.queue.write_buffer(self._turns, 0, turns)
 
-    def _read_back(self, rows: Batch, told: Outputs, begin: int):
+    def _read_back(self, batch: Batch, outputs: Outputs, begin: int):
         layout = self._layout
         raw = self._memory.read("work", layout.told_begin, layout.told_end - layout.told_begin, np.float32)
 
-        def rows_of(tensor):
+        def steps_of(tensor):
             at = layout.offset(tensor) - layout.told_begin
             S, D = self.plan.units, tensor.size
-            return raw[at : at + len(rows) * S * D].reshape(len(rows), S, D)
+            return raw[at : at + len(batch) * S * D].reshape(len(batch), S, D)
 
-        there = slice(begin, begin + len(rows))
-        for array, tensor in zip([*told.predictions, *told.observed], [*self.plan.predictions, *self.plan.observed]):
-            array[there] = rows_of(tensor)
-        if rows.learn:
-            due = np.arange(len(rows)) + rows.pending >= self.plan.ahead
-            for array, tensor in zip(told.losses, self.plan.losses):
-                array[there][due] = rows_of(tensor)[due, :, 0]
+        there = slice(begin, begin + len(batch))
+        if batch.program.target:
+            for array, tensor in zip(outputs.losses, self.plan.losses):
+                array[there] = steps_of(tensor)[:, :, 0]
+        if not batch.program.forward:
+            return
+        for array, tensor in zip([*outputs.predictions, *outputs.observed], [*self.plan.predictions, *self.plan.observed]):
+            array[there] = steps_of(tensor)
         if self.plan.anomaly:
-            told.anomaly[there] = rows_of(self.plan.anomaly)[:, :, 0]
+            outputs.anomaly[there] = steps_of(self.plan.anomaly)[:, :, 0]
 
     # Recording
 
     @property
     def dispatches(self) -> float:
         """Of a step that learns, where many run one after the other."""
-        program = self._program(learn=True, due=True)
+        program = self._program(GIVEN if self.plan.given else ONLINE)
         return len(program.body) / max(1, program.steps)
 
     @property
@@ -233,14 +244,14 @@ class GpuBackend:
         for _ in range(turns):
             run.dispatch_workgroups(x, y)
 
-    def _program(self, learn: bool, due: bool, flush: bool = False) -> Program:
-        kind = (learn, due, flush)
-        if kind not in self._programs:
-            few = flush or (learn and not due)  # rows there are of this kind: not worth compiling a whole step in one piece
-            self._programs[kind] = self._record(self.plan.calls(*kind), few)
-        return self._programs[kind]
+    def _program(self, program: Program) -> Kernels:
+        if program not in self._programs:
+            # Few steps are of these kinds: not worth compiling a whole step in one piece.
+            few = program.flush or not program.forward or (program.learn and not program.teach)
+            self._programs[program] = self._record(self.plan.calls(program), few)
+        return self._programs[program]
 
-    def _record(self, calls: list[Call], few: bool) -> Program:
+    def _record(self, calls: list[Call], few: bool) -> Kernels:
         cut = rotation(calls, self.plan, self._tuning)
         head, tail = calls[:cut], calls[cut:]
         parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
@@ -250,8 +261,8 @@ class GpuBackend:
             if lanes := whole.lanes(self._tuning, self.plan.streams):
                 each = whole.iterations(lanes, self.plan.streams) + 1
                 fit = self._tuning.loops // each if self._tuning.loops else MOST_STEPS
-                return Program((), (self._compile(whole),), (), max(1, min(fit, MOST_STEPS)))
-        return Program(*(tuple(map(self._compile, part)) for part in (head, body, tail)))
+                return Kernels((), (self._compile(whole),), (), max(1, min(fit, MOST_STEPS)))
+        return Kernels(*(tuple(map(self._compile, part)) for part in (head, body, tail)))
 
     def _compile(self, dispatch: Dispatch) -> tuple:
         lanes = dispatch.lanes(self._tuning, self.plan.streams)
@@ -300,14 +311,15 @@ class GpuBackend:
             first = np.broadcast_to(np.asarray(tensor.first(seed)), shape)
             yield from [first] if tensor.parameter else first
 
-    def reset(self):
-        """Puts the temporal state back to its start."""
-        for tensor in self.plan.placed(STATE):
+    def reset(self, tensors: list | None = None):
+        """Puts the temporal state, or these tensors of it, back to its start."""
+        for tensor in self.plan.placed(STATE) if tensors is None else tensors:
             self._write(tensor, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
         """A copy of a tensor: (S, *shape), parameters (*shape), rows of a chunk as of the first row; a ragged one as a list
         of S arrays. Of several models: (P, *shape), or of one of them alone."""
+        process.check()
         tensor, layout = self.plan.tensors[name], self._layout
         parameter, arena = tensor.parameter, layout.places[tensor].arena
         units = range(layout.units(tensor))
@@ -328,6 +340,7 @@ class GpuBackend:
         self._write(tensor, [value] if alone else value, slot, model or 0)
 
     def _write(self, tensor, parts, slot=0, model=0):
+        process.check()
         layout = self._layout
         first = model * layout.units(tensor) // self.plan.models
         for unit, part in enumerate(parts, start=first):
@@ -347,9 +360,11 @@ class GpuBackend:
 
     def snapshot(self):
         """A copy of all memory on the device, to be given to `restore`."""
+        process.check()
         copy = self._new_memory()
         self._memory.copy_to(copy)
         return copy
 
     def restore(self, snapshot):
+        process.check()
         snapshot.copy_to(self._memory)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
-from deephtm_gpu.plan.plan import Call
+from deephtm_gpu.plan.plan import GIVEN, ONLINE, Call
 from deephtm_gpu.plan.tensors import STATE
 
 TURNS, RUNS = 20, 5  # dispatches that are timed together, and how often
@@ -25,7 +25,7 @@ class OpCost:
 
 def cost_of_step(plan) -> list[OpCost]:
     """The cost by the plan alone."""
-    return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(learn=True, due=True)]
+    return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(GIVEN if plan.given else ONLINE)]
 
 
 def bytes_of(call: Call) -> int:
@@ -47,7 +47,7 @@ def time_ops(backend) -> list[OpCost]:
 
     This changes the state of the model.
     """
-    return [_timed(backend, c) for c in backend.plan.calls(learn=True, due=True)]
+    return [_timed(backend, c) for c in backend.plan.calls(GIVEN if backend.plan.given else ONLINE)]
 
 
 def _timed(backend, call) -> OpCost:

@@ -116,7 +116,7 @@ def _label(device, case):
 def _cost(opened, device, rate) -> dict:
     if opened.model is None:
         return {}
-    backend, plan = opened.model._backend, opened.model._plan
+    backend, plan = opened.model.session.backend, opened.model.session.plan
     costs = kernels.cost_of_step(plan)
     work, size = sum(c.work for c in costs), sum(c.bytes for c in costs)
     figures = {"dispatches_per_step": backend.dispatches, "bytes_per_step": size, "multiply_adds_per_step": work,
@@ -188,7 +188,7 @@ def _op_costs(device, say):
             say(f"{c:,} columns: {error}")
             continue
         opened.run(64)
-        costs[c] = kernels.by_name(kernels.time_ops(opened.model._backend))
+        costs[c] = kernels.by_name(kernels.time_ops(opened.model.session.backend))
         del opened
     return costs
 

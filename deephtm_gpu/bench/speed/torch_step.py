@@ -35,7 +35,7 @@ class TorchStep:
         self.fast, self.slow, self.target, self.x = zeros(self.N), zeros(self.C), zeros(1), zeros(1)
         self.t = torch.zeros((), dtype=torch.int64, device=self.device)
         self.seen = zeros(())
-        self.seed = int(model._backend.read("6.noise_seed")[0, 0])
+        self.seed = int(model.session.read("6.noise_seed")[0, 0])
         self.pending = None  # the graph of the step before, whose target comes now
         self.graph = None
         self.R = LOSERS * self.K

@@ -57,7 +57,7 @@ def levels_of(model, titles=()) -> list[Level]:
 
     Raises UserError if the model has fewer.
     """
-    names, forms = model._network.names(), model._forms
+    names, forms = model.network.names(), model.session.forms
     pairs = [(pooler, node) for node in names if isinstance(node.layer, TemporalMemory) for pooler in node.inputs
              if isinstance(pooler.layer, SpatialPooler)]
     if not pairs:
