@@ -1,8 +1,8 @@
-"""From anomaly scores to how likely it is that something has changed.
+"""The anomaly likelihood: how likely it is, given the anomaly scores, that the stream has changed.
 
-The anomaly likelihood of Ahmad, Lavin, Purdy & Agha, "Unsupervised real-time anomaly detection for streaming data",
-Neurocomputing 262 (2017): the mean of the last few scores against the distribution of many. A noisy stream has high
-scores all the time, and they mean nothing; a quiet one has none, and a few mean much.
+From Ahmad, Lavin, Purdy & Agha, "Unsupervised real-time anomaly detection for streaming data", Neurocomputing 262
+(2017): the mean of the last few scores against the distribution of many. In a noisy stream high scores are usual; in a
+quiet one a few are a sign.
 """
 
 import math
@@ -11,37 +11,66 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 
-TINY = 1e-10  # the least probability that the logarithmic form tells apart from 0
+TINY = 1e-10  # the smallest probability that the logarithmic form distinguishes from 0
 
 
 class AnomalyLikelihood:
-    """likelihood = 1 - Q((m - mu) / sigma): Q the tail of the normal distribution, m the mean of the last `short` scores,
-    mu and sigma the mean and deviation of the last `window` scores. (As the paper has it. NuPIC takes mu and sigma of the
-    short means instead, which makes it steeper; on the files of `deephtm bench anomalies` that did worse, 28 against 35.)
+    """likelihood = 1 - Q((m - mu) / sigma).
 
-    learning: so many scores at the start are left out, as everything is unexpected then; estimation: so many more are
-    gathered before the first figure. Until then the likelihood is 0.5. floor: the least sigma, for streams without noise.
-    Memory: `window` numbers; time per score: constant.
+    Q is the tail of the normal distribution, m the mean of the last `short` scores, mu and sigma the mean and standard
+    deviation of the last `window` scores. (This is the paper's form. NuPIC takes mu and sigma of the short means, which
+    is steeper; on the files of `deephtm bench anomalies` that did worse, 28 against 35.) Memory: `window` numbers; time
+    per score: constant.
+
+    Parameters
+    ----------
+    window : int, default 8640
+        How many scores are kept.
+    short : int, default 10
+        How many of the last scores are compared with them.
+    learning : int, default 288
+        How many scores at the start are ignored, as everything is unexpected then.
+    estimation : int, default 100
+        How many further scores are kept before the first result. Until then the likelihood is 0.5.
+    floor : float, default 0.01
+        The smallest sigma, for streams without noise.
+
+    Raises
+    ------
+    UserError
+        Unless 1 <= short <= estimation <= window, learning >= 0 and floor > 0.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.anomaly import AnomalyLikelihood
+    >>> likelihood = AnomalyLikelihood(window=200, learning=0, estimation=50)
+    >>> for _ in range(100):
+    ...     usual = likelihood.update(0.1)
+    >>> round(usual, 3), round(likelihood.update(0.9), 3)
+    (0.5, 0.819)
     """
 
-    def __init__(self, window=8640, short=10, learning=288, estimation=100, floor=0.01):
+    def __init__(
+        self, window: int = 8640, short: int = 10, learning: int = 288, estimation: int = 100, floor: float = 0.01
+    ):
         if not 1 <= short <= estimation <= window or learning < 0 or not floor > 0:
             raise UserError(
+                "AnomalyLikelihood must have 1 <= short <= estimation <= window, learning >= 0 and floor > 0, got "
                 f"AnomalyLikelihood(window={window}, short={short}, learning={learning}, estimation={estimation}, "
-                f"floor={floor}) was asked for; it needs 1 <= short <= estimation <= window, learning >= 0 and floor > 0."
+                f"floor={floor})."
             )
         self._short, self._learning, self._estimation, self._floor = short, learning, estimation, floor
         self._scores = np.zeros(window)  # (window,), a ring
-        self._seen = 0  # scores, those of the learning period too
+        self._seen = 0  # scores, including those of the learning period
         self._sum = self._squares = self._short_sum = 0.0
 
-    def update(self, score):
-        """The likelihood, 0 to 1, now that `score` has come. Raises UserError where it is not a finite number."""
+    def update(self, score: float) -> float:
+        """Take the next score and return the likelihood, 0 to 1. Raises UserError if the score is not finite."""
         score = float(score)
         if not math.isfinite(score):
-            raise UserError(f"AnomalyLikelihood was given the score {score}; scores are finite numbers, 0 (expected) to 1.")
+            raise UserError(f"Anomaly scores must be finite numbers, 0 (expected) to 1, got {score}.")
         self._seen += 1
-        count = self._seen - self._learning  # scores gathered, this one too
+        count = self._seen - self._learning  # scores kept, including this one
         if count < 1:
             return 0.5
         self._put(score, count)
@@ -52,27 +81,29 @@ class AnomalyLikelihood:
         variance = max(0.0, self._squares / count - mean * mean)
         return _below((self._short_sum / self._short - mean) / max(self._floor, math.sqrt(variance)))
 
-    def batch(self, scores):
-        """`update` of one score after the other. scores: (T,). Returns (T,) float64."""
+    def batch(self, scores) -> np.ndarray:
+        """`update` for each score in turn. scores: (T,). Returns (T,) float64."""
         return np.array([self.update(s) for s in scores], np.float64)
 
-    def state(self):
-        """All it has gathered, for `restore` of one with the same settings: the ring of scores (window,), and numbers."""
-        return {"scores": self._scores.copy(), "seen": self._seen, "sum": self._sum, "squares": self._squares, "short_sum": self._short_sum}
+    def state(self) -> dict:
+        """The state, for `restore` of an object with the same settings: the ring of scores (window,), and numbers."""
+        return {"scores": self._scores.copy(), "seen": self._seen, "sum": self._sum, "squares": self._squares,
+                "short_sum": self._short_sum}
 
-    def restore(self, state):
-        """Raises UserError where the ring is of another window."""
+    def restore(self, state: dict) -> None:
+        """Take over a state of `state()`. Raises UserError if it is of another window."""
         if np.shape(state["scores"]) != self._scores.shape:
-            raise UserError(f"AnomalyLikelihood was given a ring of {np.shape(state['scores'])} scores and has one of {self._scores.shape}; make it with the same window.")
+            raise UserError(f"The state must hold a ring of {len(self._scores)} scores, got shape "
+                            f"{np.shape(state['scores'])}; make the AnomalyLikelihood with the same window.")
         self._scores[:], self._seen = state["scores"], int(state["seen"])
         self._sum, self._squares, self._short_sum = (float(state[n]) for n in ("sum", "squares", "short_sum"))
 
     def _put(self, score, count):
-        """Into the ring and its sums, in place of the oldest."""
+        """Replaces the oldest score of the ring, and updates the sums."""
         window, at = len(self._scores), (count - 1) % len(self._scores)
         oldest, before_short = self._scores[at], self._scores[(at - self._short) % window]
         self._scores[at] = score
-        if at == 0:  # once a round, so that rounding errors do not add up for ever
+        if at == 0:  # sums anew once per round, so that rounding errors do not accumulate
             self._sum, self._squares = float(self._scores.sum()), float(self._scores @ self._scores)
             self._short_sum = float(np.sum(self._scores[(at - np.arange(self._short)) % window]))
         else:
@@ -82,8 +113,24 @@ class AnomalyLikelihood:
 
 
 def log_likelihood(likelihood):
-    """The likelihood on a logarithmic scale, where those near 1 can be told apart: 0 for 0, 0.03 for 0.5, 0.5 for
-    0.99999, 1 for 1. A number or an array."""
+    """The likelihood on a logarithmic scale, which separates values near 1.
+
+    Parameters
+    ----------
+    likelihood : float or array
+        From 0 to 1.
+
+    Returns
+    -------
+    float or ndarray
+        0 for 0, 0.03 for 0.5, 0.5 for 0.99999, 1 for 1.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.anomaly import log_likelihood
+    >>> round(float(log_likelihood(0.99999)), 3)
+    0.5
+    """
     return np.log(np.maximum(1 - np.asarray(likelihood, np.float64), TINY)) / math.log(TINY)
 
 

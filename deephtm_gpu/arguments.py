@@ -1,4 +1,4 @@
-"""What users hand over, checked: numbers, and arrays of them. Each function raises UserError where it finds something else."""
+"""Checks of users' arguments: numbers, and arrays of numbers. Each check raises UserError for anything else."""
 
 import numbers
 import reprlib
@@ -7,58 +7,62 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 
+LARGEST = 3.4e38  # about the largest float32
+
 
 def check_count(what: str, value, least: int = 1) -> int:
-    """value as an int, or a UserError that names argument and value."""
+    """value as an int of `least` or more. what: the argument's name in the message."""
     try:
         whole = not isinstance(value, bool) and value.__index__() >= least
     except (AttributeError, TypeError):
         whole = False
     if not whole:
-        raise UserError(f"{what} = {value!r} was asked for; it must be a whole number, {least} or more.")
+        raise UserError(f"{what} must be a whole number, {least} or more, got {shown(value)}.")
     return value.__index__()
 
 
-LARGEST = 3.4e38  # about what a float32 holds
-
-
 def is_number(value) -> bool:
-    """Python's and NumPy's real numbers that a float32 can hold, but not truth values."""
+    """Whether value is a real number of Python or NumPy that a float32 can hold. A bool is not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def check_scale(value) -> float | None:
+    """value, an `lr_scale`: a number of 0 (frozen) or more, or None."""
     if value is not None and not (is_number(value) and value >= 0):
-        raise UserError(f"lr_scale = {value!r} was asked for; it must be a number, 0 (frozen) or more.")
+        raise UserError(f"lr_scale must be a number, 0 (frozen) or more, got {shown(value)}.")
     return value
 
 
 def check_number(what: str, value, least=-LARGEST, most=LARGEST) -> float:
     """value as a float from least to most."""
     if not (is_number(value) and least <= value <= most):
-        raise UserError(f"{what} = {shown(value)} was asked for; it must be a number{_range(least, most)}.")
+        raise UserError(f"{what} must be a number{_range(least, most)}, got {shown(value)}.")
     return float(value)
 
 
 def finite(what: str, given, shape, most=LARGEST, dtype=np.float32) -> np.ndarray:
-    """given as an array of finite numbers, none beyond `most` in absolute value. shape: the length of each side; a letter where any
-    from 1 on will do."""
+    """given as an array of finite numbers of at most `most` in absolute value.
+
+    shape: the length of each side; a letter stands for any length of 1 or more.
+    """
     array = real(given)
     if array is None:
-        told = f"was given as {shown(given)}"
-    elif array.ndim != len(shape) or any(n != s and (not isinstance(s, str) or n == 0) for n, s in zip(array.shape, shape)):
-        told = f"of shape {array.shape} was given"
+        got = shown(given)
+    elif array.ndim != len(shape) or any(
+        n != s and (not isinstance(s, str) or n == 0) for n, s in zip(array.shape, shape)
+    ):
+        got = f"shape {array.shape}"
     else:
-        beyond = ~(np.abs(array.astype(float)) <= most)  # NaN too
-        if not beyond.any():
+        invalid = ~(np.abs(array.astype(float)) <= most)  # NaN too
+        if not invalid.any():
             return array.astype(dtype)
-        told = f"with {array[beyond][0]} in it was given"
+        got = f"{array[invalid][0]} among them"
     sides = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-    raise UserError(f"{what} {told}; it must hold finite numbers{_range(-most, most)}, and be of shape ({sides}).")
+    raise UserError(f"{what} must be finite numbers{_range(-most, most)} of shape ({sides}), got {got}.")
 
 
 def real(given) -> np.ndarray | None:
-    """given as an array of real numbers; None where it is none, such as text, objects, or rows of different lengths."""
+    """given as an array of real numbers; None if it is something else, such as text, objects or a ragged list."""
     try:
         array = np.asarray(given)
     except (TypeError, ValueError, OverflowError):
@@ -67,10 +71,10 @@ def real(given) -> np.ndarray | None:
 
 
 def shown(value) -> str:
-    """value for a message, cut where it is long."""
+    """The repr of value for a message, shortened if it is long."""
     try:
         return reprlib.repr(value)
-    except ValueError:  # of an int of thousands of digits
+    except ValueError:  # an int of thousands of digits
         return f"a huge {type(value).__name__}"
 
 

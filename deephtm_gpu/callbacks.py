@@ -5,12 +5,15 @@ called before the first chunk, and `end()`, called when the series is through.
 """
 
 import json
+from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.history import History
 
 
 class SaveEvery:
@@ -23,22 +26,45 @@ class SaveEvery:
     steps : int
         Steps between two saves, at least.
 
+    Raises
+    ------
+    UserError
+        Where steps is no whole number above 0.
+
     Examples
     --------
-    >>> callback = SaveEvery("sine.model", steps=10_000)
+    >>> import deephtm_gpu as dh
+    >>> callback = dh.SaveEvery("sine.model", steps=10_000)
     """
 
-    def __init__(self, path, steps: int):
+    def __init__(self, path: str | PathLike[str], steps: int) -> None:
         self.path, self.steps = path, check_count("SaveEvery's steps", steps)
 
-    def begin(self, model) -> None:
+    def begin(self, model: Any) -> None:
+        """Called before the first chunk.
+
+        Parameters
+        ----------
+        model : Model
+            The one that learns.
+        """
         self._model, self._saved = model, model.steps
 
-    def __call__(self, done, history) -> None:
+    def __call__(self, done: int, history: History) -> None:
+        """Called after every chunk.
+
+        Parameters
+        ----------
+        done : int
+            Steps of the series so far.
+        history : History
+            Of the chunk.
+        """
         if self._model.steps - self._saved >= self.steps:
             self.end()
 
     def end(self) -> None:
+        """Called when the series is through."""
         self._model.save(self.path)
         self._saved = self._model.steps
 
@@ -51,17 +77,37 @@ class StopWhen:
     condition : callable
         From the History of a chunk to a truth value.
 
+    Raises
+    ------
+    UserError
+        Where condition is no function.
+
     Examples
     --------
-    >>> callback = StopWhen(lambda history: history.loss[-100:].mean() < 1e-5)
+    >>> import deephtm_gpu as dh
+    >>> callback = dh.StopWhen(lambda history: history.loss[-100:].mean() < 1e-5)
     """
 
-    def __init__(self, condition):
+    def __init__(self, condition: Callable[[History], Any]) -> None:
         if not callable(condition):
             raise UserError(f"StopWhen's condition must be a function of a History, got {condition!r}.")
         self.condition = condition
 
-    def __call__(self, done, history) -> bool:
+    def __call__(self, done: int, history: History) -> bool:
+        """Called after every chunk.
+
+        Parameters
+        ----------
+        done : int
+            Steps of the series so far.
+        history : History
+            Of the chunk.
+
+        Returns
+        -------
+        bool
+            Whether learning stops.
+        """
         return bool(self.condition(history))
 
 
@@ -71,27 +117,46 @@ class LogTo:
     Parameters
     ----------
     writer : object
-        One with `add_scalar(name, value, step)`, such as TensorBoard's SummaryWriter; or an open text file, to which a line of JSON is
-        written; or a function of a dictionary.
+        One with `add_scalar(name, value, step)`, such as TensorBoard's SummaryWriter; or an open text file, to which a
+        line of JSON is written; or a function of a dictionary.
+
+    Raises
+    ------
+    UserError
+        Where writer is none of these.
 
     Examples
     --------
-    >>> callback = LogTo(print)
+    >>> import deephtm_gpu as dh
+    >>> callback = dh.LogTo(print)
     """
 
-    def __init__(self, writer: Any):
+    def __init__(self, writer: Any) -> None:
         if not (hasattr(writer, "add_scalar") or hasattr(writer, "write") or callable(writer)):
             raise UserError(f"LogTo's writer must have add_scalar or write, or be a function, got {writer!r}.")
         self.writer = writer
 
-    def begin(self, model) -> None:
+    def begin(self, model: Any) -> None:
+        """Called before the first chunk.
+
+        Parameters
+        ----------
+        model : Model
+            The one that learns.
+        """
         self._model = model
 
-    def __call__(self, done, history) -> None:
-        values = {}
-        for name, array in (("loss", history.loss), ("anomaly", history.anomaly)):
-            known = array[np.isfinite(array)]
-            values[name] = float(known.mean()) if known.size else None
+    def __call__(self, done: int, history: History) -> None:
+        """Called after every chunk.
+
+        Parameters
+        ----------
+        done : int
+            Steps of the series so far.
+        history : History
+            Of the chunk.
+        """
+        values = {"loss": _mean(history.loss), "anomaly": _mean(history.anomaly)}
         step = self._model.steps
         if hasattr(self.writer, "add_scalar"):
             for name, value in values.items():
@@ -101,3 +166,9 @@ class LogTo:
             self.writer.write(json.dumps({"step": step, **values}) + "\n")
         else:
             self.writer({"step": step, **values})
+
+
+def _mean(array: np.ndarray) -> float | None:
+    """Of what is known; None where nothing is."""
+    known = array[np.isfinite(array)]
+    return float(known.mean()) if known.size else None

@@ -10,7 +10,7 @@ class UserError(ValueError):
     >>> dh.Linear(0)
     Traceback (most recent call last):
         ...
-    deephtm_gpu.errors.UserError: Linear's units = 0 was asked for; it must be a whole number, 1 or more.
+    deephtm_gpu.errors.UserError: Linear's units must be a whole number, 1 or more, got 0.
     """
 
 

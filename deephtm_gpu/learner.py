@@ -1,4 +1,5 @@
-"""A model of one series of numbers that comes row by row, and all that stands around it."""
+"""An online learner of one series of numbers, row by row: model, scale, anomaly likelihood, comparison with trivial
+forecasts."""
 
 from collections import deque
 
@@ -7,152 +8,296 @@ import numpy as np
 import deephtm_gpu as dh
 from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.data.baselines import Comparison
+from deephtm_gpu.data.csv_stream import Row
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.saving.loading import load_beside
 from deephtm_gpu.saving.writing import save_model
 
-LATER = 5000  # rows after which learning counts as settled, for the second error of the summary
-CORRECTED = 0.2  # at most this part of an error is corrected by its step: the rest may be noise
-SLOW = 0.1  # the learning rate of encoder and pooler beside that of the rest: a moving code cannot be read
+SETTLED_AFTER = 5000  # rows: the summary's second error counts from here on
+MAX_CORRECTION = 0.2  # the largest part of an error that its step corrects: the rest may be noise
+SLOW = 0.1  # the learning rate of encoder and pooler relative to the other layers: a code that moves cannot be read
 
 
 class Learner:
-    """A model of one series, and all that stands around it: scale, anomaly likelihood, comparison.
+    """A model of one series, with its scaler, its anomaly likelihood and its comparison with trivial forecasts.
 
-    ahead: rows. timed: whether the rows have timestamps. Everything is strictly online: a row's prediction was made
-    `ahead` rows earlier, from what had arrived by then. optimizer: None for one that keeps steady however far ahead.
+    Everything is strictly online: the prediction of a row was made `ahead` rows earlier, from the rows up to then.
+
+    Parameters
+    ----------
+    ahead : int
+        How many rows ahead to predict, 1 or more.
+    timed : bool
+        Whether the rows have timestamps. The model then sees time of day and weekday too.
+    optimizer : optimiser, optional
+        None for one that is stable for every `ahead`.
+    seed : int, default 0
+        Seed of the initial weights.
+    device : str, default "auto"
+        As in `dh.Model`.
+
+    Attributes
+    ----------
+    model : dh.Model
+        The model; None for a Learner of a PopulationLearner.
+    comparison : Comparison
+        The model's error and that of the trivial forecasts.
+    history : dh.History
+        Of the last call of `learn`.
+    forecast : ndarray (T,) float64
+        Of the last call of `learn`: the prediction made at each row, for the row `ahead` later.
+    rows_before : int
+        Rows that were learned before `save`.
+
+    Raises
+    ------
+    UserError, DeviceError
+        As in `dh.Model`.
+
+    Examples
+    --------
+    >>> import math
+    >>> from deephtm_gpu.data.csv_stream import Row
+    >>> from deephtm_gpu.learner import Learner
+    >>> learner = Learner(ahead=1, timed=False, device="numpy")
+    >>> rows = [Row(math.sin(t / 5), f"{math.sin(t / 5):.4f}", None, "") for t in range(100)]
+    >>> outputs = learner.learn(rows)
+    >>> len(outputs), outputs[0][:3]
+    (100, ('', '0.0000', ''))
     """
 
-    def __init__(self, ahead, timed, optimizer=None, seed=0, device="auto"):
+    def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto"):
         optimizer = optimizer or _optimizer(ahead)
-        self._begin(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
+        self._set_up(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
 
     @classmethod
-    def without_model(cls, ahead, timed):
-        """All that stands around a model that is one of a population: see `Crowd`."""
+    def without_model(cls, ahead: int, timed: bool) -> "Learner":
+        """A Learner whose model is one of a population: see `PopulationLearner`."""
         learner = cls.__new__(cls)
-        learner._begin(None, ahead, timed)
+        learner._set_up(None, ahead, timed)
         return learner
 
-    def _begin(self, model, ahead, timed):
+    def _set_up(self, model, ahead, timed):
         self.model, self.ahead, self.timed = model, ahead, timed
-        self.comparison = Comparison(ahead, timed, LATER)
+        self.comparison = Comparison(ahead, timed, SETTLED_AFTER)
         self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
-        self.rows_before = 0  # learned before it was saved
-        self._waiting = deque()  # predictions whose rows have not come, the oldest first
+        self.rows_before = 0
+        self._pending = deque()  # predictions whose rows have not arrived, the oldest first
 
-    def learn(self, rows):
-        """rows: a list of `csv_stream.Row`. Returns one tuple of texts per row: timestamp, value, prediction, anomaly
-        score, anomaly likelihood."""
+    def learn(self, rows: list[Row]) -> list[tuple[str, str, str, str, str]]:
+        """Learn a chunk of rows.
+
+        Parameters
+        ----------
+        rows : list of csv_stream.Row
+            The rows that have arrived, at least one.
+
+        Returns
+        -------
+        list of tuple
+            For each row five texts: timestamp, value, prediction (empty in the first `ahead` rows), anomaly score,
+            anomaly likelihood.
+
+        Raises
+        ------
+        TrainingError
+            If the training diverged.
+        """
         inputs, scale = self._inputs(rows)
-        self.history = history = self.model.fit(inputs, ahead=self.ahead)  # kept for those who look on
-        return self._tell(rows, scale, history.prediction, history.anomaly)
+        self.history = history = self.model.fit(inputs, ahead=self.ahead)
+        return self._outputs(rows, scale, history.prediction, history.anomaly)
 
     def _inputs(self, rows):
-        """What the model sees of the rows, one array (T, D) per input, and the scale to read its predictions by."""
+        """The model's inputs, one array (T, D) each, and the scale that turns its predictions into values."""
         z, mean, deviation = self._scaler.standardise([r.value for r in rows])  # (T,) each
         inputs = [z[:, None]]
         if self.timed:
             inputs.append(time_features([r.when for r in rows]))
         return inputs, (mean, deviation)
 
-    def _tell(self, rows, scale, prediction, anomaly):
-        """prediction (T, 1), anomaly (T,): of the model at these rows."""
+    def _outputs(self, rows, scale, prediction, anomaly):
+        """The output of each row. prediction (T, 1), anomaly (T,): the model's, at these rows."""
         mean, deviation = scale
-        made = mean + deviation * prediction[:, 0]  # (T,), each for the row `ahead` later
-        self.made = made  # for those who look on
+        self.forecast = mean + deviation * prediction[:, 0]  # (T,), each for the row `ahead` later
         likelihood = self._likelihood.batch(anomaly)
-        return [self._told(*row) for row in zip(rows, made, anomaly, likelihood)]
+        return [self._output(*each) for each in zip(rows, self.forecast, anomaly, likelihood)]
 
-    def save(self, path):
-        """Writes everything needed to go on to the bit, for `Learner.load`. Raises UserError where it cannot be written."""
-        save_model(self.model, path, {
-            "ahead": self.ahead, "timed": self.timed, "waiting": np.array(self._waiting, np.float64),
-            "scaler": self._scaler.state(), "likelihood": self._likelihood.state(), "comparison": self.comparison.state(),
-        })
+    def _output(self, row, forecast, anomaly, likelihood):
+        due = self._pending.popleft() if len(self._pending) == self.ahead else None
+        self._pending.append(float(forecast))
+        self.comparison.update(row.value, row.when, due)
+        predicted = "" if due is None else f"{due:.15g}"
+        return row.stamp, row.text, predicted, f"{anomaly:.6f}", f"{likelihood:.10f}"
+
+    def save(self, path) -> None:
+        """Write everything needed to continue exactly, for `Learner.load`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, in safetensors format.
+
+        Raises
+        ------
+        UserError
+            If the file cannot be written.
+        """
+        save_model(
+            self.model,
+            path,
+            {
+                "ahead": self.ahead,
+                "timed": self.timed,
+                "waiting": np.array(self._pending, np.float64),
+                "scaler": self._scaler.state(),
+                "likelihood": self._likelihood.state(),
+                "comparison": self.comparison.state(),
+            },
+        )
 
     @classmethod
-    def load(cls, path, device="auto"):
-        """The Learner that `save` wrote. Raises UserError, as `dh.load` does, and where the file holds a model alone."""
+    def load(cls, path, device: str = "auto") -> "Learner":
+        """Read the file that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        device : str, default "auto"
+            As in `dh.Model`.
+
+        Returns
+        -------
+        Learner
+            It continues exactly where the saved one stopped.
+
+        Raises
+        ------
+        UserError
+            As `dh.load`, and if the file holds a model without a Learner's state.
+        """
         model, state = load_beside(path, device)
         if state is None:
-            raise UserError(f"{path} holds a model without what `deephtm run` keeps around it; name a file that `deephtm run --save` wrote.")
+            raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got a model alone; load it with "
+                            "dh.load.")
         learner = cls.__new__(cls)
         try:
-            learner._begin(model, int(state["ahead"]), bool(state["timed"]))
-            learner._waiting.extend(state["waiting"].tolist())
+            learner._set_up(model, int(state["ahead"]), bool(state["timed"]))
+            learner._pending.extend(state["waiting"].tolist())
             learner._scaler.restore(state["scaler"])
             learner._likelihood.restore(state["likelihood"])
             learner.comparison.restore(state["comparison"])
             learner.rows_before = learner.comparison.rows
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path} does not hold what `deephtm run` keeps around a model ({error}); name a file that `deephtm run --save` wrote.") from None
+            raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete "
+                            f"({error}); name another file.") from None
         return learner
 
-    def _told(self, row, made, anomaly, likelihood):
-        due = self._waiting.popleft() if len(self._waiting) == self.ahead else None
-        self._waiting.append(float(made))
-        self.comparison.update(row.value, row.when, due)
-        shown = "" if due is None else f"{due:.15g}"
-        return row.stamp, row.text, shown, f"{anomaly:.6f}", f"{likelihood:.10f}"
 
+class PopulationLearner:
+    """Learners of many series at once, their models in one population.
 
-class Crowd:
-    """Learners of many series at once, their models in one population: each tells what a Learner of that seed alone would.
+    Each learner gives what a Learner alone with the same seed would give, to the bit. Series may end at different
+    times: `take_out` a learner whose series has ended; it then has a model of its own.
 
-    Series may end at different times: who has ended is taken out, and goes on alone.
+    Parameters
+    ----------
+    count : int
+        How many series.
+    ahead, timed, seed, device
+        As in `Learner`; the same for all.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.csv_stream import Row
+    >>> from deephtm_gpu.learner import PopulationLearner
+    >>> learner = PopulationLearner(2, ahead=1, timed=False, device="numpy")
+    >>> rows = [Row(float(t % 3), str(t % 3), None, "") for t in range(30)]
+    >>> {n: len(outputs) for n, outputs in learner.learn({0: rows, 1: rows}).items()}
+    {0: 30, 1: 30}
     """
 
-    def __init__(self, count, ahead, timed, seed=0, device="auto"):
+    def __init__(self, count: int, ahead: int, timed: bool, seed: int = 0, device: str = "auto"):
         self.learners = [Learner.without_model(ahead, timed) for _ in range(count)]
-        self._numbers = list(range(count))  # which learner each of the population's models is for
+        self._numbers = list(range(count))  # of each model of the population the number of its learner
         self._ahead = ahead
-        self._population = dh.Population(_network(timed), count, loss="mse", optimizer=_optimizer(ahead), seed=[seed] * count, device=device)
+        self._population = dh.Population(
+            _network(timed), count, loss="mse", optimizer=_optimizer(ahead), seed=[seed] * count, device=device
+        )
 
     @property
     def device(self):
+        """What it runs on: name, backend, "hardware" or "software"."""
         return self._population.device
 
-    def learn(self, rows: dict):
-        """rows: learner's number -> equally many rows. Who is not there has ended. Returns the same with what each tells."""
-        self._close_up(rows)
+    def learn(self, rows: dict[int, list[Row]]) -> dict[int, list[tuple[str, str, str, str, str]]]:
+        """Learn a chunk of rows of each series.
+
+        Parameters
+        ----------
+        rows : dict
+            Number of the learner -> its rows, equally many for each. A series that is missing has ended.
+
+        Returns
+        -------
+        dict
+            Number of the learner -> what `Learner.learn` returns.
+        """
+        self._compact(rows)
         seen = {n: self.learners[n]._inputs(rows[n]) for n in rows}
         some = next(iter(seen.values()))[0]
-        # Who has ended, and is not worth closing up for, runs on with zeros, and nobody looks.
-        inputs = [np.stack([seen[n][0][j] if n in seen else np.zeros_like(some[j]) for n in self._numbers]) for j in range(len(some))]
+        # The model of a series that has ended runs on zeros until `_compact` removes it. Its output is not used.
+        inputs = [
+            np.stack([seen[n][0][j] if n in seen else np.zeros_like(some[j]) for n in self._numbers])
+            for j in range(len(some))
+        ]
         history = self._population.fit(inputs, ahead=self._ahead)
-        places = {n: p for p, n in enumerate(self._numbers)}
-        return {n: self.learners[n]._tell(rows[n], seen[n][1], history.prediction[places[n]], history.anomaly[places[n]]) for n in rows}
+        index = {n: i for i, n in enumerate(self._numbers)}
+        return {
+            n: self.learners[n]._outputs(rows[n], seen[n][1], history.prediction[index[n]], history.anomaly[index[n]])
+            for n in rows
+        }
 
-    def take_out(self, number) -> "Learner":
-        """The learner, with a model of its own that stands where it stood here. It must not be given rows here any more."""
+    def take_out(self, number: int) -> Learner:
+        """Give a learner a model of its own, in its present state.
+
+        Parameters
+        ----------
+        number : int
+            The learner's number. Give no more rows for it to `learn` of this object.
+
+        Returns
+        -------
+        Learner
+            The learner; its own `learn` continues.
+        """
         learner = self.learners[number]
         learner.model = self._population.model(self._numbers.index(number))
         return learner
 
-    def name_of(self, model) -> int:
-        """The learner's number of one of the population's models."""
+    def learner_of(self, model: int) -> int:
+        """Number of the learner of the population's model number `model`."""
         return self._numbers[model]
 
-    def _close_up(self, going):
-        """Where half have ended, the others move together."""
-        if 2 * len(going) <= len(self._numbers):
-            kept = [p for p, n in enumerate(self._numbers) if n in going]
+    def _compact(self, active):
+        """Removes the ended series from the population when half of them have ended."""
+        if 2 * len(active) <= len(self._numbers):
+            kept = [i for i, n in enumerate(self._numbers) if n in active]
             self._population = self._population.some(kept)
-            self._numbers = [self._numbers[p] for p in kept]
+            self._numbers = [self._numbers[i] for i in kept]
 
 
 def _optimizer(ahead):
-    # An error is corrected `ahead` rows late: a loop with a delay, which bursts when each round corrects more than
-    # pi/2 / ahead of it. The Polyak step knows what part it corrects; with a fixed rate a step in the series burst it.
-    # PolyakSGD divides by `ahead` itself.
-    return dh.PolyakSGD(scale=min(CORRECTED * ahead, 1.0))
+    # An error is corrected `ahead` rows late: a control loop with a delay. It is unstable if each step corrects more
+    # than pi/2 / ahead of the error. The Polyak step knows which part it corrects; a fixed rate diverged at a step in
+    # the series. PolyakSGD divides by `ahead` itself.
+    return dh.PolyakSGD(scale=min(MAX_CORRECTION * ahead, 1.0))
 
 
 def _network(timed):
-    """MODEL's network for noisy regression: the value, and the clock beside it, to the value."""
+    """The network for noisy regression: from the value, with the clock beside it, to the value."""
     inputs = [dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
     x = dh.Concat()(inputs) if timed else inputs[0]
     h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(x))

@@ -11,12 +11,11 @@ CHECKPOINTS = (1000, 4000, 10000)  # steps, those of the forum post's pictures
 
 def demo(steps=10_000, seed=0, device="auto", period=50.0, winners=5):
     if period > view.LAST:
-        raise UserError(f"--period {period:g} was asked for; errors are averaged over {view.LAST} steps, which must hold a "
-                        f"whole period: give at most {view.LAST}.")
-    # 1. The data: one number a step, 50 steps a period. The network sees only the present one, never the one before.
+        raise UserError(f"--period must be at most {view.LAST}, the steps of an RMSE, got {period:g}.")
+    # 1. The data: one number per step, 50 steps per period. The network sees only the present number.
     series = sine(max(steps, 1), period)  # (10000, 1) float32
 
-    # 2. How the information flows. Each winning column has five cells; which of them answers depends on what came before.
+    # 2. The network. Each winning column has five cells; the steps before decide which of them are active.
     net = dh.Sequential(
         dh.Linear(256), dh.ReLU(),
         dh.Linear(256), dh.ReLU(), dh.RunningNorm(),
@@ -26,23 +25,24 @@ def demo(steps=10_000, seed=0, device="auto", period=50.0, winners=5):
         dh.Linear(1),
     )
 
-    # 3. Put it on a device. Every step predicts the next value, and learns when that arrives: model.fit(series) does it all.
+    # 3. The model. At every step it predicts the next value, and learns when that arrives: model.fit(series).
     model = dh.Model(net, input_shape=(1,), loss="mse", optimizer=dh.PolyakSGD(), seed=seed, device=device)
 
-    # 4. Watch it learn. At one and the same height a sine may be rising or falling: whoever has no memory cannot tell, and
-    #    cannot get below the floor. Persistence says that the next value will be the present one.
+    # 4. Watch it learn. A sine has the same value when it rises and when it falls, so the error of a predictor without
+    #    memory is at least the memoryless floor. Persistence predicts that the next value is the present one.
     lines = {"memoryless floor": memoryless_floor(period), "persistence": persistence_rmse(period)}
-    return view.SeriesShow(model, series, f"DeepHTM learns a sine of period {period:g}", lines=lines, limits=(-1.25, 1.25))
+    title = f"DeepHTM learns a sine of period {period:g}"
+    return view.SeriesShow(model, series, title, lines=lines, limits=(-1.25, 1.25))
 
 
 def report(show):
-    """How good is it? The RMSE of the last 300 steps."""
+    """The RMSE of the last 300 steps."""
     checkpoints = [steps for steps in CHECKPOINTS if steps < show.done] + [show.done]
     reached = [view.rmse_after(show.error, steps) if steps else float("nan") for steps in checkpoints]
     return {
         "checkpoints": [{"steps": steps, "rmse_last_300": rmse} for steps, rmse in zip(checkpoints, reached)],
         "rmse_last_300": reached[-1],
-        "shown": {f"RMSE of the last 300, after {steps:>6,} steps": f"{rmse:.4f}" for steps, rmse in zip(checkpoints, reached)},
+        "shown": {f"RMSE of the last 300, after {n:>6,} steps": f"{rmse:.4f}" for n, rmse in zip(checkpoints, reached)},
     }
 
 

@@ -24,8 +24,8 @@ def test_rest():
     xs = np.random.default_rng(1).integers(0, 50, 500)
     for rows in (0, 1, 7):
         rest = Rest(rows)
-        told = [rest.update(x) for x in xs]
-        assert told == [x if all(xs[max(0, t - rows):t] < x) else 0 for t, x in enumerate(xs)]
+        scores = [rest.update(x) for x in xs]
+        assert scores == [x if all(xs[max(0, t - rows):t] < x) else 0 for t, x in enumerate(xs)]
 
 
 def test_alarm_adds_up():
@@ -40,8 +40,8 @@ def test_a_disturbance_alarms_once():
     rows = rng.random((2000, 3))
     rows[1500:1520] += 5
     alarm = Alarm(rest=100, **SMALL | {"window": 1000})
-    told = np.array([alarm.update(*row) for row in rows])
-    assert np.flatnonzero(told > 6).tolist() == [1500]
+    scores = np.array([alarm.update(*row) for row in rows])
+    assert np.flatnonzero(scores > 6).tolist() == [1500]
 
 
 def test_without_a_prediction():
@@ -52,9 +52,9 @@ def test_without_a_prediction():
 @pytest.mark.parametrize("make, said", [
     (lambda: Rarity(window=5, estimation=6), "estimation <= window"),
     (lambda: Rarity(learning=-1), "learning >= 0"),
-    (lambda: Rest(-1), "0 or more"),
-    (lambda: Alarm(rest=-1), "0 or more"),
-    (lambda: Rarity().update(float("nan")), "finite"),
+    (lambda: Rest(-1), "0 rows or more, got -1"),
+    (lambda: Alarm(rest=-1), "0 rows or more, got -1"),
+    (lambda: Rarity().update(float("nan")), "finite, got nan"),
 ])
 def test_refused(make, said):
     with pytest.raises(UserError, match=said):

@@ -60,11 +60,11 @@ def test_log_likelihood():
 
 @pytest.mark.parametrize("change", [{"short": 0}, {"short": 11}, {"window": 9}, {"learning": -1}, {"floor": 0}, {"floor": float("nan")}])
 def test_bad_settings(change):
-    with pytest.raises(UserError, match="AnomalyLikelihood"):
+    with pytest.raises(UserError, match="AnomalyLikelihood must have"):
         AnomalyLikelihood(**(SMALL | change))
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_bad_scores(score):
-    with pytest.raises(UserError, match="finite"):
+    with pytest.raises(UserError, match="must be finite"):
         AnomalyLikelihood().update(score)

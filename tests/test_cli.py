@@ -42,8 +42,8 @@ def _table(path):
         return list(csv.DictReader(file))
 
 
-def _told(capsys, code, args):
-    """What a command that must fail says on the standard error."""
+def _error_of(capsys, code, args):
+    """The standard error of a command that must fail."""
     assert main([str(a) for a in args]) == code
     error = capsys.readouterr().err
     assert "Traceback" not in error
@@ -63,7 +63,7 @@ def test_help_and_version(capsys):
 
 @pytest.mark.parametrize("args", [["walk"], ["run"], ["run", "a.csv"], ["run", "a.csv", "--column", "v", "--ahead", "x"], ["--walk"]])
 def test_argparse_mistakes(capsys, args):
-    assert "usage:" in _told(capsys, 2, args)
+    assert "usage:" in _error_of(capsys, 2, args)
 
 
 @pytest.mark.parametrize("error, code, said", [
@@ -105,7 +105,7 @@ def test_info_of_a_card(capsys, monkeypatch, tmp_path):
 
 
 def test_info_cannot_write(capsys, tmp_path):
-    assert "cannot be written" in _told(capsys, 2, ["info", "--json", tmp_path / "none" / "a.json"])
+    assert "cannot be written" in _error_of(capsys, 2, ["info", "--json", tmp_path / "none" / "a.json"])
 
 
 # run
@@ -114,12 +114,12 @@ def test_info_cannot_write(capsys, tmp_path):
 def test_run_writes_a_row_for_a_row(wave, tmp_path, capsys):
     out = tmp_path / "out.csv"
     assert _run(wave, "--column", "load", "--timestamp", "when", "--ahead", 3, "--out", out) == 0
-    told, given = _table(out), _table(wave)
-    assert list(told[0]) == ["timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood"]
-    assert [(r["timestamp"], r["value"]) for r in told] == [(r["when"], r["load"]) for r in given]
-    assert [r["prediction"] == "" for r in told] == [True] * 3 + [False] * (ROWS - 3)
+    written, given = _table(out), _table(wave)
+    assert list(written[0]) == ["timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood"]
+    assert [(r["timestamp"], r["value"]) for r in written] == [(r["when"], r["load"]) for r in given]
+    assert [r["prediction"] == "" for r in written] == [True] * 3 + [False] * (ROWS - 3)
     for name in ("anomaly_score", "anomaly_likelihood"):
-        assert all(0 <= float(r[name]) <= 1 for r in told)
+        assert all(0 <= float(r[name]) <= 1 for r in written)
     shown = capsys.readouterr().out
     assert f"{ROWS} rows" in shown and "persistence" in shown
     assert {p.name for p in tmp_path.iterdir()} == {"wave.csv", "out.csv"}
@@ -130,12 +130,12 @@ def test_prediction_stands_in_the_row_it_is_for(wave, tmp_path):
     changed = tmp_path / "changed.csv"
     lines = wave.read_text().splitlines(keepends=True)
     changed.write_text("".join(lines[:41]) + lines[41].split(",")[0] + ",50\n" + "".join(lines[42:]))  # row 40
-    told = []
+    written = []
     for source in (wave, changed):
         assert _run(source, "--column", "load", "--ahead", 3, "--out", tmp_path / "out.csv") == 0
-        told.append([r["prediction"] for r in _table(tmp_path / "out.csv")])
-    assert told[0][:43] == told[1][:43]
-    assert told[0][43] != told[1][43]
+        written.append([r["prediction"] for r in _table(tmp_path / "out.csv")])
+    assert written[0][:43] == written[1][:43]
+    assert written[0][43] != written[1][43]
 
 
 def test_rows_to_standard_output_and_repeatable(wave, capsys):
@@ -163,13 +163,13 @@ def test_learning_helps():
 def test_odd_series_give_finite_numbers(tmp_path, values):
     (tmp_path / "odd.csv").write_text("v\n" + "".join(f"{v!r}\n" for v in values))
     assert _run(tmp_path / "odd.csv", "--column", "v", "--out", tmp_path / "out.csv") == 0
-    told = _table(tmp_path / "out.csv")
-    assert all(math.isfinite(float(r[name])) for r in told[1:] for name in list(r)[2:])
+    written = _table(tmp_path / "out.csv")
+    assert all(math.isfinite(float(r[name])) for r in written[1:] for name in list(r)[2:])
 
 
 @pytest.mark.parametrize("ahead", [10, 48])
 def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
-    """With SGD(0.01) both of these go out of bounds."""
+    """With SGD(0.01) both of these diverge."""
     learner = run.Learner(ahead, timed=False, seed=0, device="numpy")
     rows = [Row(math.sin(i / 5) + 1000 * (i > 300), "", None, "") for i in range(700)]
     for i in range(0, 700, 100):
@@ -180,12 +180,12 @@ def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
 @pytest.mark.parametrize("change, said", [
     (["none.csv", "--column", "load"], "no such file"),
     (["{wave}", "--column", "height"], "no column 'height'.*'when', 'load'"),
-    (["{wave}", "--column", "when"], "line 2 has '2024-01-01T00:00' in column 'when'"),
-    (["{wave}", "--column", "load", "--timestamp", "load"], "timestamp column 'load'"),
-    (["{wave}", "--column", "load", "--ahead", "0"], "--ahead 0"),
-    (["{wave}", "--column", "load", "--ahead", "60"], "60 rows.*61"),
-    (["{wave}", "--column", "load", "--ahead", "1000000"], "--ahead 1000000"),
-    (["{wave}", "--column", "load", "--seed", "-1"], "seed = -1"),
+    (["{wave}", "--column", "when"], "line 2 must have a number in column 'when', got '2024-01-01T00:00'"),
+    (["{wave}", "--column", "load", "--timestamp", "load"], "must have a timestamp in column 'load'"),
+    (["{wave}", "--column", "load", "--ahead", "0"], "--ahead must be .*got 0"),
+    (["{wave}", "--column", "load", "--ahead", "60"], "must have 61 rows .*got 60 rows"),
+    (["{wave}", "--column", "load", "--ahead", "1000000"], "--ahead must be .*got 1000000"),
+    (["{wave}", "--column", "load", "--seed", "-1"], "seed must be .*got -1"),
     (["{wave}", "--column", "load", "--out", "{wave}"], "is the file that is read"),
     (["{wave}", "--column", "load", "--out", "{folder}"], "cannot be written"),
     (["{wave}", "--column", "load", "--out", "{folder}/none/a.csv"], "cannot be written"),
@@ -193,32 +193,32 @@ def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
 def test_mistakes(wave, tmp_path, capsys, change, said):
     before = wave.read_bytes()
     filled = [c.format(wave=wave, folder=tmp_path) for c in change]
-    error = _told(capsys, 2, ["run", "--device", "numpy", *filled])
+    error = _error_of(capsys, 2, ["run", "--device", "numpy", *filled])
     assert len(error.splitlines()) == 1
     assert re.search(said, error)
     assert wave.read_bytes() == before and {p.name for p in tmp_path.iterdir()} == {"wave.csv"}
 
 
 def test_no_such_device(wave, capsys):
-    assert "no-such-card" in _told(capsys, 2, ["run", wave, "--column", "load", "--device", "no-such-card"])
+    assert "no-such-card" in _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "no-such-card"])
 
 
 def test_a_mistake_in_the_last_row_leaves_what_was_there(wave, tmp_path, capsys):
     out = tmp_path / "out.csv"
     out.write_text("precious\n")
     wave.write_text(wave.read_text() + "2024-02-01T00:00,many\n")
-    assert f"line {ROWS + 2} has 'many'" in _told(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out])
+    assert f"line {ROWS + 2} must have a number in column 'load', got 'many'" in _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out])
     assert out.read_text() == "precious\n" and {p.name for p in tmp_path.iterdir()} == {"wave.csv", "out.csv"}
 
 
-def test_learning_out_of_bounds_names_the_row(wave, tmp_path, capsys, monkeypatch):
+def test_diverged_training_names_the_row(wave, tmp_path, capsys, monkeypatch):
     def fail(learner, rows):
         learner.comparison.rows = 500  # learned before
         raise TrainingError("", 7, "layer 2")
 
     monkeypatch.setattr(run.Learner, "learn", fail)
-    error = _told(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", tmp_path / "out.csv"])
-    assert "row 508 of" in error and "layer 2" in error and not (tmp_path / "out.csv").exists()
+    error = _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", tmp_path / "out.csv"])
+    assert "Training diverged at row 508 of" in error and "layer 2" in error and not (tmp_path / "out.csv").exists()
 
 
 # As a process of its own
@@ -261,7 +261,7 @@ def test_ctrl_c_keeps_the_rows_written(tmp_path):
     assert [r["value"] for r in _table(out)] == ["1", "2", "3"] and not part.exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told differently there")
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is reported differently there")
 def test_a_reader_that_has_enough():
     with _start(*LIVE) as process:
         process.stdin.write(b"v\n1\n")
@@ -283,10 +283,10 @@ def test_bench_learning_tells_figures_bounds_and_baselines(monkeypatch, tmp_path
 
     never = Row("a row", lambda seed, device: {"steps": float("inf") if seed else 7.0}, (Bound("steps", each=9),), lambda seed: {"trivial": 3.0})
     monkeypatch.setattr(learning, "rows", lambda taxi, only: (never,))
-    path = tmp_path / "told.json"
+    path = tmp_path / "learning.json"
     assert main(["bench", "learning", "--device", "numpy", "--seeds", "1", "--first-seed", "0"]) == 0
     assert main(["bench", "learning", "--device", "numpy", "--seeds", "2", "--first-seed", "0", "--json", str(path)]) == 1
     out = capsys.readouterr().out
     assert "MISSED" in out and "never" in out and "each <= 9" in out and "trivial" in out
-    (told,) = json.loads(path.read_text())["learning"]
-    assert told["figures"] == [{"steps": 7.0}, {"steps": None}] and told["trivial"] == [{"trivial": 3.0}] * 2 and not told["holds"]
+    (written,) = json.loads(path.read_text())["learning"]
+    assert written["figures"] == [{"steps": 7.0}, {"steps": None}] and written["trivial"] == [{"trivial": 3.0}] * 2 and not written["holds"]

@@ -116,23 +116,23 @@ def test_a_live_pipe_is_served_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("content, said", [
-    ("", "is empty"),
-    ("v\n", "header and no rows"),
+    ("", "must have a line of column names.*got an empty file"),
+    ("v\n", "must have rows of numbers, got a header and no rows"),
     ("t,v\ndatetime,float\nT,\n", "header and no rows"),
     ("a,b\n1,2\n", "no column 'v'.* 'a', 'b'"),
     ("v,v\n1,2\n", "2 columns named 'v'"),
-    ("v\n1\ntext\n", "line 3 has 'text' in column 'v'.*not a number"),
-    ("v\n1\n1_000\n", "line 3 has '1_000'"),
-    ("v,w\n1,2\n,2\n", "line 3 has nothing in column 'v'"),
-    ("v\n1\n\nNaN\n", "line 4 has NaN"),
-    ("v\n-inf\n", "line 2 has -inf"),
-    ("v\n1e400\n", "line 2 has 1e400"),
-    ("v\n1e200\n", "line 2 has 1e200.*1e\\+100"),
-    ("v,w\n1,2\n3\n", "line 3 has 1 cells where the header has 2"),
-    ("v,w\n1,2\n3,4,5\n", "line 3 has 3 cells"),
-    (b"v\n1\n\xff\xfe\n", "line 3 holds byte 0xff.*UTF-8"),
+    ("v\n1\ntext\n", "line 3 must have a number in column 'v', got 'text'"),
+    ("v\n1\n1_000\n", "line 3 must have a number .*got '1_000'"),
+    ("v,w\n1,2\n,2\n", "line 3 must have a number in column 'v', got nothing"),
+    ("v\n1\n\nNaN\n", "line 4 must have a finite number .*got NaN"),
+    ("v\n-inf\n", "line 2 must have a finite number .*got -inf"),
+    ("v\n1e400\n", "line 2 must have a finite number .*got 1e400"),
+    ("v\n1e200\n", "line 2 must have a number up to 1e\\+100 .*got 1e200"),
+    ("v,w\n1,2\n3\n", "line 3 must have 2 cells as the header, got 1"),
+    ("v,w\n1,2\n3,4,5\n", "line 3 must have 2 cells .*got 3"),
+    (b"v\n1\n\xff\xfe\n", "line 3 must be UTF-8 text, got byte 0xff"),
     ('v\n1\n"2\n3\n', "line 4 cannot be read as CSV.*quote"),
-    (b"v\n" + b"1" * 2_000_000, "line 2 is longer than"),
+    (b"v\n" + b"1" * 2_000_000, "line 2 must be at most 1,048,576 bytes"),
 ])
 def test_bad_files(tmp_path, content, said):
     with pytest.raises(UserError, match=said):
@@ -140,11 +140,11 @@ def test_bad_files(tmp_path, content, said):
 
 
 @pytest.mark.parametrize("stamps, said", [
-    (["yesterday"], "line 2 has 'yesterday' in the timestamp column 't'.*ISO"),
+    (["yesterday"], "line 2 must have a timestamp in column 't', got 'yesterday'; .*ISO"),
     (["13/1/10 0:00"], "line 2 .*month first"),
     (["7/2/10 0:00", "2010-07-02 01:00"], "line 3 .*the format of the first row"),
     (["2010-02-30 00:00"], "line 2"),
-    ([""], "line 2 has ''"),
+    ([""], "line 2 must have a timestamp .*got ''"),
 ])
 def test_bad_timestamps(tmp_path, stamps, said):
     with pytest.raises(UserError, match=said):
@@ -154,7 +154,7 @@ def test_bad_timestamps(tmp_path, stamps, said):
 def test_bad_paths(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         CsvStream(tmp_path / "none.csv", "v")
-    with pytest.raises(UserError, match="is a folder"):
+    with pytest.raises(UserError, match="got a folder"):
         CsvStream(tmp_path, "v")
     with pytest.raises(UserError, match="no column 'T'.*'v'"):
         CsvStream(_write(tmp_path, "v\n1\n"), "v", "T")
@@ -242,13 +242,13 @@ def test_same_slot_last_week_goes_by_the_clock():
     slots = 7 * 24
     times = _weeks(3600, 2 * slots)
     missing = slots + 5
-    told = {}
+    forecasts = {}
     last_week = SameSlotLastWeek(ahead=3)
     for i, when in enumerate(times):
         if i != missing:
-            told[i] = last_week.update(float(i), when)
-    assert all(told[i] is None for i in range(slots))
-    assert all(told[i] == i - slots for i in range(slots, 2 * slots) if i != missing)
+            forecasts[i] = last_week.update(float(i), when)
+    assert all(forecasts[i] is None for i in range(slots))
+    assert all(forecasts[i] == i - slots for i in range(slots, 2 * slots) if i != missing)
 
 
 @pytest.mark.parametrize("period, ahead", [(3601, 1), (0, 1), (-3600, 1), (86400, 8), (14 * 86400, 1)])

@@ -62,7 +62,7 @@ def test_a_summary_shows_what_is_frozen_and_what_ticks():
 
 def test_the_rates_shown_are_those_that_are_learned_by():
     network = chain().network((4,))
-    lowering = _Lowering(network, ["mse"], None, dh.SGD(0.1), 1, (0,), 1, ())
+    lowering = _Lowering(network, ["mse"], None, dh.SGD(0.1), 1, (0,), 1, (), False)
     scales = {update.layer: update.scale for update in lowering.updates}
     assert scales == {"0": 0.01, "2": 0.01, "3": 1.0, "4": 1.0, "5": 1.0}
     text = network.summary()

@@ -96,10 +96,10 @@ def test_folders_are_created_and_old_files_replaced(tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     (["cosine"], ["'cosine'", "'sine'"]),
-    (["sine", "--steps", "0"], ["--steps 0", "1 to"]),
-    (["sine", "--steps", "-5"], ["--steps -5"]),
-    (["sine", "--period", "2"], ["period 2", "> 2"]),
-    (["sine", "--period", "301"], ["--period 301", "300"]),
+    (["sine", "--steps", "0"], ["--steps must be from 1 to", "got 0"]),
+    (["sine", "--steps", "-5"], ["--steps must be", "got -5"]),
+    (["sine", "--period", "2"], ["period", "> 2", "got 2"]),
+    (["sine", "--period", "301"], ["--period must be", "300", "got 301"]),
     (["sine", "--winners", "256"], ["256 winners", "255"]),
     (["sine", "--device", "no such thing"], ["no such thing"]),
 ])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
-from deephtm_gpu import watch
 from deephtm_gpu.backends.wgpu import backend as gpu_backend
 from deephtm_gpu.data.sine import sine
+from deephtm_gpu.session import checkpoint
 
 MOST_DISPATCHES = 6
 CREATES = ("create_buffer", "create_texture", "create_bind_group", "create_bind_group_layout", "create_pipeline_layout", "create_shader_module",
@@ -67,7 +67,7 @@ def _best():
 
 
 def test_a_step_is_at_most_six_dispatches_and_creates_nothing(adapter, monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 256)
+    monkeypatch.setattr(checkpoint, "EVERY", 256)
     model, series = post(), sine(700)
     model.fit(series[:300])  # everything is recorded
     model.session.backend._submit_rows = model.session.backend._layout.rows  # found already

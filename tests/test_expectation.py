@@ -189,12 +189,12 @@ PLACE, FEATURE = dh.Input((5,)), dh.Input((4,))
 
 
 @pytest.mark.parametrize("wrong, said", [
-    (lambda: dh.Expectation(0), "columns = 0"),
-    (lambda: dh.Expectation(8, 1.5), "cells_per_column = 1.5"),
+    (lambda: dh.Expectation(0), "columns must be .*got 0"),
+    (lambda: dh.Expectation(8, 1.5), "cells_per_column must be .*got 1.5"),
     (lambda: dh.Expectation(8, std=-1), "std = -1"),
     (lambda: dh.Expectation(8, floor=-1e-3), "floor = -0.001"),
     (lambda: dh.Expectation(8, bias="low"), "bias = 'low'"),
-    (lambda: dh.Expectation(8, lr_scale=-1), "lr_scale = -1"),
+    (lambda: dh.Expectation(8, lr_scale=-1), "lr_scale must be .*got -1"),
     (lambda: dh.Expectation(8)(3), "'int'"),
     (lambda: dh.Expectation(8)(PLACE, of=3), "'int'"),
     (lambda: net(dh.Expectation(8)(PLACE, of=FEATURE)), "a node of 4 numbers"),

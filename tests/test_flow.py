@@ -135,6 +135,6 @@ def test_the_examples_of_the_page_run_and_learn(capsys):
     names = {}
     for example in examples:
         exec(compile(example, "flow.md", "exec"), names)
-    came, others = re.findall(r"came: (\S+) of the others: (\S+)", capsys.readouterr().out)[0]
+    came, others = re.findall(r"winning columns: (\S+) of the others: (\S+)", capsys.readouterr().out)[0]
     assert float(came) > 0.9 and float(others) < 0.05
     assert all(hasattr(dh, name) for name in re.findall(r"\bdh\.(\w+)", page))

@@ -157,7 +157,7 @@ def ended(name, case):
 def credit(name, case):
     """The context of the newest step as what the ring's steps leave behind in it, the gates of those between held as they are."""
     rng = np.random.default_rng(0)
-    S, T, N, slot = len(case["norm"]), case["T"], case["N"], (case["t"] - case["ahead"]) % case["T"]
+    S, T, N, slot = len(case["norm"]), case["T"], case["N"], case["t"] % case["T"]
     ring = case["ring_cells"].reshape(S, T, case["L"])
     activity = rng.random(ring.shape)  # (S, T, L)
     columns = rng.random((S, 3))  # a slow context beside it
@@ -425,7 +425,7 @@ def test_square(name, size):
 def test_polyak_step_is_the_streams_share_of_error_over_gradient():
     squares = np.array([[4.0, 1.0, 3.0, 5.0], [1.0, 1.0, 0.5, 0.5]])  # two outputs, two parameters
     coef = np.ones((2, 1))
-    polyak_forward(squares, np.array([[0.25], [0.75]]), coef, outputs=2, waiting=3, Q=4)
+    polyak_forward(squares, np.array([[0.25], [0.75]]), 3.0, coef, outputs=2, Q=4)
     assert_close("coef", coef, [[5 / 8 / 4 / 3], [2 / 1 * 3 / 4 / 3]], 1e-9)
 
 

@@ -317,8 +317,8 @@ def test_it_stands_among_other_layers():
 
 
 WRONG = {
-    "no modules": (lambda: dh.GridCells(modules=0), "modules = 0"),
-    "one cell": (lambda: dh.GridCells(side=1), "side = 1"),
+    "no modules": (lambda: dh.GridCells(modules=0), "modules must be a whole number, 1 or more, got 0"),
+    "one cell": (lambda: dh.GridCells(side=1), "side must be a whole number, 2 or more, got 1"),
     "no sharpness": (lambda: dh.GridCells(sharpness=0), "sharpness = 0"),
     "too sharp": (lambda: dh.GridCells(sharpness=100.0), "sharpness = 100.0"),
     "scale 0": (lambda: dh.GridCells(scale=0.0), "scale = 0.0"),
@@ -328,7 +328,7 @@ WRONG = {
     "orientation": (lambda: dh.GridCells(orientation="north"), "orientation = 'north'"),
     "learn": (lambda: dh.GridCells(learn=0.5), "learn = 0.5"),
     "init_std": (lambda: dh.GridCells(init_std=-1), "init_std = -1"),
-    "lr_scale": (lambda: dh.GridCells(lr_scale=-1), "lr_scale = -1"),
+    "lr_scale": (lambda: dh.GridCells(lr_scale=-1), "lr_scale must be a number, 0 (frozen) or more, got -1"),
     "movement is no node": (lambda: dh.GridCells()(3), "'int'"),
     "anchor is no node": (lambda: dh.GridCells()(dh.Input((2,)), anchor=[0, 1]), "'list'"),
     "movement of 3": (lambda: dh.Sequential(dh.GridCells()).network((3,)).summary(), "3 numbers"),

@@ -211,10 +211,10 @@ def test_a_show_of_symbols_tells_the_queries():
 
 
 @pytest.mark.parametrize("net, streams, words", [
-    (dh.Sequential(dh.Linear(1)), 1, "SpatialPooler"),
-    (dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(2), dh.Linear(1)), 2, "streams=1"),
+    (dh.Sequential(dh.Linear(1)), 1, "must have a SpatialPooler"),
+    (dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(2), dh.Linear(1)), 2, "must have one stream, got 2; .*streams=1"),
 ])
-def test_what_cannot_be_shown_is_told(net, streams, words):
+def test_models_that_cannot_be_shown_are_refused(net, streams, words):
     with pytest.raises(UserError, match=words):
         view.SeriesShow(dh.Model(net, (1,), streams=streams, device="numpy"), sine(9), "t")
 
@@ -313,10 +313,10 @@ def test_the_script_is_the_same_as_the_command(tmp_path):
     done = subprocess.run([sys.executable, ROOT / "demos" / "jump.py", *options], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     demo(tmp_path / "command", "jump", *options[2:])
-    told = [json.loads(path.read_text()) for path in (tmp_path / "out" / "jump.json", tmp_path / "command" / "jump.json")]
-    for report in told:
+    reports = [json.loads(path.read_text()) for path in (tmp_path / "out" / "jump.json", tmp_path / "command" / "jump.json")]
+    for report in reports:
         del report["seconds"], report["steps_per_second"]
-    assert told[0] == told[1]
+    assert reports[0] == reports[1]
     wrong = subprocess.run([sys.executable, ROOT / "demos" / "jump.py", "--device", "none such"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "none such" in wrong.stderr and "Traceback" not in wrong.stderr
 
@@ -344,7 +344,7 @@ def test_without_a_display_it_goes_on_headless(tmp_path, adapter):
     done = subprocess.run([sys.executable, "-m", "deephtm_gpu", "demo", "sine", "--device", "numpy", "--steps", "100", "--out", str(tmp_path)],
                           env={"PATH": "", "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": "/tmp"}, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "Traceback" not in done.stderr
-    assert "no display" in done.stderr and "going on headless" in done.stderr
+    assert "no display" in done.stderr and "continuing headless" in done.stderr
     assert (tmp_path / "sine.png").exists()
 
 

@@ -29,14 +29,14 @@ FEATURES = ("edge", "corner", "flat", "point")
 EXPLORING = Spec(
     "A column explores objects with one finger, touch after touch",
     (Classes(FEATURES, "Features", name="feature", probability="feature likely", came="feature came"),
-     Line("living", "Living hypotheses", (0.5, 2000), lines={"all": 1600}),
+     Line("active", "Active hypotheses", (0.5, 2000), lines={"all": 1600}),
      Classes(OBJECTS, "Which of 100 objects", name="object", probability="object likely", came=None),
      Bars("surprise", "Surprise")),
     (*(Block("Ten grid modules" if n == 0 else "", 5, 5) for n in range(MODULES)), Block("Places", 4, 4, "and its finger", span=3),
      Block("Wide", 6, 2, span=5)),
     steps=STEPS, time="touches", blocks_title="Where it is", across=5)
 LEVELS = Spec("A text, letter by letter, in two levels of memory", (
-    Classes(tuple("abcdefghijklmnop,."), weight=3.0), Line("error", "1 − probability of the right ending, last time it was asked", (0, 1.05), log=False),
+    Classes(tuple("abcdefghijklmnop,."), weight=3.0), Line("error", "1 − probability of the right ending, at the last query", (0, 1.05), log=False),
     Bars(), Columns(512, 10, "Level 1"), Cells(10, 5, "Level 1"), Columns(128, 6, "Level 2", "2"), Cells(6, 4, "Level 2", "2")),
     tuple(Block(f"{letter} in A B C D", 10, 5, square=False) for letter in "ABCD"), blocks_title="The same columns, other cells")
 SERIES = Spec("A series", (Series("passengers in half an hour", (0, 32_000)), Line("error", "|error|, and the mean of trivial forecasts", (10, 3e4),
@@ -47,7 +47,7 @@ def explored():
     """Feature 2 is half likely and 1 came; 100 hypotheses live; object 70 is likely; a place is marked in each block, and beside it one is lit."""
     ring = EXPLORING.ring()
     ring.push(ring.fields.pack(STEPS, **{
-        "feature likely": np.tile([0, 0, 1.0, 0], (STEPS, 1)), "feature came": np.ones(STEPS), "living": np.full(STEPS, 100),
+        "feature likely": np.tile([0, 0, 1.0, 0], (STEPS, 1)), "feature came": np.ones(STEPS), "active": np.full(STEPS, 100),
         "object likely": np.tile(np.eye(OBJECTS)[70], (STEPS, 1)), "surprise": np.full(STEPS, 0.5)}))
     for block in ring.blocks:
         block[1, 2] = MARK
@@ -82,7 +82,7 @@ def test_marks_stand_where_the_data_are(painter, size, theme):
     near = pytest.approx
     assert rows(image, panels["feature"], theme.prediction) == near((0.5, 0.75), abs=0.06)
     assert np.mean(rows(image, panels["feature"], theme.ink)) == near(1.5 / 4, abs=0.03)
-    assert near(np.log(100 / 0.5) / np.log(4000), abs=0.04) in heights(image, panels["living"], theme.error)
+    assert near(np.log(100 / 0.5) / np.log(4000), abs=0.04) in heights(image, panels["active"], theme.error)
     assert heights(image, panels["object"], theme.prediction) == near([70.5 / OBJECTS], abs=0.02)
     blue, ink = like(image, theme.expected), like(image, theme.ink)
     for n, (block, panel) in enumerate(zip(EXPLORING.blocks, shown.blocks)):
@@ -146,12 +146,12 @@ def test_blocks_stand_beside_each_other_inside_the_page():
             assert a.right < b.left or b.right < a.left or a.bottom < b.top or b.bottom < a.top
 
 
-@pytest.mark.parametrize("wrong, told", [
-    ({"tracks": (Bars(), Bars())}, "'anomaly'"), ({"tracks": ()}, "no track"),
-    ({"blocks": (Block("far", 2, 2, span=3),)}, "spans 3"), ({"blocks": (Block("no", 2, 2, span=0),)}, "spans 0"),
+@pytest.mark.parametrize("wrong, words", [
+    ({"tracks": (Bars(), Bars())}, "different names, got several named 'anomaly'"), ({"tracks": ()}, "must have a track or more"),
+    ({"blocks": (Block("far", 2, 2, span=3),)}, "must span 1 to 2 columns of the grid, got 3"), ({"blocks": (Block("no", 2, 2, span=0),)}, "must span 1 to 2 .*got 0"),
 ])
-def test_pictures_that_cannot_be_are_refused(wrong, told):
-    with pytest.raises(UserError, match=told):
+def test_pictures_that_cannot_be_are_refused(wrong, words):
+    with pytest.raises(UserError, match=words):
         Spec("t", **{"tracks": (Bars(),)} | wrong)
 
 
@@ -183,10 +183,10 @@ def test_a_show_of_two_levels_tells_what_one_fit_tells():
     same.observe()
     history = same.fit([task.inputs, text.ends], targets=[task.targets] * 2)
     assert np.array_equal(show.prediction, history.prediction[0])
-    assert list(show.spec.fields.places)[-4:] == ["winners2", "predicted2", "cells2", "alike2"]
+    assert list(show.spec.fields.offsets)[-4:] == ["winners2", "predicted2", "cells2", "alike2"]
     assert [track.title for track in show.spec.tracks][3:] == [
         "Letters, winning columns: 6 of 64", "Letters, their cells: 5 a column", "Words, winning columns: 4 of 48", "Words, their cells: 3 a column"]
-    winners = [told["winners"] for told in history.observed.values() if "winners" in told]
+    winners = [found["winners"] for found in history.observed.values() if "winners" in found]
     for suffix, wanted in zip(("", "2"), winners):
         assert np.array_equal(kept.last(60, "winners" + suffix), np.sort(wanted, axis=1))
     shares = kept.last(60, "cells2").reshape(60, 4, 3).sum(axis=2)
@@ -206,7 +206,7 @@ def test_a_memory_is_shown_with_the_pooler_that_it_reads():
 
 def test_more_levels_than_there_are_is_a_mistake():
     text = words(between=1, steps=20)
-    with pytest.raises(UserError, match="3 levels .* has 2"):
+    with pytest.raises(UserError, match="levels must be at most 2, .*got 3"):
         view.SymbolShow(two_levels(text), text.task, "t", levels=("a", "b", "c"))
 
 
@@ -214,7 +214,7 @@ def test_more_levels_than_there_are_is_a_mistake():
 
 
 class Exploring(Show):
-    """What `deephtm demo` asks of a show, and no more."""
+    """The minimal interface of a show for `deephtm demo`."""
 
     spec = EXPLORING
 
@@ -224,7 +224,7 @@ class Exploring(Show):
 
     def _learn(self, begin, end):
         self.blocks[0][1, 1] = end / self.total
-        return {name: np.full((end - begin, width), 0.3) for name, (_, width) in self.spec.fields.places.items()}
+        return {name: np.full((end - begin, width), 0.3) for name, (_, width) in self.spec.fields.offsets.items()}
 
 
 @pytest.mark.parametrize("how", ["--headless", "--record"])
@@ -239,7 +239,7 @@ def test_a_show_without_a_memory_is_a_demo_too(tmp_path, monkeypatch, capsys, ho
     assert "Touches: 70" in capsys.readouterr().out
 
 
-def test_a_show_tells_how_many_steps_it_learned():
+def test_a_show_returns_how_many_steps_it_learned():
     show = Exploring(10)
     kept = show.ring()
     assert [show.advance(4, kept) for _ in range(4)] == [4, 4, 2, 0] and kept.count == show.done == 10
@@ -263,7 +263,7 @@ def test_a_column_is_shown_while_it_learns_and_recognises():
     assert len(show.explored) == len(show.recognised) == 1 and kept.count == 19
     share = kept.last(4, "likely")  # (4, O)
     show.column.begin()
-    posterior = dict(zip(show.column.objects, show.column.sense(int(show._told[1].features[0])).posterior))
+    posterior = dict(zip(show.column.objects, show.column.sense(int(show._explorations[1].features[0])).posterior))
     np.testing.assert_allclose(share[-1], [posterior[o] for o in range(3)], rtol=1e-5)
     assert all(block.max() > 0 for block in kept.blocks)
 
@@ -274,14 +274,14 @@ def knowing():
     return column
 
 
-@pytest.mark.parametrize("wrong, told", [
-    (lambda: dict(touches=0), "touches = 0"), (lambda: dict(touches=6), "5 points"), (lambda: dict(exposures=0), "exposures = 0"),
-    (lambda: dict(touches=6, total=5), "5 points"), (lambda: dict(total="a"), "total = 'a'"), (lambda: dict(total=0), "total = 0"),
-    (lambda: dict(seed=-1), "seed = -1"), (lambda: dict(column="c"), "'c'"), (lambda: dict(task=3), "and 3"),
-    (lambda: dict(column=knowing()), "knows 1 objects already"),
-    (lambda: dict(column=dh.SensorimotorColumn(4, 2, device="numpy")), "made for 2 objects"),
-    (lambda: dict(column=dh.SensorimotorColumn(5, 3, device="numpy")), "5 features"),
+@pytest.mark.parametrize("wrong, words", [
+    (lambda: dict(touches=0), "touches must be .*got 0"), (lambda: dict(touches=6), "must be at most 5, the points"), (lambda: dict(exposures=0), "exposures must be .*got 0"),
+    (lambda: dict(touches=6, total=5), "must be at most 5, the points"), (lambda: dict(total="a"), "total must be .*got 'a'"), (lambda: dict(total=0), "total must be .*got 0"),
+    (lambda: dict(seed=-1), "seed must be .*got -1"), (lambda: dict(column="c"), "'c'"), (lambda: dict(task=3), "and 3"),
+    (lambda: dict(column=knowing()), "must know no object, got one that knows 1"),
+    (lambda: dict(column=dh.SensorimotorColumn(4, 2, device="numpy")), "must be for 3 objects .*got one for 2 objects"),
+    (lambda: dict(column=dh.SensorimotorColumn(5, 3, device="numpy")), "got one for 3 objects with 5 features"),
 ])
-def test_shows_of_touch_that_cannot_be(wrong, told):
-    with pytest.raises(UserError, match=told):
+def test_shows_of_touch_that_cannot_be(wrong, words):
+    with pytest.raises(UserError, match=words):
         touching(**wrong())

@@ -171,7 +171,7 @@ def test_q_ends_it_and_a_short_run_waits_to_be_closed(driver):
 
 
 def test_what_ends_the_learning_ends_the_window(display, tmp_path):
-    """An error in the loop is told once, and is no endless log."""
+    """An error in the loop is reported once, not again and again."""
     program = ("import sys, deephtm_gpu as dh; from deephtm_gpu.cli.main import main\n"
                "def fail(*_, **__): raise dh.TrainingError('Out of bounds.', 1, 'layer 2')\n"
                "dh.Model.fit = fail\n"

@@ -32,18 +32,18 @@ def pixels(figure):
 
 
 def test_summary_tells_layers_shapes_parameters_and_flow(model):
-    told = model.summary()
-    assert "SpatialPooler(columns=24, winners=3)" in told and "24 × 4" in told and "numpy" in told
+    text = model.summary()
+    assert "SpatialPooler(columns=24, winners=3)" in text and "24 × 4" in text and "numpy" in text
     total = sum(info.parameters for info in model.layers())
-    assert f"{total:,} learned parameters" in told and repr(model).startswith("<Model of 6 layers")
+    assert f"{total:,} learned parameters" in text and repr(model).startswith("<Model of 6 layers")
 
 
 def test_summary_of_a_graph_names_contexts_and_feedback():
     x, top = dh.Input((2,)), dh.Linear(3)
     cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Linear(5)(x)), context=[dh.previous(top), x])
     network = dh.Network(x, [dh.Linear(2)(cells), top(cells)])
-    told = network.summary()
-    assert "(context: previous0, input0)" in told and "one step ago" in told
+    text = network.summary()
+    assert "(context: previous0, input0)" in text and "one step ago" in text
     assert "SpatialPooler" in repr(network) and "Linear(units=16)" in repr(chain())
 
 
@@ -116,23 +116,23 @@ def test_distal_weights_of_a_cell(synapses):
 
 @pytest.fixture(scope="module")
 def twice():
-    """A pooler and a memory at two places each, with the same weights; two inputs."""
+    """A pooler and a memory that are used twice each, with the same weights; two inputs."""
     pooler, memory, relu = dh.SpatialPooler(24, 3), dh.TemporalMemory(4), dh.ReLU()
     x, y = dh.Input((6,)), dh.Input((6,))
     outputs = [dh.Linear(6)(memory(pooler(relu(node)))) for node in (x, y)]
     return dh.Model(dh.Network([x, y], outputs), device="numpy")
 
 
-def test_places_that_share_weights_say_whose_they_are(twice):
+def test_shared_weights_name_their_owner(twice):
     texts = [t.get_text() for t in network_figure(twice).axes[0].texts]
     names = twice.network.names()
     firsts = {names[owner] for node, owner in twice.network.owners().items() if owner is not node}
     weighted = {info.name for info in twice.layers() if info.parameters}
     assert sorted(t for t in texts if t.startswith("weights of")) == sorted(f"weights of {name}" for name in firsts & weighted)
-    assert len(firsts & weighted) == 2 and len(firsts) == 3  # what has no weights shares none
+    assert len(firsts & weighted) == 2 and len(firsts) == 3  # a layer without weights shares none
 
 
-def test_distal_weights_at_the_second_place_of_a_memory_are_those_of_the_first(twice):
+def test_distal_weights_of_the_second_use_of_a_memory_are_those_of_the_first(twice):
     first, second = [info.name for info in twice.layers() if info.kind == "TemporalMemory"]
     shown = [distal_figure(twice, (5, 2), layer=name).axes[0].images[0].get_array() for name in (first, second)]
     assert np.array_equal(*shown) and np.asarray(shown[0]).any()
@@ -143,21 +143,21 @@ def test_the_figure_of_columns_takes_one_input(twice):
         receptive_fields_figure(twice, [np.zeros((9, 6))] * 2)
 
 
-@pytest.mark.parametrize("do, told", [
-    *[(lambda m, cell=cell: distal_figure(m, cell), ["pair of whole numbers"])
+@pytest.mark.parametrize("do, words", [
+    *[(lambda m, cell=cell: distal_figure(m, cell), ["cell must be (column, number in the column)"])
       for cell in (0, "ab", (0.5, 0), (0, "a"), None, (1, 2, 3), (-1, 0), [[0], [0, 1]])],
     (lambda m: raster_figure(m.fit(series(3))), ["observe()", "trace"]),
-    (lambda m: raster_figure(m.trace(series(3)), layer=9), ["Layer 9", "'3'"]),
-    (lambda m: distal_figure(m, (99, 0)), ["(99, 0)", "columns 0 to 23"]),
-    (lambda m: distal_figure(m, (0, 0), layer="3"), ["'3'", "'4'"]),
-    (lambda m: raster_figure(_streams()), ["several streams"]),
+    (lambda m: raster_figure(m.trace(series(3)), layer=9), ["got 9", "'3'"]),
+    (lambda m: distal_figure(m, (99, 0)), ["got (99, 0)", "to (23, 3)"]),
+    (lambda m: distal_figure(m, (0, 0), layer="3"), ["got '3'", "'4'"]),
+    (lambda m: raster_figure(_streams()), ["one stream", "got several"]),
     (lambda m: distal_figure(dh.Population(chain(), 2, (1,), device="numpy"), (0, 0)), ["population", "model(p)"]),
     (lambda m: receptive_fields_figure(m, series(9), columns=[0, 99]), ["99", "never won"]),
 ])
-def test_mistakes_are_told(model, do, told):
+def test_mistakes_are_reported(model, do, words):
     with pytest.raises(dh.UserError) as error:
         do(model)
-    assert all(t in str(error.value) for t in told), str(error.value)
+    assert all(word in str(error.value) for word in words), str(error.value)
 
 
 def _streams():

@@ -94,16 +94,16 @@ def test_no_threshold_is_worth_it():
 def test_labels():
     times = [datetime(2024, 1, 1) + i * timedelta(hours=1) for i in range(10)]
     assert labels(times, [(times[6], times[8]), (times[1], times[3] + timedelta(minutes=30))]) == Labels(10, [(1, 3), (6, 8)])
-    with pytest.raises(UserError, match="no row lies in it"):
+    with pytest.raises(UserError, match="must contain a row"):
         labels(times, [(datetime(2023, 1, 1), datetime(2023, 1, 2))])
 
 
 @pytest.mark.parametrize("scores, where, said", [
-    ([], [], "0 files"),
-    ([np.zeros(1000)], [FILE, FILE], "1 files were given and labels of 2"),
-    ([np.zeros(999)], [FILE], r"shape \(999,\).*1000 rows"),
-    ([np.r_[np.zeros(999), np.nan]], [FILE], "row 999 is not a number"),
-    ([np.zeros(10)], [Labels(10, [])], "without a window"),
+    ([], [], "got 0 and 0"),
+    ([np.zeros(1000)], [FILE, FILE], "must be of the same files, got 1 and 2"),
+    ([np.zeros(999)], [FILE], r"must have shape \(1000,\).*got shape \(999,\)"),
+    ([np.r_[np.zeros(999), np.nan]], [FILE], "must be numbers, got NaN at row 999"),
+    ([np.zeros(10)], [Labels(10, [])], "must have a window or more, got none"),
 ])
 def test_refused(scores, where, said):
     with pytest.raises(UserError, match=said):
@@ -114,7 +114,7 @@ def test_refused(scores, where, said):
 def test_bad_windows(tmp_path, content):
     path = tmp_path / "w.json"
     path.write_text(content)
-    with pytest.raises(UserError, match="no JSON file of windows"):
+    with pytest.raises(UserError, match="must be a JSON file .*got another format"):
         read_windows(path)
     with pytest.raises(UserError, match="check its path"):
         read_windows(tmp_path / "none.json")
@@ -153,9 +153,9 @@ def test_the_command(tmp_path, capsys):
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
         windows[f"{name}.csv"] = [[lines[600].split(",")[0], lines[700].split(",")[0]]]
     (tmp_path / "anomaly_windows.json").write_text(json.dumps(windows))
-    told = tmp_path / "out.json"
-    assert main(["bench", "anomalies", "--data", str(tmp_path), "--seeds", "1", "--json", str(told)]) == 0
-    rows = {row["name"]: row for row in json.loads(told.read_text())["anomalies"]}
+    path = tmp_path / "out.json"
+    assert main(["bench", "anomalies", "--data", str(tmp_path), "--seeds", "1", "--json", str(path)]) == 0
+    rows = {row["name"]: row for row in json.loads(path.read_text())["anomalies"]}
     assert rows["none: never an alarm"]["plain"] == [0] and len(rows["random"]["plain"]) == 20 and len(rows["alarm"]["by_file"]) == 3
     assert all(max(row["rested"]) <= 100 and np.isfinite(row["held_out"]).all() for row in rows.values())
     assert "alarm" in capsys.readouterr().out

@@ -15,7 +15,7 @@ import pytest
 import deephtm_gpu
 from deephtm_gpu.cli.demo import DEMOS
 from deephtm_gpu.cli.main import COMMANDS
-from deephtm_gpu.kernels.compose import shader_folder
+from deephtm_gpu.kernels.compose import files_of, shader_folder
 from deephtm_gpu.ops.table import SHADERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,7 +71,7 @@ def test_wheel_holds_every_shader_and_module_and_nothing_else(built):
         assert any(n.endswith(".dist-info/licenses/LICENSE") for n in wheel.namelist())
     modules = {p.as_posix() for p in files() if p.parts[0] == "deephtm_gpu"}
     shaders = {"deephtm_gpu/" + p.as_posix() for p in files() if p.parts[0] == "shaders"}
-    assert {f"deephtm_gpu/shaders/{s}.wgsl" for s in SHADERS.values()} <= shaders
+    assert {f"deephtm_gpu/shaders/{f}.wgsl" for s in SHADERS.values() for f in files_of(s)} <= shaders
     demos = {f"deephtm_gpu/demos/{name}" for name in (*(f"{d}.py" for d in DEMOS), "data/nyc_taxi.csv", "data/NAB_LICENSE.txt")}
     assert held == modules | shaders | demos and "deephtm_gpu/py.typed" in held
 
@@ -82,14 +82,14 @@ def test_wheel_works_by_itself(built, tmp_path):
     program = (
         "import deephtm_gpu as dh, numpy as np\n"
         "from deephtm_gpu.kernels.compose import declarations, shader_folder\n"
-        "declarations('relu')\n"
+        "declarations('relu'), declarations('lib/arenas')\n"
         "net = dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(3), dh.Linear(4))\n"
         "dh.Model(net, input_shape=(4,), device='numpy').fit(np.ones((5, 4), np.float32))\n"
         "print(dh.__file__, shader_folder(), sep='\\n')\n"
     )
     # Before the editable install: what lies on PYTHONPATH is found first.
-    told = run(sys.executable, "-c", program, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert told.splitlines() == [str(tmp_path / "deephtm_gpu" / "__init__.py"), str(tmp_path / "deephtm_gpu" / "shaders")]
+    output = run(sys.executable, "-c", program, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert output.splitlines() == [str(tmp_path / "deephtm_gpu" / "__init__.py"), str(tmp_path / "deephtm_gpu" / "shaders")]
 
 
 def test_source_archive_holds_what_a_reader_needs(built):

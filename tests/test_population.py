@@ -135,7 +135,7 @@ def test_a_population_of_one(adapter, device):
 def test_models_that_have_no_room_in_one_arena_are_split(adapter, monkeypatch):
     """As on adapters that bind 128 MiB at most: the results are the same to the bit."""
     whole = dh.Population(chain(), P, input_shape=(1,), device="gpu")
-    monkeypatch.setattr(gpu_backend, "_has_room", lambda plan, adapter: plan.models <= 2)
+    monkeypatch.setattr(gpu_backend.OnAdapter, "_has_room", lambda self, plan: plan.models <= 2)
     split = dh.Population(chain(), P, input_shape=(1,), device="gpu")
     assert isinstance(split.session.backend, SideBySide) and [b.plan.models for b in split.session.backend._backends] == [2, 2, 1]
     assert_same(whole.fit(series()), split.fit(series()), slice(None))
@@ -154,16 +154,16 @@ def test_a_step_costs_less_than_a_dispatch(adapter):
 
 @pytest.mark.parametrize("make, told", [
     (lambda: dh.Population(chain(), 0, input_shape=(1,)), ["models", "0"]),
-    (lambda: dh.Population(chain(), 2, input_shape=(1,), seed=[1]), ["1 seeds", "2 models"]),
+    (lambda: dh.Population(chain(), 2, input_shape=(1,), seed=[1]), ["got 1", "2 models"]),
     (lambda: dh.Population(chain(), 2, input_shape=(1,), seed=-1), ["seed", "-1"]),
-    (lambda: dh.Population(chain(), 2, input_shape=(1,), optimizer=dh.SGD([0.1] * 3)), ["3 learning rates", "2 models"]),
-    (lambda: dh.Model(chain(), input_shape=(1,), optimizer=dh.SGD([0.1] * 3), device="numpy"), ["3 learning rates", "Population"]),
+    (lambda: dh.Population(chain(), 2, input_shape=(1,), optimizer=dh.SGD([0.1] * 3)), ["got 3", "2 models"]),
+    (lambda: dh.Model(chain(), input_shape=(1,), optimizer=dh.SGD([0.1] * 3), device="numpy"), ["got 3", "Population"]),
     (lambda: dh.SGD([0.1, -1]), ["lr[1]", "-1"]),
     (lambda: _small().fit(np.zeros((3, 9, 1))), ["(3, 9, 1)", "2 models"]),
-    (lambda: _small().fit([[1.0, 2.0], [1.0]]), ["equally long"]),
+    (lambda: _small().fit([[1.0, 2.0], [1.0]]), ["one length"]),
     (lambda: _small().fit(np.full((2, 9), np.nan)), ["nan", "step 0"]),
     (lambda: _small().step(1.0), ["one row for each of the 2"]),
-    (lambda: _small().model(2), ["Model 2", "there are 2"]),
+    (lambda: _small().model(2), ["from 0 to 1", "got 2", "2 models"]),
     (lambda: _small().some(3), ["3", "list"]),
     (lambda: _small().fit(np.zeros((2, 9)), mask=np.ones((9, 2))), ["mask", "step together"]),
     (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step(0.0), ["2 arrays"]),

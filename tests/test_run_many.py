@@ -10,7 +10,7 @@ from deephtm_gpu.cli import run_many
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.csv_stream import CHUNK
 from deephtm_gpu.errors import TrainingError
-from deephtm_gpu.learner import Crowd
+from deephtm_gpu.learner import PopulationLearner
 
 LENGTHS = (CHUNK + 9, 2 * CHUNK, 30, CHUNK, 2 * CHUNK + 1)
 
@@ -56,24 +56,24 @@ def test_it_goes_on_from_what_was_saved(waves, folders, capsys):
     assert main(["run", *first, "--column", "load", "--device", "numpy", "--out", str(folders / "out"), "--save", str(folders / "save")]) == 0
     again = ["run", first[0], "--column", "load", "--device", "numpy", "--resume", str(folders / "save" / "wave0.model")]
     assert main([*again, "--out", str(folders / "more.csv")]) == 0
-    assert f"behind {LENGTHS[0]:,} earlier ones" in capsys.readouterr().out
+    assert f"after {LENGTHS[0]:,} earlier ones" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("make, told", [
+@pytest.mark.parametrize("make, words", [
     (lambda f, w: [*w, "--out", f / "nowhere"], ["--out", "no folder", "5 files"]),
-    (lambda f, w: [*w], ["--out was not given", "folder"]),
+    (lambda f, w: [*w], ["--out must be", "folder", "got nothing"]),
     (lambda f, w: [*w, "--out", f / "out", "--save", f / "wave"], ["--save", "no folder"]),
     (lambda f, w: [*w, "-", "--out", f / "out"], ["standard input"]),
-    (lambda f, w: [*w, "--out", f / "out", "--resume", "x"], ["--resume x", "by itself"]),
+    (lambda f, w: [*w, "--out", f / "out", "--resume", "x"], ["--resume x", "of its own"]),
     (lambda f, w: [*w, w[0], "--out", f / "out"], ["'wave0'", "different names"]),
     (lambda f, w: [*w, f / "none.csv", "--out", f / "out"], ["none.csv", "no such file"]),
     (lambda f, w: [*w, *_named_as_models(f), "--out", f / "out", "--save", f / "out"], ["'named'", "would be written over"]),
     (lambda f, w: [*w, "--out", w[0].rsplit("/", 1)[0]], ["would be written over the file"]),
 ])
-def test_mistakes_are_told_and_leave_nothing(waves, folders, make, told, capsys):
+def test_mistakes_are_reported_and_leave_nothing(waves, folders, make, words, capsys):
     assert main(["run", *map(str, make(folders, paths(waves))), "--column", "load", "--device", "numpy"]) == 2
     error = capsys.readouterr().err
-    assert all(t in error for t in told) and error.count("\n") == 1, error
+    assert all(word in error for word in words) and error.count("\n") == 1, error
     assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
 
 
@@ -86,29 +86,29 @@ def test_a_bad_row_in_one_file_leaves_no_output(waves, folders, capsys):
     bad = folders / "bad.csv"
     bad.write_text("when,load\n" + "x,1\n" * 600 + "x,many\n")
     assert main(["run", *paths(waves), str(bad), "--column", "load", "--device", "numpy", "--out", str(folders / "out"), "--save", str(folders / "save")]) == 2
-    assert "bad.csv: line 602 has 'many'" in capsys.readouterr().err
+    assert "bad.csv: line 602 must have a number in column 'load', got 'many'" in capsys.readouterr().err
     assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
 
 
-def test_learning_out_of_bounds_names_file_and_row(waves, folders, capsys, monkeypatch):
-    def fail(crowd, rows):
+def test_diverged_training_names_file_and_row(waves, folders, capsys, monkeypatch):
+    def fail(learner, rows):
         raise TrainingError("", 7, "layer 2", models=(1,))
 
-    monkeypatch.setattr(run_many.Crowd, "learn", fail)
+    monkeypatch.setattr(run_many.PopulationLearner, "learn", fail)
     assert main(["run", *paths(waves), "--column", "load", "--device", "numpy", "--out", str(folders / "out")]) == 2
-    assert "row 8 of" in (error := capsys.readouterr().err) and "wave1.csv" in error and "layer 2" in error
+    assert "Training diverged at row 8 of" in (error := capsys.readouterr().err) and "wave1.csv" in error and "layer 2" in error
 
 
 def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
-    learn, done = Crowd.learn, []
+    learn, done = PopulationLearner.learn, []
 
-    def interrupted(crowd, rows):
+    def interrupted(learner, rows):
         if done:
             raise KeyboardInterrupt
         done.append(True)
-        return learn(crowd, rows)
+        return learn(learner, rows)
 
-    monkeypatch.setattr(run_many.Crowd, "learn", interrupted)
+    monkeypatch.setattr(run_many.PopulationLearner, "learn", interrupted)
     code = main(["run", *paths(waves), "--column", "load", "--device", "numpy", "--out", str(folders / "out"), "--save", str(folders / "save")])
     assert code == 130
     rows = {p.name: len(p.read_text().splitlines()) - 1 for p in (folders / "out").iterdir()}
@@ -116,16 +116,16 @@ def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
     assert len(list((folders / "save").iterdir())) == len(LENGTHS)
 
 
-def test_who_has_ended_makes_room(waves):
-    """Where half have ended, the population closes up, and those left go on to the bit."""
-    crowd, rng = Crowd(4, 1, False, device="numpy"), np.random.default_rng(0)
+def test_ended_series_are_removed_from_the_population(waves):
+    """When half have ended, the population is compacted, and the others continue to the bit."""
+    learner, rng = PopulationLearner(4, 1, False, device="numpy"), np.random.default_rng(0)
     from deephtm_gpu.data.csv_stream import Row
     from deephtm_gpu.learner import Learner
 
     series = [[Row(float(v), str(v), None, "") for v in rng.normal(size=60)] for _ in range(4)]
-    told = [crowd.learn({n: series[n][:20] for n in range(4)}), crowd.learn({n: series[n][20:40] for n in (1, 2, 3)}),
-            crowd.learn({n: series[n][40:] for n in (1, 3)})]
-    assert len(crowd._population) == 2
+    outputs = [learner.learn({n: series[n][:20] for n in range(4)}), learner.learn({n: series[n][20:40] for n in (1, 2, 3)}),
+            learner.learn({n: series[n][40:] for n in (1, 3)})]
+    assert len(learner._population) == 2
     for n in (1, 3):
         alone = Learner(1, False, device="numpy")
-        assert [row for part in told for row in part[n]] == [row for k in (0, 20, 40) for row in alone.learn(series[n][k:k + 20])]
+        assert [row for part in outputs for row in part[n]] == [row for k in (0, 20, 40) for row in alone.learn(series[n][k:k + 20])]

@@ -450,7 +450,7 @@ NODES = ("network", "nodes")
     (_array("0.winners", lambda w: w - 1000), "'0.winners' holds places"),
     (_set(*NODES, 2, "arguments", "cells_per_column", to=3), "that network's is"),
     (_set(*NODES, 2, "arguments", "cells_per_column", to=10**12), "that network's is"),
-    (_set(*NODES, 3, "arguments", "units", to=-1), "units = -1"),
+    (_set(*NODES, 3, "arguments", "units", to=-1), "units must be .*got -1"),
     (_set(*NODES, 3, "arguments", "width", to=1), "width"),
     (_set(*NODES, 3, "inputs", to=[2, 1]), "describe a model"),
     (_set(*NODES, 3, "inputs", to=[77]), "describe a model"),
@@ -460,8 +460,14 @@ NODES = ("network", "nodes")
     (_set("optimizer", "class", to="Linear"), "no optimizer"),
     (_set("optimizer", to=None), "describe a model"),
     (_set("losses", to=["rmse"]), "'rmse'"),
-    (_set("counts", "pending", to=9), "counts"),
-    (_set("counts", "ahead", to=10**9), "that network's is"),
+    (_set("pending", to=[[0, 1, False]] * 9), "counts"),
+    (_set("pending", 0, 0, to=-1), "count"),
+    (_set("pending", to=[[3, 4, False]]), "counts"),
+    (_set("counts", "ahead", to=10**9), "counts"),
+    (_set("counts", "steps", to=1), "counts"),
+    (_set("counts", "learned", to="x"), "count"),
+    (_set("plan", "ahead", to=10**9), "that network's is"),
+    (_set("plan", to=None), "describe a model"),
     (_set("streams", to="many"), "describe a model"),
 ])
 def test_what_does_not_fit_together_is_refused(saved, change, said):
@@ -545,7 +551,7 @@ def test_run_in_two_halves_is_the_run_in_one(halves, how, capsys):
     assert _run(halves, "b", *how[:2], "--out", halves / "b.out", "--resume", saved, "--save", saved) == 0
     shown = capsys.readouterr().out
     assert _table(halves / "a.out") + _table(halves / "b.out")[1:] == _table(halves / "whole.out")
-    assert shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "behind 33 earlier ones" in shown
+    assert shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "after 33 earlier ones" in shown
     assert dh.load(saved, "numpy").steps == 60
     assert Learner.load(saved, "numpy")._likelihood.state()["seen"] == 60
 
@@ -587,11 +593,11 @@ def test_a_ring_of_another_window_is_refused():
 
 
 @pytest.mark.parametrize("name, more, said", [
-    ("b", ["--resume", "{folder}/timed", "--timestamp", "when", "--ahead", 2], "predicts 3 ahead and --ahead 2"),
-    ("b", ["--resume", "{folder}/timed", "--timestamp", "when", "--seed", 2], "of seed 0 and --seed 2"),
-    ("b", ["--resume", "{folder}/timed"], "no --timestamp was given"),
-    ("b", ["--resume", "{folder}/bare", "--timestamp", "when"], "sees no timestamps"),
-    ("b", ["--resume", "{folder}/model"], "holds a model without what `deephtm run` keeps"),
+    ("b", ["--resume", "{folder}/timed", "--timestamp", "when", "--ahead", 2], "a model with --ahead 3, got --ahead 2"),
+    ("b", ["--resume", "{folder}/timed", "--timestamp", "when", "--seed", 2], "a model with --seed 0, got --seed 2"),
+    ("b", ["--resume", "{folder}/timed"], "a column of timestamps, got no --timestamp"),
+    ("b", ["--resume", "{folder}/bare", "--timestamp", "when"], "no timestamps, got --timestamp when"),
+    ("b", ["--resume", "{folder}/model"], "must be a file that `deephtm run --save` wrote, got a model alone"),
     ("b", ["--resume", "{folder}/none"], "no such file"),
     ("b", ["--resume", "{folder}/a.csv"], "no safetensors file"),
     ("a", ["--save", "{folder}/none/m"], "no folder"),

@@ -24,7 +24,7 @@ def _taught(task, exposures=5, **options):
 
 
 def _recognise(column, task, exploration, noise=0.0, angles=(0.0,)):
-    """Whether after each sensation the truth has a probability of .9, and whether something else has. Two lists of bool."""
+    """Two lists of bool, one entry for each sensation: whether the truth has a probability of .9, and whether something else has."""
     right, wrong = [], []
     column.begin(angles)
     for k, feature in enumerate(exploration.features):
@@ -38,17 +38,17 @@ def _recognise(column, task, exploration, noise=0.0, angles=(0.0,)):
     return right, wrong
 
 
-def _reached(column, task, told, **options):
+def _reached(column, task, explored, **options):
     """Shares of the explorations, (L,) each: right, wrong."""
-    return np.mean([_recognise(column, task, e, **options) for e in told], axis=0)
+    return np.mean([_recognise(column, task, e, **options) for e in explored], axis=0)
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
 def test_a_column_recognises_as_the_ideal_observer_does(seed):
     task = objects(20, seed=seed)
-    told = explorations(task, seed, each=5, sensations=4)
-    right, wrong = _reached(_taught(task, seed=seed), task, told)
-    best = np.mean([np.array(watch(_begun(IdealObserver(task)), e)) >= SURE for e in told], axis=0)
+    explored = explorations(task, seed, each=5, sensations=4)
+    right, wrong = _reached(_taught(task, seed=seed), task, explored)
+    best = np.mean([np.array(watch(_begun(IdealObserver(task)), e)) >= SURE for e in explored], axis=0)
     assert (np.abs(right - best) <= 0.03).all() and (wrong <= 0.01).all() and best[-1] >= 0.95
 
 
@@ -65,20 +65,20 @@ def test_one_cell_per_column_is_not_enough():
 
 def test_turned_objects():
     task = objects(20, seed=15)
-    told = explorations(task, 15, sensations=5, angles=QUARTERS)
-    right, wrong = _reached(_taught(task), task, told, angles=QUARTERS)
-    best = np.mean([np.array(watch(IdealObserver(task, QUARTERS), e)) >= SURE for e in told], axis=0)
+    explored = explorations(task, 15, sensations=5, angles=QUARTERS)
+    right, wrong = _reached(_taught(task), task, explored, angles=QUARTERS)
+    best = np.mean([np.array(watch(IdealObserver(task, QUARTERS), e)) >= SURE for e in explored], axis=0)
     assert right[-1] >= best[-1] - 0.05 and (wrong <= 0.05).all()
-    upright, _ = _reached(_taught(task), task, told)
+    upright, _ = _reached(_taught(task), task, explored)
     assert upright[-1] < 0.5  # three of four are turned
 
 
-def test_re_anchoring_helps_where_movements_are_noisy():
+def test_re_anchoring_helps_with_noisy_movements():
     task = objects(50, seed=16)
     column = _taught(task)
-    told = explorations(task, 16, each=2, sensations=5, movement_noise=0.3)
-    anchored, _ = _reached(column, task, told, noise=0.3)
-    lost, _ = _reached(column, task, told)
+    explored = explorations(task, 16, each=2, sensations=5, movement_noise=0.3)
+    anchored, _ = _reached(column, task, explored, noise=0.3)
+    lost, _ = _reached(column, task, explored)
     assert anchored[3:].mean() >= lost[3:].mean() + 0.03 and anchored[-1] >= 0.9
 
 
@@ -100,14 +100,14 @@ def test_the_next_feature_is_predicted():
     assert np.mean(hits) >= 0.96
 
 
-def test_features_told_as_vectors():
+def test_features_given_as_vectors():
     codes = np.random.default_rng(18).standard_normal((10, 16))
     task = objects(20, seed=18)
     column = SensorimotorColumn(codes, 20, device="numpy")
     for o in range(20):
         column.learn(o, task.places[o], codes[task.features[o]])
-    told = explorations(task, 18, each=3, sensations=4, codes=codes, sensor_noise=0.2)
-    right, wrong = _reached(column, task, told)
+    explored = explorations(task, 18, each=3, sensations=4, codes=codes, sensor_noise=0.2)
+    right, wrong = _reached(column, task, explored)
     assert right[-1] >= 0.9 and wrong[-1] <= 0.02 and wrong.max() <= 0.1
 
 
@@ -125,7 +125,7 @@ def test_names_and_further_points():
     found = column.sense(3)
     assert found.object == "pen" and found.fit > 0.9
     column.move((7, 7))
-    assert column.sense(1).fit < 0.2, "nothing is known there, and nobody says so"
+    assert column.sense(1).fit < 0.2, "nothing is known there, so the fit is low"
     column.begin()
     column.sense(2)
     column.move((-0.5, -1.5))
@@ -135,39 +135,39 @@ def test_names_and_further_points():
     np.testing.assert_allclose(found.place, [0, 0], atol=1e-6)
 
 
-def test_hypotheses_die_and_are_no_more_asked():
-    told, asked = Hypotheses(np.arange(4), np.zeros((4, 2))), []
+def test_dropped_hypotheses_are_not_judged_again():
+    hypotheses, judged = Hypotheses(np.arange(4), np.zeros((4, 2))), []
 
     def judge(places, objects, winners, gradient):
-        asked.append(len(objects))
+        judged.append(len(objects))
         return np.float32([0, -1, -11, -13])[objects], None
 
-    told.sense(judge, np.arange(5))
-    assert len(told) == 3 and told.objects.tolist() == [0, 1, 2]
-    told.sense(judge, np.arange(5))
-    assert told.objects.tolist() == [0, 1] and asked == [4, 3]
-    np.testing.assert_allclose(told.probabilities(), [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))], rtol=1e-5)
-    np.testing.assert_allclose(told.of_objects(3), [*told.probabilities(), 0])
+    hypotheses.sense(judge, np.arange(5))
+    assert len(hypotheses) == 3 and hypotheses.objects.tolist() == [0, 1, 2]
+    hypotheses.sense(judge, np.arange(5))
+    assert hypotheses.objects.tolist() == [0, 1] and judged == [4, 3]
+    np.testing.assert_allclose(hypotheses.probabilities(), [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))], rtol=1e-5)
+    np.testing.assert_allclose(hypotheses.of_objects(3), [*hypotheses.probabilities(), 0])
 
 
-def test_re_anchoring_weighs_what_is_sensed_against_how_far_it_must_have_slipped():
-    told = Hypotheses(np.array([0, 1, 2]), np.zeros((3, 2)))
-    told.move((1, 0), noise=0.1)
+def test_re_anchoring_weighs_evidence_against_the_size_of_the_correction():
+    hypotheses = Hypotheses(np.array([0, 1, 2]), np.zeros((3, 2)))
+    hypotheses.move((1, 0), noise=0.1)
     pull = np.float32([5, 400, 0])  # nats per unit of length to the right
 
     def judge(places, objects, winners, gradient=False):
         return pull[objects] * (places[:, 0] - 1) - 10 * (objects == 2), np.stack([pull[objects], 0 * pull[objects]], axis=1)
 
-    told.sense(judge, np.arange(5))
-    assert told.objects.tolist() == [1]  # the others are far behind
-    np.testing.assert_allclose(told.places, [[1.2, 0]], atol=1e-6)  # two steps of a standard deviation, no more
-    np.testing.assert_allclose(told.evidence, [400 * 0.2 - 0.2**2 / (2 * 0.1**2)], rtol=1e-5)
-    assert told.variance < 0.1**2
+    hypotheses.sense(judge, np.arange(5))
+    assert hypotheses.objects.tolist() == [1]  # the others have far less evidence
+    np.testing.assert_allclose(hypotheses.places, [[1.2, 0]], atol=1e-6)  # two steps of a standard deviation, no more
+    np.testing.assert_allclose(hypotheses.evidence, [400 * 0.2 - 0.2**2 / (2 * 0.1**2)], rtol=1e-5)
+    assert hypotheses.variance < 0.1**2
 
     weak = Hypotheses(np.array([0]), np.zeros((1, 2)))
     weak.move((1, 0), noise=0.1)
     weak.sense(judge, np.arange(5))
-    np.testing.assert_allclose(weak.places, [[1 + 5 * 0.1**2, 0]], atol=1e-6)  # where the slope of l is that of the cost
+    np.testing.assert_allclose(weak.places, [[1 + 5 * 0.1**2, 0]], atol=1e-6)  # where the gradients of evidence and cost cancel
 
 
 # The parts, on the engine
@@ -187,13 +187,13 @@ def some(rng, count=9):
 @DEVICES
 def test_the_gradient_of_judge_against_central_differences(device):
     judge, (places, numbers, winners) = parts(device).judge, some(np.random.default_rng(1))
-    _, slope = judge(places, numbers, winners, gradient=True)
+    _, gradient = judge(places, numbers, winners, gradient=True)
     step, numeric = np.float32(2**-7), np.empty((9, 2))
     for axis in range(2):
         by = np.eye(2, dtype=np.float32)[axis] * step
         numeric[:, axis] = (judge(places + by, numbers, winners)[0] - judge(places - by, numbers, winners)[0]) / (2 * step)
     assert np.abs(numeric).max() > 0.1
-    np.testing.assert_allclose(slope, numeric, atol=5e-3 * np.abs(numeric).max())
+    np.testing.assert_allclose(gradient, numeric, atol=5e-3 * np.abs(numeric).max())
 
 
 def test_judge_against_the_formula_in_float64():
@@ -208,7 +208,7 @@ def test_judge_against_the_formula_in_float64():
 
 
 def test_thousands_of_hypotheses_on_numpy_and_gpu():
-    """More than are judged at once; each is judged as it is alone."""
+    """More than fit into one step; each has the evidence that it has alone."""
     rng = np.random.default_rng(3)
     places, numbers, winners = rng.normal(size=(5000, 2)).astype(np.float32), rng.integers(3, size=5000), np.array([2, 5, 11])
     numpy, gpu = (parts(device).judge(places, numbers, winners)[0] for device in ("numpy", "gpu"))
@@ -226,7 +226,7 @@ def test_learning_goes_down_the_gradient_and_losers_by_half():
     code = grid_forward(phase - np.floor(phase), 1.0, 4, 5)[0][0]
     before += np.repeat([0, 0, 20, 15] * 3, M)[:, None] * code  # some columns expect to win
     made.memory.load_state_dict(made.memory.state_dict() | {"1.weight": before.astype(np.float32)})
-    made.learn(place, number, winners, rate=0.1)
+    made.learn(place, number, winners, lr=0.1)
     moved = made.memory.state_dict()["1.weight"] - before.astype(np.float32)
 
     def loss(weight):
@@ -254,7 +254,7 @@ def test_a_column_comes_back_from_a_file(tmp_path):
         one.begin()
     np.testing.assert_array_equal(column.sense(3).posterior, again.sense(3).posterior)
     dh.Model(dh.Sequential(dh.Linear(1)), input_shape=(1,), device="numpy").save(tmp_path / "model")
-    with pytest.raises(UserError, match="no sensorimotor column"):
+    with pytest.raises(UserError, match="must be a file of a sensorimotor column"):
         SensorimotorColumn.load(tmp_path / "model", device="numpy")
     column = SensorimotorColumn(10, 1, device="numpy")
     column.learn((1, 2), task.places[0], task.features[0])
@@ -279,14 +279,14 @@ def refused(says, call, *args, **options):
 
 
 @pytest.mark.parametrize("options, says", [
-    (dict(features=0), "features = 0"), (dict(features="x"), "features = 'x'"), (dict(winners=2.5), "winners = 2.5"),
-    (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(features=[[1], [1, 2]]), "features = "), (dict(features=None), "features = None"),
-    (dict(features=[["a"]]), "features = "), (dict(features=np.full((2, 2), np.nan)), "nan"), (dict(features=10**9), "10,000 at most"),
-    (dict(features=10**5000), "a huge int"), (dict(objects=0), "objects = 0"), (dict(objects=10**9), "1,000,000 at most"),
-    (dict(columns=5), "5 winners of 5 columns"), (dict(columns=10**400), "1,000,000,000 at most"), (dict(side=10**9), "1,000,000,000 at most"),
-    (dict(epsilon=0.0), "epsilon=0.0"), (dict(epsilon=1e-60), "epsilon=1e-60"), (dict(epsilon="a"), "epsilon = 'a'"),
-    (dict(epsilon=None), "epsilon = None"), (dict(epsilon=[0.1]), r"epsilon = \[0.1\]"), (dict(epsilon=np.nan), "epsilon = nan"),
-    (dict(side=1), "1 x 1"), (dict(seed=-1), "seed = -1"), (dict(seed="a"), "seed = 'a'"),
+    (dict(features=0), "features must be .*got 0"), (dict(features="x"), "features must be .*got 'x'"), (dict(winners=2.5), "winners must be .*got 2.5"),
+    (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(features=[[1], [1, 2]]), r"features must be .*got \[\[1\], \[1, 2\]\]"), (dict(features=None), "features must be .*got None"),
+    (dict(features=[["a"]]), r"features must be .*got \[\['a'\]\]"), (dict(features=np.full((2, 2), np.nan)), "nan"), (dict(features=10**9), "at most 10,000"),
+    (dict(features=10**5000), "a huge int"), (dict(objects=0), "objects must be .*got 0"), (dict(objects=10**9), "objects must be at most 1,000,000, got 1000000000"),
+    (dict(columns=5), "5 winners of 5 columns"), (dict(columns=10**400), "must be at most 1,000,000,000"), (dict(side=10**9), "must be at most 1,000,000,000"),
+    (dict(epsilon=0.0), "epsilon must be .*got 0.0"), (dict(epsilon=1e-60), "epsilon must be .*got 1e-60"), (dict(epsilon="a"), "epsilon must be .*got 'a'"),
+    (dict(epsilon=None), "epsilon must be .*got None"), (dict(epsilon=[0.1]), r"epsilon must be .*got \[0.1\]"), (dict(epsilon=np.nan), "epsilon must be .*got nan"),
+    (dict(side=1), "1 x 1"), (dict(seed=-1), "seed must be .*got -1"), (dict(seed="a"), "seed must be .*got 'a'"),
 ])
 def test_wrong_columns(options, says):
     refused(says, SensorimotorColumn, **{"features": 4, "objects": 2, **options})
@@ -294,7 +294,7 @@ def test_wrong_columns(options, says):
 
 @pytest.fixture(scope="module")
 def touched():
-    """A column that knows one object, and no wrong input changes that."""
+    """A column that knows one object. No invalid input changes that."""
     column = SensorimotorColumn(4, 2, device="numpy")
     column.learn("a", [[0, 0], [1, 0]], [0, 1])
     column.begin()
@@ -320,8 +320,8 @@ def test_wrong_noise(touched, noise):
 
 
 @pytest.mark.parametrize("feature, says", [
-    (-1, "Feature -1"), (4, "Feature 4"), (np.zeros(3), r"shape \(3,\)"), (np.full(4, np.nan), "finite"), (np.full(4, 3e38), "3e"),
-    ([None] * 4, "None"), (["a"] * 4, "'a'"), ([[1], [1, 2]], "finite"), (1.5, "whole number"), (True, "whole number"), ("a", "'a'"), ({}, "{}"), (10**400, "1000"),
+    (-1, "number must be from 0 to 3, got -1"), (4, "number must be from 0 to 3, got 4"), (np.zeros(3), r"shape \(3,\)"), (np.full(4, np.nan), "finite"), (np.full(4, 3e38), "3e"),
+    ([None] * 4, "None"), (["a"] * 4, "'a'"), ([[1], [1, 2]], "finite"), (1.5, "numbers from 0 to 3"), (True, "numbers from 0 to 3"), ("a", "'a'"), ({}, "{}"), (10**400, "1000"),
 ], ids=lambda x: str(x)[:9])
 def test_wrong_features(touched, feature, says):
     refused(says, touched.sense, feature)
@@ -330,14 +330,14 @@ def test_wrong_features(touched, feature, says):
 
 @pytest.mark.parametrize("exposures", [0, 1.5, np.nan, "a", None, True, 10**12], ids=str)
 def test_wrong_exposures(touched, exposures):
-    refused("exposures = ", touched.learn, "b", [[0, 0]], [0], exposures=exposures)
+    refused("exposures must be", touched.learn, "b", [[0, 0]], [0], exposures=exposures)
 
 
 @pytest.mark.parametrize("name", [[1], {}, np.zeros(2)], ids=str)
 def test_names_that_cannot_be_looked_up(touched, name):
-    refused("was named", touched.learn, name, [[0, 0]], [0])
-    refused("was named", touched.known, name)
-    refused("was named", touched.expects, name, (0, 0))
+    refused("must be hashable", touched.learn, name, [[0, 0]], [0])
+    refused("must be hashable", touched.known, name)
+    refused("must be hashable", touched.expects, name, (0, 0))
 
 
 @pytest.mark.parametrize("angles", ["a", ["a"], [10**400], [], 0.0, [np.inf], None, [[0.0]]], ids=lambda angles: str(angles)[:9])
@@ -345,32 +345,32 @@ def test_wrong_angles(touched, angles):
     refused("angles, in radians", touched.begin, angles)
 
 
-def test_what_is_asked_too_early_or_too_much():
+def test_calls_that_come_too_early_or_ask_too_much():
     column = SensorimotorColumn(4, 1, device="numpy")
-    refused("knows no object", column.begin)
-    refused("has not begun", column.sense, 0)
-    refused("has not begun", column.move, (0, 0))
+    refused("must come after learn.*knows no object", column.begin)
+    refused("must come after begin", column.sense, 0)
+    refused("must come after begin", column.move, (0, 0))
     column.learn("a", [[0, 0], [1, 0]], [0, 1])
-    refused("made for 1 objects", column.learn, "b", [[0, 0]], [0])
+    refused("can learn 1 objects", column.learn, "b", [[0, 0]], [0])
     refused("1 features at 2 places", column.learn, "a", [[0, 0], [1, 0]], [0])
-    refused("not that one", column.known, "b")
+    refused("must be one of the 1 that the column knows, got 'b'", column.known, "b")
     for wrong in ([0, 0], "abc", [], [[1, 2], [1]]):
         refused("A list of places", column.learn, "a", wrong, [0])
 
 
-def test_movements_do_not_add_up_to_what_is_too_far():
+def test_the_sum_of_movements_is_bounded():
     column = SensorimotorColumn(4, 1, device="numpy")
     column.learn("a", [[0, 0]], [0])
     column.begin()
     column.move((-9e5, 0))
-    refused("leads further than 1,000,000", column.move, (-9e5, 0))
-    refused("leads further than 1,000,000", column.predict, (-9e5, 0))
+    refused("must stay within 1,000,000", column.move, (-9e5, 0))
+    refused("must stay within 1,000,000", column.predict, (-9e5, 0))
     column.move((9e5, 0), noise=1e6)
     found = column.sense(0)
     assert found.living == 1 and np.isfinite(found.probability) and np.isfinite(found.place).all()
 
 
-def test_an_object_whose_learning_breaks_off_is_not_known(monkeypatch):
+def test_an_object_whose_learning_fails_is_not_known(monkeypatch):
     task = objects(2, seed=8)
     column, same = (SensorimotorColumn(10, 2, device="numpy") for _ in range(2))
     for one in (column, same):
@@ -387,17 +387,17 @@ def test_an_object_whose_learning_breaks_off_is_not_known(monkeypatch):
     np.testing.assert_array_equal(column.sense(3).posterior, same.sense(3).posterior)
 
 
-@pytest.mark.parametrize("judged, living", [
+@pytest.mark.parametrize("evidence, active", [
     ([0, np.nan, -1], [0, 2]), ([np.nan] * 3, [0, 1, 2]), ([-np.inf, -5, -np.inf], [1]), ([-np.inf] * 3, [0, 1, 2]),
 ])
-def test_whatever_is_judged_someone_lives(judged, living):
-    told = Hypotheses(np.arange(3), np.zeros((3, 2)))
-    told.sense(lambda places, objects, winners, gradient: (np.float32(judged), None), np.arange(5))
-    assert told.objects.tolist() == living and np.isclose(told.probabilities().sum(), 1)
+def test_one_hypothesis_stays_active_whatever_the_evidence(evidence, active):
+    hypotheses = Hypotheses(np.arange(3), np.zeros((3, 2)))
+    hypotheses.sense(lambda places, objects, winners, gradient: (np.float32(evidence), None), np.arange(5))
+    assert hypotheses.objects.tolist() == active and np.isclose(hypotheses.probabilities().sum(), 1)
 
 
 def test_a_column_on_the_gpu_does_what_one_on_numpy_does():
-    task, told = objects(6, seed=21), []
+    task, results = objects(6, seed=21), []
     for device in ("numpy", "gpu"):
         column = _taught(task, exposures=2, seed=21, device=device)
         column.begin()
@@ -406,5 +406,5 @@ def test_a_column_on_the_gpu_does_what_one_on_numpy_does():
             if k:
                 column.move(explorations(task, 22, sensations=3)[4].moves[k - 1], noise=0.1)
             posteriors.append(column.sense(int(feature)).posterior)
-        told.append(np.array([*posteriors, column.predict((1, 0))[:6]]))
-    np.testing.assert_allclose(told[1], told[0], atol=2e-3)
+        results.append(np.array([*posteriors, column.predict((1, 0))[:6]]))
+    np.testing.assert_allclose(results[1], results[0], atol=2e-3)

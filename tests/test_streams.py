@@ -119,7 +119,7 @@ def test_classes_of_ended_streams_are_not_looked_at():
 
 @pytest.mark.parametrize("streams, mask, match", [
     (1, np.ones((5, 1)), "one stream"), (2, np.ones((5, 3)), "shape"), (2, np.ones(5), "shape"), (2, np.full((5, 2), 0.5), "truth values"),
-    (2, np.ones((4, 2)), "4 steps"), (2, [[1, 1], [0, 1], [1, 1], [1, 1], [1, 1]], "stream 0 go on at step 2"),
+    (2, np.ones((4, 2)), "got 4 and 5"), (2, [[1, 1], [0, 1], [1, 1], [1, 1], [1, 1]], "stream 0 go on at step 2"),
 ])
 def test_a_wrong_mask_is_a_sentence(streams, mask, match):
     with pytest.raises(dh.UserError, match=match):

@@ -55,8 +55,8 @@ def test_high_order_sequences(endings):
     sequences = {(s[0], s[1:-1]) for s in old}
     assert len(sequences) == 8 and len({inner for _, inner in sequences}) == 4
 
-    def endings_of(told, first, inner):
-        return {s[-1] for s in told if s[:-1] == first + inner}
+    def endings_of(sequences, first, inner):
+        return {s[-1] for s in sequences if s[:-1] == first + inner}
 
     for first, inner in sequences:
         (partner,) = {f for f, i in sequences if i == inner} - {first}
@@ -106,7 +106,7 @@ def test_right():
     prediction = np.zeros((4, 3))
     prediction[1], prediction[3] = [0.2, 0.4, 0.4], [0.5, 0.1, 0.4]
     assert task.right(prediction).tolist() == [True, False] and task.targets.tolist() == [1, 2, 0, 2]
-    with pytest.raises(UserError, match=r"shape \(4, 2\).*\(4, 3\)"):
+    with pytest.raises(UserError, match=r"must have shape \(4, 3\).*got shape \(4, 2\)"):
         task.right(prediction[:, :2])
 
 
@@ -152,12 +152,12 @@ def test_baselines_of_reber():
 
 
 @pytest.mark.parametrize("make, said", [
-    (lambda: high_order(0), "steps"),
-    (lambda: high_order(endings=3), "3 valid endings.*1, 2 and 4"),
-    (lambda: high_order(noise_classes=0), "noise classes"),
-    (lambda: high_order(100), "swap at step 10000 of 100.*None"),
-    (lambda: letters(0), "n >= 1"),
-    (lambda: reber(code=0), "code >= 1"),
+    (lambda: high_order(0), "steps .* must be 1 or more, got 0"),
+    (lambda: high_order(endings=3), "endings must be 1, 2 or 4, got 3"),
+    (lambda: high_order(noise_classes=0), "noise_classes must be from 1 to 5000, .*got 0"),
+    (lambda: high_order(100), "swap_at must be a step from 1 to 99, got 10000; .*None"),
+    (lambda: letters(0), "n, .* must be 1 or more, got 0"),
+    (lambda: reber(code=0), "code, .* must be 1 or more, got 0"),
 ])
 def test_refused(make, said):
     with pytest.raises(UserError, match=said):
@@ -165,9 +165,9 @@ def test_refused(make, said):
 
 
 @pytest.mark.parametrize("wrong, says", [
-    (dict(between=-1), "between = -1"), (dict(between=1.5), "between = 1.5"), (dict(between="a"), "between = 'a'"), (dict(steps=0), "steps = 0"),
-    (dict(steps=2.5), "steps = 2.5"), (dict(openings=3), "3 opening words"), (dict(openings=1.0), "openings = 1.0"), (dict(seed=-1), "seed = -1"),
-    (dict(seed="a"), "seed = 'a'"),
+    (dict(between=-1), "between must be .*got -1"), (dict(between=1.5), "between must be .*got 1.5"), (dict(between="a"), "between must be .*got 'a'"), (dict(steps=0), "steps must be .*got 0"),
+    (dict(steps=2.5), "steps must be .*got 2.5"), (dict(openings=3), "openings must be 1 or 2, got 3"), (dict(openings=1.0), "openings must be .*got 1.0"), (dict(seed=-1), "seed must be .*got -1"),
+    (dict(seed="a"), "seed must be .*got 'a'"),
 ])
 def test_words_that_cannot_be(wrong, says):
     with pytest.raises(UserError, match=says):

@@ -1,4 +1,4 @@
-"""What becomes of a theory that is wired up: the flow table. Grid cells, objects that are touched, letters that make words."""
+"""The flow table: how well grid cells, sensorimotor columns and levels work."""
 
 import numpy as np
 
@@ -16,12 +16,13 @@ STEPS, OFF = 100_000, "periods off, at worst"
 
 
 def _path(seed, device) -> Figures:
-    """How far the phases of 10 modules are from the truth after a long walk, in periods."""
+    """The error of the phases of 10 modules after a long walk, in periods."""
     network = layers.Sequential(layers.GridCells(side=2, orientation=0.0)).network((2,))
     plan, _ = lower(network, ["mse"], SGD(1.0), 1, seed, ahead=0)
     backend = open_device(device).backend(plan)
     walk = np.random.default_rng(seed).normal(size=(STEPS, 1, 2)).astype(np.float32)
-    backend.run(Batch(Program(learn=False), [walk], None, np.zeros(STEPS, np.float32), np.zeros(STEPS, np.int64), first=0))
+    zeros = np.zeros(STEPS, np.float32)
+    backend.run(Batch(Program(learn=False), [walk], None, zeros, zeros.astype(np.int64), first=0))
     exact = backend.read("0.weight").astype(np.float64) @ walk[:, 0].sum(axis=0, dtype=np.float64)
     off = backend.read("0.travelled")[0] - exact
     return {OFF: float(np.abs(off - np.round(off)).max()), "periods gone through, at most": float(np.abs(exact).max())}
@@ -31,5 +32,5 @@ FLOW_ROWS = (Row("path of 100,000 steps", _path, (Bound(OFF, each=1e-4),)), *OBJ
 
 
 def rows(only: str | None = None) -> tuple[Row, ...]:
-    """only: part of the names of the rows that are wanted. Raises UserError."""
+    """The rows with `only` in their names. Raises UserError."""
     return chosen(FLOW_ROWS, only)

@@ -1,4 +1,4 @@
-"""How well it learns: the model's table, with trivial baselines beside each figure and the controls that take a part out.
+"""How well it learns: the learning table, with trivial baselines for each figure, and controls with a part taken out.
 
 Clean regression (sine), symbols (high-order sequences, letters, Reber grammar) and noisy regression (taxi) have one
 configuration each; none is tuned for a row.
@@ -11,5 +11,6 @@ from deephtm_gpu.bench.taxi_rows import FILE, taxi_rows
 
 
 def rows(taxi=FILE, only: str | None = None) -> tuple[Row, ...]:
-    """taxi: the series' file; left out where there is none. only: part of the names of the rows that are wanted. Raises UserError."""
+    """The rows with `only` in their names. taxi: the file of the series; its row is left out if there is none. Raises
+    UserError."""
     return chosen((*SINE_ROWS, *SYMBOL_ROWS, *taxi_rows(taxi)), only)

@@ -1,4 +1,5 @@
-"""The rows of the flow table on letters, words and phrases (`data/words.py`): what a second level is good for, and what does it as well."""
+"""The rows of the flow table on letters, words and phrases (`data/words.py`): two levels, and one level with slow
+contexts."""
 
 from functools import partial
 
@@ -13,7 +14,7 @@ ACCURACY = "accuracy"
 
 
 def _accuracy(seed, device, make, ticks=True, **network) -> Figures:
-    """ticks=False: the upper level never ticks, and what it gives back is nothing."""
+    """ticks=False: the upper level never ticks, so its feedback is 0."""
     text = make(seed=seed)
     model = levels_model(text, seed=seed, device=device, **network)
     history = model.fit([text.task.inputs, text.ends if ticks else np.zeros_like(text.ends)], targets=text.task.targets)
@@ -22,7 +23,11 @@ def _accuracy(seed, device, make, ticks=True, **network) -> Figures:
 
 def _trivial(seed, make) -> Figures:
     task = make(seed=seed).task
-    return {"most frequent": frequent_accuracy(task), "order 2": markov_accuracy(task, 2), "order 8": markov_accuracy(task, 8)}
+    return {
+        "most frequent": frequent_accuracy(task),
+        "order 2": markov_accuracy(task, 2),
+        "order 8": markov_accuracy(task, 8),
+    }
 
 
 def _rows(name, make, least=None, most=None, traces=(0.97,), **upper):
@@ -39,6 +44,8 @@ def _rows(name, make, least=None, most=None, traces=(0.97,), **upper):
 
 LEVEL_ROWS = (
     *_rows("one word decides, 5 between", partial(words, between=5, steps=60_000), least=0.90, most=0.65),
-    *_rows("exclusive or of two words", partial(words, between=0, steps=60_000, openings=2), traces=(0.9, 0.97), start=0.7),
+    *_rows(
+        "exclusive or of two words", partial(words, between=0, steps=60_000, openings=2), traces=(0.9, 0.97), start=0.7
+    ),
     _rows("exclusive or, 3 words between", partial(words, between=3, steps=90_000, openings=2), start=0.7)[0],
 )

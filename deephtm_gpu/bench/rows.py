@@ -1,4 +1,4 @@
-"""A row of the learning table: what is measured, what it must reach, and what trivial predictors reach."""
+"""A row of the learning table: its measurement, its bounds, and its trivial baselines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 
-Figures = dict[str, float]  # by name; infinite where something was never reached
+Figures = dict[str, float]  # by name; infinite if a level was never reached
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure must keep to. mean, each: the most that its mean over the seeds and every single seed may have; least_mean,
-    least: the least, likewise."""
+    """Bounds of a figure. mean, each: upper bounds of its mean over the seeds and of every seed. least_mean, least:
+    lower bounds."""
 
     figure: str
     mean: float | None = None
@@ -23,18 +23,22 @@ class Bound:
 
     def holds(self, values) -> bool:
         mean = np.mean(values)
-        return bool((self.mean is None or mean <= self.mean) and (self.each is None or max(values) <= self.each)
-                    and (self.least_mean is None or mean >= self.least_mean) and (self.least is None or min(values) >= self.least))
+        return bool(
+            (self.mean is None or mean <= self.mean)
+            and (self.each is None or max(values) <= self.each)
+            and (self.least_mean is None or mean >= self.least_mean)
+            and (self.least is None or min(values) >= self.least)
+        )
 
     def __str__(self):
-        told = [("mean <=", self.mean), ("each <=", self.each), ("mean >=", self.least_mean), ("each >=", self.least)]
-        return ", ".join(f"{what} {value:g}" for what, value in told if value is not None)
+        bounds = [("mean <=", self.mean), ("each <=", self.each), ("mean >=", self.least_mean), ("each >=", self.least)]
+        return ", ".join(f"{what} {value:g}" for what, value in bounds if value is not None)
 
 
 @dataclass(frozen=True)
 class Row:
-    """measure(seed, device) -> Figures. baselines(seed) -> Figures of trivial predictors on the same series. A control is the
-    same network with a part taken out: there the gain must vanish."""
+    """measure(seed, device) -> Figures. baselines(seed) -> Figures of trivial predictors on the same series. A control
+    is the same network with a part taken out; its gain must vanish."""
 
     name: str
     measure: Callable[[int, str], Figures]
@@ -42,13 +46,14 @@ class Row:
     baselines: Callable[[int], Figures] = field(default=lambda seed: {})
 
     def holds(self, measured: list[Figures]) -> bool:
-        """Whether the seeds' figures keep to all bounds."""
+        """Whether the figures of all seeds are within all bounds."""
         return all(b.holds([m[b.figure] for m in measured]) for b in self.bounds)
 
 
 def chosen(every: tuple[Row, ...], only: str | None) -> tuple[Row, ...]:
-    """Those with `only` in their names; None: all. Raises UserError where there is none."""
+    """The rows with `only` in their names; None: all. Raises UserError if there is none."""
     found = tuple(r for r in every if only is None or only.lower() in r.name.lower())
     if not found:
-        raise UserError(f"--rows {only} was asked for; give part of a name of these:\n  " + "\n  ".join(r.name for r in every))
+        names = "\n  ".join(r.name for r in every)
+        raise UserError(f"--rows must be part of one of these names, got {only}:\n  {names}")
     return found

@@ -13,8 +13,10 @@ FILE = "demos/data/nyc_taxi.csv"
 
 
 def _compare(path, seed, device):
-    """Learns the series strictly online, with the table's settings: SGD 0.01, encoder and pooler x 0.1, K = 20. Returns the late
-    figures, over rows 5,000 on, of the `Comparison` with the trivial forecasts."""
+    """The errors of the model and of the trivial forecasts from row 5,000 on, learned strictly online.
+
+    The settings are those of the table: SGD 0.01, encoder and pooler × 0.1, K = 20.
+    """
     learner = Learner(AHEAD, timed=True, optimizer=dh.SGD(0.01), seed=seed, device=device)
     with CsvStream(str(path), "value", "timestamp") as stream:
         for rows in stream.chunks():
@@ -23,12 +25,15 @@ def _compare(path, seed, device):
 
 
 def _mape(seed, device, path) -> Figures:
-    """The comparison's trivial forecasts come with the same run."""
-    return {f"MAPE {name}" if name != "model" else "MAPE": error.percent for name, error in _compare(path, seed, device).items()}
+    """The MAPE of the model and of the trivial forecasts."""
+    return {
+        f"MAPE {name}" if name != "model" else "MAPE": error.percent
+        for name, error in _compare(path, seed, device).items()
+    }
 
 
 def taxi_rows(path=FILE) -> tuple[Row, ...]:
-    """None where the file is not there."""
+    """The row of the taxi series; empty if the file does not exist."""
     if not Path(path).is_file():
         return ()
     return (Row("taxi, 5 ahead, rows 5,000 on", partial(_mape, path=path), (Bound("MAPE", each=11.0),)),)

@@ -1,44 +1,58 @@
-"""`deephtm bench`: how fast it is here, how well it learns, how well it finds anomalies, and what its parts are good for."""
+"""`deephtm bench`: how fast it is here, how well it learns, how well it finds anomalies, and what its parts
+contribute."""
 
 from deephtm_gpu.cli.files import check_json, write_json
+
+LEARNING = ("accuracies are of the last 200 queries. After a figure: its bound; below it: what trivial\npredictors "
+            "reach on the same series. A control is the network with a part taken out.\n")
+FLOW = ("accuracies are of the last 200 queries, recognition and prediction in per cent, right where the truth has a "
+        "probability of .9. After a figure:\nits bound. The ideal observer knows the objects and the noise. A control "
+        "is the same with a part taken out.\n")
 
 
 def add_arguments(parser):
     parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow"), default="speed",
                         help="speed (the default), learning, anomalies, or flow: grid cells, objects, levels")
-    parser.add_argument("--device", help="numpy, gpu or part of an adapter's name (both numpy and gpu, as far as they are here)")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="learning, anomalies, flow: how many seeds (5)")
+    parser.add_argument("--device",
+                        help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an adapter)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N",
+                        help="learning, anomalies, flow: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
-    parser.add_argument("--rows", metavar="NAME", help="speed, learning, flow: only the rows with this in their names, such as columns or letters")
-    parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv", help="learning: the taxi series (demos/data/nyc_taxi.csv)")
-    parser.add_argument("--data", default="demos/data", metavar="FOLDER", help="anomalies: the labelled series (demos/data)")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--rows", metavar="NAME",
+                        help="speed, learning, flow: only the rows with this in their names, such as letters")
+    parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv",
+                        help="learning: the taxi series (demos/data/nyc_taxi.csv)")
+    parser.add_argument("--data", default="demos/data", metavar="FOLDER",
+                        help="anomalies: the labelled series (demos/data)")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
 def run(args) -> int:
-    """Prints the figures; 0 unless a learning row misses its bounds (1)."""
+    """Prints the figures. Returns 1 if a learning row misses its bounds, else 0."""
     from deephtm_gpu.backends.wgpu.adapters import list_adapters
     from deephtm_gpu.errors import UserError
 
-    if args.seeds < 1 or args.first_seed < 0:
-        raise UserError(f"--seeds {args.seeds} from --first-seed {args.first_seed} were asked for; give one seed or more, from 0 or more.")
+    if args.seeds < 1:
+        raise UserError(f"--seeds must be 1 or more, got {args.seeds}.")
+    if args.first_seed < 0:
+        raise UserError(f"--first-seed must be 0 or more, got {args.first_seed}.")
     check_json(args.json)
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
     if args.what == "speed":
-        told, good = _speed(devices, args.rows)
+        report, good = _speed(devices, args.rows)
     elif args.what == "learning":
         from deephtm_gpu.bench import learning
 
-        told, good = _learning(devices, seeds, learning.rows(args.taxi, args.rows))
+        report, good = _learning(devices, seeds, learning.rows(args.taxi, args.rows))
     elif args.what == "flow":
         from deephtm_gpu.bench import flow
 
-        told, good = _learning(args.device and devices or ["numpy"], seeds, flow.rows(args.rows), "flow", FLOW)
+        report, good = _learning(args.device and devices or ["numpy"], seeds, flow.rows(args.rows), "flow", FLOW)
     else:
-        told, good = _anomalies(args.data, seeds, args.device or "numpy")
+        report, good = _anomalies(args.data, seeds, args.device or "numpy")
     if args.json:
-        write_json(args.json, told)
+        write_json(args.json, report)
     return 0 if good else 1
 
 
@@ -48,31 +62,39 @@ def _speed(devices, only):
     return {"speed": list(report.run(devices, only, lambda line: print(line, flush=True)))}, True
 
 
-LEARNING = ("accuracies are of the last 200 queries. Behind a figure stands what it must keep to; below it, what trivial\npredictors reach on the "
-            "same series. A control is the network with a part taken out.\n")
-FLOW = ("accuracies are of the last 200 queries, recognition and prediction in per cent, right where the truth has a probability of .9. Behind "
-        "a figure\nstands what it must keep to; the ideal observer knows the objects and the noise. A control is the same with a part taken out.\n")
-
-
-def _learning(devices, seeds, chosen, what="learning", says=LEARNING):
-    told, good = [], True
-    print(f"Online, seeds {seeds[0]} to {seeds[-1]}; {says}")
+def _learning(devices, seeds, rows, what="learning", explanation=LEARNING):
+    results, good = [], True
+    print(f"Online, seeds {seeds[0]} to {seeds[-1]}; {explanation}")
     for device in devices:
-        for row in chosen:
+        for row in rows:
             measured = [row.measure(seed, device) for seed in seeds]
             trivial = [row.baselines(seed) for seed in seeds]
             holds = row.holds(measured)
             good &= holds
-            print(f"{device:8s}{row.name:38s}{'holds' if holds else 'MISSED'}" + ("" if row.bounds else " (no bound)"), flush=True)
-            for name in measured[0]:
-                values = [m[name] for m in measured]
-                bounds = "; ".join(str(b) for b in row.bounds if b.figure == name)
-                print(f"{'':10s}{name:36s}mean {_short(sum(values) / len(values)):>7s}  least {_short(min(values)):>7s}  most "
-                      f"{_short(max(values)):>7s}  {bounds}", flush=True)
-            for name in trivial[0]:
-                print(f"{'':12s}{name:34s}mean {_short(sum(t[name] for t in trivial) / len(trivial)):>7s}", flush=True)
-            told.append({"device": device, "row": row.name, "seeds": list(seeds), "figures": measured, "holds": holds, "trivial": trivial})
-    return {what: _finite(told)}, good
+            _print_row(device, row, measured, trivial, holds)
+            results.append(
+                {
+                    "device": device,
+                    "row": row.name,
+                    "seeds": list(seeds),
+                    "figures": measured,
+                    "holds": holds,
+                    "trivial": trivial,
+                }
+            )
+    return {what: _finite(results)}, good
+
+
+def _print_row(device, row, measured, trivial, holds):
+    verdict = ("holds" if holds else "MISSED") + ("" if row.bounds else " (no bound)")
+    print(f"{device:8s}{row.name:38s}{verdict}", flush=True)
+    for name in measured[0]:
+        values = [m[name] for m in measured]
+        bounds = "; ".join(str(b) for b in row.bounds if b.figure == name)
+        print(f"{'':10s}{name:36s}mean {_short(sum(values) / len(values)):>7s}  least {_short(min(values)):>7s}  most "
+              f"{_short(max(values)):>7s}  {bounds}", flush=True)
+    for name in trivial[0]:
+        print(f"{'':12s}{name:34s}mean {_short(sum(t[name] for t in trivial) / len(trivial)):>7s}", flush=True)
 
 
 def _short(value) -> str:
@@ -81,13 +103,13 @@ def _short(value) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
 
 
-def _finite(told):
-    """What was never reached is null in JSON."""
-    if isinstance(told, dict):
-        return {k: _finite(v) for k, v in told.items()}
-    if isinstance(told, list):
-        return [_finite(v) for v in told]
-    return None if told == float("inf") else told
+def _finite(value):
+    """Infinity, for a level that was never reached, becomes null in JSON."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if value == float("inf") else value
 
 
 def _anomalies(folder, seeds, device):
@@ -96,22 +118,32 @@ def _anomalies(folder, seeds, device):
 
     series = anomalies.read(folder)
     windows = sum(len(s.where.windows) for s in series)
-    print(f"Numenta Anomaly Benchmark, standard profile, {len(series)} files with {windows} anomalies: 100 perfect, 0 without an alarm. "
-          f"One threshold for\nall files, the best there is; learned online {anomalies.AHEAD} rows ahead on {device}, seeds {seeds[0]} to "
-          f"{seeds[-1]}. Rest: no alarm within {REST} rows of a higher\nor equal score. Held out: the threshold is the best of the other files. "
-          "Behind the figures, the deviation over the seeds.\n")
+    print(f"Numenta Anomaly Benchmark, standard profile, {len(series)} files with {windows} anomalies: 100 is perfect, "
+          f"0 is no alarm at all. One threshold for\nall files, the best one; learned online {anomalies.AHEAD} rows "
+          f"ahead on {device}, seeds {seeds[0]} to {seeds[-1]}. Rest: no alarm within {REST} rows of a higher\nor "
+          "equal score. Held out: the threshold is the best of the other files. ±: the standard deviation over the "
+          "seeds.\n")
     names = "".join(f"{s.path.stem.split('_')[0]:>9s}" for s in series)
     print(f"{'':42s}{'as it is':>12s}{'with rest':>13s}{'held out':>13s}   with rest:{names}")
-    told = []
-    for detectors in (anomalies.trivial(series), anomalies.controls(series, seeds), anomalies.learned(series, seeds, device)):
+    results = []
+    for detectors in (
+        anomalies.trivial(series),
+        anomalies.controls(series, seeds),
+        anomalies.learned(series, seeds, device),
+    ):
         for f in detectors:
             each = "".join(f"{x:9.1f}" for x in f.by_file)
-            print(f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.rested):>13s}{_spread(f.held_out):>13s}{'':13s}{each}", flush=True)
-            told.append(vars(f))
-    return {"anomalies": told, "device": device, "seeds": list(seeds)}, True
+            print(
+                f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.rested):>13s}{_spread(f.held_out):>13s}{'':13s}{each}",
+                flush=True,
+            )
+            results.append(vars(f))
+    return {"anomalies": results, "device": device, "seeds": list(seeds)}, True
 
 
 def _spread(figures):
     import statistics
 
-    return f"{statistics.mean(figures):5.1f}" + (f" ±{statistics.stdev(figures):4.1f}" if len(figures) > 1 else "      ")
+    return f"{statistics.mean(figures):5.1f}" + (
+        f" ±{statistics.stdev(figures):4.1f}" if len(figures) > 1 else "      "
+    )

@@ -1,7 +1,8 @@
-"""`deephtm demo`: an experiment in a live window, or headless; with a picture, and the figures it reached beside the trivial ones.
+"""`deephtm demo`: an experiment in a live window, or headless. Writes a picture, and the figures beside those of
+trivial predictors.
 
-Every demo is a file of `demos/`, to be read as a tutorial: its `demo(steps=, seed=, device=, ...)` gives a show (view/live/show.py tells
-what that is), its `report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
+Every demo is a file of `demos/` and a tutorial. Its `demo(steps=, seed=, device=, ...)` returns a Show (see
+view/live/show.py), its `report(show)` the figures. `python demos/NAME.py` and `deephtm demo NAME` are the same.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from deephtm_gpu.errors import UserError
 
-# The core and matplotlib are imported where a demo runs: its --help is to answer at once.
+# The core and matplotlib are imported only when a demo runs, so that --help is fast.
 
 DEMOS = {
     "sine": "the first experiment: learn a sine",
@@ -27,13 +28,13 @@ DEMOS = {
     "objects": "a column learns objects by touch, and recognises them",
     "hierarchy": "letters make words, words make phrases: two levels",
 }
-MOST_STEPS = 10_000_000  # a whole run is kept in memory
-FIRST, CHUNK = 16, 512  # steps between two looks at the progress bar: at first, and at most
+MAX_STEPS = 10_000_000  # a whole run is kept in memory
+FIRST, CHUNK = 16, 512  # steps between two updates of the progress bar: the first, and the largest
 
 
 def add_arguments(parser):
-    there = "; ".join(f"{name} ({what})" for name, what in DEMOS.items())
-    parser.add_argument("name", metavar="NAME", help=f"which demo: {there}")
+    choices = "; ".join(f"{name} ({what})" for name, what in DEMOS.items())
+    parser.add_argument("name", metavar="NAME", help=f"which demo: {choices}")
     add_options(parser)
     parser.add_argument("--period", type=float, metavar="P", help="sine: steps per period (50)")
     parser.add_argument("--winners", type=int, metavar="K", help="sine: winning columns (5; 10 is better)")
@@ -42,33 +43,33 @@ def add_arguments(parser):
 def add_options(parser):
     parser.add_argument("--steps", type=int, metavar="N", help="how many steps to learn (sine: 10000)")
     parser.add_argument("--device", metavar="D", help="auto, gpu, numpy, or part of a name (auto)")
-    parser.add_argument("--seed", type=int, metavar="S", help="of the weights at the start (0)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of the initial weights (0)")
     parser.add_argument("--headless", action="store_true", help="open no window")
     parser.add_argument("--record", action="store_true", help="headless, and writes an animated NAME.webp too")
     parser.add_argument("--theme", choices=("dark", "light"), default="dark", help="of the picture (dark)")
-    parser.add_argument("--out", default="out", metavar="DIR", help="where NAME.png and NAME.json go (out)")
+    parser.add_argument("--out", default="out", metavar="DIR", help="the folder for NAME.png and NAME.json (out)")
 
 
 def run(args) -> int:
     """Runs the demo and writes its picture and figures. Raises UserError, DeviceError, TrainingError."""
     if args.name not in DEMOS:
-        there = ", ".join(map(repr, DEMOS))
-        raise UserError(f"The demo {args.name!r} was asked for; there is {there}: choose from these.")
-    return _play(args.name, _load(args.name), args)
+        raise UserError(f"The demo must be one of {', '.join(map(repr, DEMOS))}, got {args.name!r}.")
+    return _run_demo(args.name, _load(args.name), args)
 
 
 def script(name, module) -> None:
-    """What `python demos/NAME.py` does, module being its globals(): reads the command line, runs, and ends the process."""
+    """Runs `python demos/NAME.py`: reads the command line, runs the demo, and exits. module: the globals() of the
+    file."""
     from deephtm_gpu.cli.main import guarded
 
     parser = argparse.ArgumentParser(description=f"The demo {name}: {DEMOS[name]}.")
     add_options(parser)
     args = parser.parse_args()
-    sys.exit(guarded(lambda: _play(name, module, args)))
+    sys.exit(guarded(lambda: _run_demo(name, module, args)))
 
 
 def demo_folder() -> Path:
-    """`demos/`: inside the installed package, or beside the package in a checkout."""
+    """`demos/`: in the installed package, or in the checkout."""
     packaged = Path(str(resources.files("deephtm_gpu") / "demos"))
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "demos"
 
@@ -80,61 +81,69 @@ def _load(name) -> dict:
     return vars(module)
 
 
-def _play(name, module, args) -> int:
+def _run_demo(name, module, args) -> int:
     import deephtm_gpu as dh
     from deephtm_gpu.view.files import make_folder, write_whole
     from deephtm_gpu.view.live.offscreen import Offscreen, as_png
 
     settings = _settings(name, module["demo"], args)
-    if not 1 <= settings["steps"] <= MOST_STEPS:
-        raise UserError(f"--steps {settings['steps']} was asked for; give 1 to {MOST_STEPS:,} steps.")
+    if not 1 <= settings["steps"] <= MAX_STEPS:
+        raise UserError(f"--steps must be from 1 to {MAX_STEPS:,}, got {settings['steps']}.")
     show = module["demo"](**settings)
-    folder = make_folder(args.out)  # before the learning: a run is not to be lost for want of a folder
+    folder = make_folder(args.out)  # before the learning, so that a run is not lost to a missing folder
 
-    ring, seconds, recorder = _watch(name, show, folder, args)
+    ring, seconds, recorder = _learn(name, show, folder, args)
     rate = f"{show.done / seconds:,.0f} steps/s" if seconds else ""
-    write_whole(folder / f"{name}.png", as_png(Offscreen(show.spec, ring, theme=args.theme).picture(f"step {show.done:,}   ·   {rate}")))
+    image = Offscreen(show.spec, ring, theme=args.theme).picture(f"step {show.done:,}   ·   {rate}")
+    write_whole(folder / f"{name}.png", as_png(image))
     if recorder:
         write_whole(folder / f"{name}.webp", recorder.webp())
-    told = {
-        "demo": name, "version": dh.__version__, "settings": settings,
-        "network": [layer.repr for layer in show.model.layers()], "device": asdict(show.model.device),
-        "steps": show.done, "baselines": {n.replace(" ", "_"): v for n, v in show.spec.lines.items()}, **module["report"](show), "seconds": seconds,
+    report = {
+        "demo": name,
+        "version": dh.__version__,
+        "settings": settings,
+        "network": [layer.repr for layer in show.model.layers()],
+        "device": asdict(show.model.device),
+        "steps": show.done,
+        "baselines": {n.replace(" ", "_"): v for n, v in show.spec.lines.items()},
+        **module["report"](show),
+        "seconds": seconds,
         "steps_per_second": show.done / seconds if seconds else None,
     }
-    write_whole(folder / f"{name}.json", (json.dumps(_as_json(told), indent=2, allow_nan=False) + "\n").encode())
-    _print(told, folder / name, recorded=recorder is not None)
+    write_whole(folder / f"{name}.json", (json.dumps(_as_json(report), indent=2, allow_nan=False) + "\n").encode())
+    _print(report, folder / name, recorded=recorder is not None)
     return 0
 
 
 def _settings(name, demo, args):
-    """What demo() takes: from the command line, or its own."""
+    """The arguments of demo(): from the command line, or its defaults."""
     settings = {}
     for parameter in inspect.signature(demo).parameters.values():
         given = getattr(args, parameter.name, None)
         settings[parameter.name] = parameter.default if given is None else given
     for option in ("period", "winners"):
         if getattr(args, option, None) is not None and option not in settings:
-            raise UserError(f"--{option} was given; the demo {name!r} has no such setting: leave it out.")
+            raise UserError(f"--{option} is no setting of the demo {name!r}; leave it out.")
     return settings
 
 
-def _watch(name, show, folder, args):
-    """Learns, in a window or without. Returns the ring of the last steps, the seconds that learning took, the Recorder or None."""
+def _learn(name, show, folder, args):
+    """Learns, in a window or headless. Returns the ring of the last steps, the seconds spent learning, and the Recorder
+    or None."""
     if not (args.headless or args.record):
         from deephtm_gpu.view.live.window import LiveWindow, NoWindow
 
         try:
             window = LiveWindow(show, name, folder, args.theme)
-        except NoWindow as why:
-            print(f"{why}; going on headless.", file=sys.stderr)
+        except NoWindow as reason:
+            print(f"{reason}; continuing headless.", file=sys.stderr)
         else:
             window.run()
             return window.ring, window.training.seconds, None
-    return _headless(show, args)
+    return _learn_headless(show, args)
 
 
-def _headless(show, args):
+def _learn_headless(show, args):
     from tqdm import tqdm
 
     from deephtm_gpu.view.live.record import Recorder
@@ -149,28 +158,32 @@ def _headless(show, args):
             spent = time.perf_counter() - began
             seconds, chunk = seconds + spent, _next_chunk(steps, spent)
             if recorder:
-                recorder.look()
+                recorder.take_frame()
     return ring, seconds, recorder
 
 
 def _next_chunk(steps, spent) -> int:
-    """So many that the bar moves about once a second; after steps that took `spent` seconds. Never many more, as first steps are slow."""
+    """Steps that take about a second, after `steps` that took `spent` seconds. At most four times as many, for first
+    steps are slow."""
     return max(1, min(CHUNK, 4 * steps, round(steps / max(spent, 1e-9))))
 
 
-def _print(told, path, recorded):
-    for label, value in told["shown"].items():
+def _print(report, path, recorded):
+    for label, value in report["shown"].items():
         print(f"{label}: {value}")
-    trivial = ", ".join(f"{label.replace('_', ' ')} {value:{'.4f' if value < 10 else ',.0f'}}" for label, value in told["baselines"].items())
+    baselines = report["baselines"].items()
+    trivial = ", ".join(f"{label.replace('_', ' ')} "
+                        f"{value:{'.4f' if value < 10 else ',.0f'}}" for label, value in baselines)
     if trivial:
         print(f"To compare: {trivial}.")
-    device, rate = told["device"], told["steps_per_second"]
-    print(f"{told['steps']:,} steps" + (f", {rate:,.0f} steps/s" if rate else "") + f" on {device['name']} ({device['backend']}, {device['kind']})")
+    device, rate = report["device"], report["steps_per_second"]
+    speed = f", {rate:,.0f} steps/s" if rate else ""
+    print(f"{report['steps']:,} steps{speed} on {device['name']} ({device['backend']}, {device['kind']})")
     print(f"Picture: {path}.png   figures: {path}.json" + (f"   animation: {path}.webp" if recorded else ""))
 
 
 def _as_json(value):
-    """Floats as JSON knows them: null where there is none. What is only to be printed is left out."""
+    """The report for JSON: NaN and infinity become null, and "shown", which is only printed, is left out."""
     if isinstance(value, dict):
         return {key: _as_json(inner) for key, inner in value.items() if key != "shown"}
     if isinstance(value, (list, tuple)):

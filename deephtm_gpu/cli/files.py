@@ -1,4 +1,4 @@
-"""What `--json FILE` writes."""
+"""The file of `--json FILE`."""
 
 import json
 from pathlib import Path
@@ -7,17 +7,17 @@ from deephtm_gpu.errors import UserError
 
 
 def check_json(path):
-    """Looks at the folder before anything is measured. path: None where no file was asked for. Raises UserError."""
+    """Checks the folder before anything is measured. path: None without --json. Raises UserError."""
     if path is not None and not Path(path).absolute().parent.is_dir():
-        raise UserError(f"--json {path} cannot be written (there is no such folder); name a file in a folder that can be written to.")
+        raise UserError(f"--json {path} cannot be written (there is no such folder); name a file in a writable folder.")
 
 
 def write_json(path, content):
-    """Writes the file whole or not at all. Raises UserError where it cannot be written."""
+    """Writes the file atomically. Raises UserError if it cannot be written."""
     from deephtm_gpu.files import write_whole
 
     check_json(path)
     try:
         write_whole(path, (json.dumps(content, indent=1, default=float) + "\n").encode())
     except ValueError as error:
-        raise UserError(f"--json {path} cannot be written ({error}); name a file in a folder that can be written to.") from None
+        raise UserError(f"--json {path} cannot be written ({error}); name a file in a writable folder.") from None

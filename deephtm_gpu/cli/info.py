@@ -1,10 +1,9 @@
-"""`deephtm info`: the adapters found here, and which one "auto" takes and why."""
-
+"""`deephtm info`: the adapters of this machine, and which one "auto" takes and why."""
 
 from deephtm_gpu.backends.wgpu.adapters import INSTALL, choose_device, list_adapters
 from deephtm_gpu.cli.files import write_json
 
-# What decides whether a network fits, and which kernels can run; the rest stands in the JSON file.
+# These decide whether a network fits and which kernels can run. The JSON file has all limits.
 LIMITS = {
     "max-storage-buffer-binding-size": "bytes in one binding",
     "max-buffer-size": "bytes in one buffer",
@@ -20,11 +19,11 @@ def add_arguments(parser):
 
 
 def run(args) -> int:
-    """Prints a table. Returns 0: a machine without adapter is no failure, NumPy runs there. Raises UserError."""
+    """Prints a table. Returns 0 without an adapter too: NumPy runs there. Raises UserError."""
     adapters = list_adapters()
     chosen, reason = choose_device("auto")
     for adapter in adapters:
-        print(_described(adapter))
+        print(_describe(adapter))
     if not adapters:
         print(f"no adapters found; to get one, {INSTALL}")
     print(f"\nauto takes {chosen.name if chosen else 'the NumPy reference'}: {reason}")
@@ -36,7 +35,7 @@ def run(args) -> int:
     return 0
 
 
-def _described(adapter):
+def _describe(adapter):
     lines = [f"{adapter.name}: {adapter.backend}, {adapter.kind}, driver {adapter.driver or 'unnamed'}"]
     lines += [f"  {adapter.limits[key]:>14,} {what}" for key, what in LIMITS.items() if key in adapter.limits]
     lines += [f"  {'yes' if feature in adapter.features else 'no':>14} {feature}" for feature in FEATURES]

@@ -1,4 +1,4 @@
-"""The program `deephtm`: finds the command, and turns what can go wrong into one sentence and an exit code."""
+"""The program `deephtm`: finds the command, and turns an error into one sentence and an exit code."""
 
 import argparse
 import os
@@ -8,40 +8,42 @@ from importlib import import_module
 import deephtm_gpu
 from deephtm_gpu.errors import TrainingError, UserError
 
-# Each is a module of this folder with add_arguments(parser) and run(args) -> exit code, imported when it is called.
+# Each command is a module of this folder with add_arguments(parser) and run(args) -> exit code. It is imported when it
+# is called.
 COMMANDS = {
     "info": "the adapters found here, and which one 'auto' takes and why",
-    "validate": "every op of an adapter against the NumPy reference",
+    "validate": "every op of a device against the NumPy reference",
     "demo": "a demo, in a live window or headless",
     "run": "learn a CSV file online: predictions and anomalies, row by row",
-    "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are good for",
+    "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are "
+             "good for",
 }
 MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # the last two: 128 + the signal's number, as shells count
 
 
 def main(argv=None) -> int:
-    """argv: the arguments behind the program's name (None: the command line's). Returns the exit code."""
+    """argv: the arguments after the program's name (None: those of the command line). Returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     return guarded(lambda: _run(argv))
 
 
 def guarded(action) -> int:
-    """action() -> exit code. What can go wrong in it becomes one sentence and an exit code."""
+    """Runs action() -> exit code. An error in it becomes one sentence and an exit code."""
     try:
         code = action()
-        print(end="", flush=True)  # a closed pipe is to be noticed here
+        print(end="", flush=True)  # raises here if the pipe is closed
         return code
     except (UserError, TrainingError) as error:
         return _say(error, MISTAKE)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader (`| head`) has enough. What is still buffered must not fail at the interpreter's exit.
+        # The reader (`| head`) has closed the pipe. The remaining buffer must not raise at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
     except MemoryError as error:
-        return _say(f"This takes more memory than there is ({str(error).rstrip('.') or 'none is left'}); make the network smaller, give its memory "
-                    "synapses=, or name fewer files at a time.", MISTAKE)
+        return _say(f"The memory is full ({str(error).rstrip('.') or 'none is left'}); make the network smaller, "
+                    "give its TemporalMemory synapses=, or name fewer files at a time.", MISTAKE)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", MISTAKE)
@@ -51,7 +53,7 @@ def _run(argv):
     parser = _parser(argv)
     try:
         args = parser.parse_args(argv)
-    except SystemExit as done:  # --help, --version, or a mistake that argparse has told
+    except SystemExit as done:  # --help, --version, or an error that argparse has printed
         return done.code
     if args.command is None:
         parser.print_help(sys.stderr)
@@ -60,7 +62,8 @@ def _run(argv):
 
 
 def _parser(argv):
-    parser = argparse.ArgumentParser(prog="deephtm", description="Hierarchical Temporal Memory, trained by back-propagation, online, on any GPU.")
+    description = "Hierarchical Temporal Memory, trained by back-propagation, online, on any GPU."
+    parser = argparse.ArgumentParser(prog="deephtm", description=description)
     parser.add_argument("--version", action="version", version=f"deephtm {deephtm_gpu.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, what in COMMANDS.items():
@@ -74,7 +77,7 @@ def _parser(argv):
 
 def _say(sentence, code):
     try:
-        print(end="", flush=True)  # the rows before the message
+        print(end="", flush=True)  # the output comes before the message
     except OSError:
         pass
     print(f"deephtm: {sentence}", file=sys.stderr)

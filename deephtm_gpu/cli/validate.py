@@ -30,7 +30,7 @@ def run(args) -> int:
     verdict = "all hold" if not failed else f"{len(failed)} do NOT hold: {', '.join(failed)}"
     print(f"\n{len(checks)} checks, {trials} comparisons: {verdict}.")
     if args.json:
-        write_json(args.json, _told(info, adapter, checks))
+        write_json(args.json, _as_dict(info, adapter, checks))
     return 1 if failed else 0
 
 
@@ -50,6 +50,6 @@ def _line(check) -> str:
     return f"{mark} {check.kind:8s}{check.name:36s}{figures}{check.where}{worst}"
 
 
-def _told(info, adapter, checks):
+def _as_dict(info, adapter, checks):
     described = {k: getattr(info, k) for k in ("name", "backend", "kind")} | {"driver": adapter.driver if adapter else ""}
     return {"adapter": described, "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}

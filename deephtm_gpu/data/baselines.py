@@ -1,4 +1,4 @@
-"""Trivial forecasters, and the error by which they and the model are compared: a score that they beat is no result."""
+"""Trivial forecasts, and the error that compares them with the model. A useful model must beat them."""
 
 from collections import deque
 from datetime import datetime
@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 
 WEEK = 7 * 86400  # seconds
-LEARN_PERIOD = 17  # rows from which the time between rows is found
+PERIOD_ROWS = 17  # rows at the start, which give the time between rows
 
 
 class Mape:
-    """sum |error| / sum |value| over the rows that had a forecast. rows: how many these were."""
+    """sum |error| / sum |value| over the rows that had a forecast. rows: their number."""
 
     def __init__(self):
         self.rows = 0
@@ -19,7 +19,7 @@ class Mape:
         self._values = 0.0
 
     def update(self, value, forecast):
-        """forecast: None where there was none."""
+        """forecast: None if there was none."""
         if forecast is None:
             return
         self.rows += 1
@@ -34,7 +34,7 @@ class Mape:
 
     @property
     def percent(self):
-        """None while no row had a forecast, or all values were 0."""
+        """None if no row had a forecast, or all values are 0."""
         return 100 * self._errors / self._values if self._values else None
 
 
@@ -45,7 +45,7 @@ class Persistence:
         self._last = deque(maxlen=ahead)
 
     def update(self, value, when):
-        """A row has arrived. Returns what had been forecast for it, or None."""
+        """Takes the next row. Returns the forecast that was made for it, or None."""
         forecast = self._last[0] if len(self._last) == self._last.maxlen else None
         self._last.append(value)
         return forecast
@@ -58,22 +58,23 @@ class Persistence:
 
 
 class SameSlotLastWeek:
-    """Forecasts the value of one week before, by the clock: rows may be missing.
+    """Forecasts the value of one week before, by the clock, so rows may be missing.
 
-    The time between rows is the median of the first differences, in whole seconds. There is no forecast where that does
-    not divide a week, and where the slot of last week lies less than `ahead` rows back. Keeps one week of rows.
+    The time between rows is the median of the first differences, in whole seconds. There is no forecast if it does not
+    divide a week, or if the slot of last week is less than `ahead` rows back. Memory: one week of rows.
     """
 
     def __init__(self, ahead):
         self._ahead = ahead
-        self._first = []  # (when, value) until the time between rows is known
-        self._period = None  # seconds; 0: there are no slots
+        self._first = []  # (when, value), until the time between rows is known
+        self._period = None  # seconds; 0: no slots
 
     def update(self, value, when):
-        """A row has arrived. Returns what had been forecast for it, or None. when: a datetime without time zone."""
+        """Takes the next row. Returns the forecast that was made for it, or None. when: a datetime without time
+        zone."""
         if self._period is None:
             self._first.append((when, value))
-            if len(self._first) == LEARN_PERIOD:
+            if len(self._first) == PERIOD_ROWS:
                 self._find_period()
             return None
         return self._put(value, when) if self._period else None
@@ -98,7 +99,8 @@ class SameSlotLastWeek:
             return
         self._period = period
         self._values = np.zeros(slots)  # (slots,)
-        self._numbers = np.full(slots, np.iinfo(np.int64).min)  # (slots,), which slot since 1970 stands there
+        # (slots,), the number of the slot since 1970 that each value is of.
+        self._numbers = np.full(slots, np.iinfo(np.int64).min)
         for when, value in self._first:
             self._put(value, when)
         self._first = []
@@ -106,16 +108,16 @@ class SameSlotLastWeek:
     def _put(self, value, when):
         number = round((when - datetime(1970, 1, 1)).total_seconds() / self._period)
         slots = len(self._values)
-        place = number % slots
-        forecast = float(self._values[place]) if self._numbers[place] == number - slots else None
-        self._values[place], self._numbers[place] = value, number
+        slot = number % slots
+        forecast = float(self._values[slot]) if self._numbers[slot] == number - slots else None
+        self._values[slot], self._numbers[slot] = value, number
         return forecast
 
 
 class Comparison:
-    """The model's forecasts beside the trivial ones, over the whole series and over its later part.
+    """The error of the model's forecasts and of the trivial ones, over the whole series and over its later part.
 
-    later: the row, counted from 0, from which the second figure counts. timed: whether rows have timestamps.
+    later: the row, counted from 0, at which the later part begins. timed: whether rows have timestamps.
     """
 
     def __init__(self, ahead, timed, later):
@@ -128,7 +130,7 @@ class Comparison:
         self.late = {name: Mape() for name in self.whole}
 
     def update(self, value, when, prediction):
-        """A row has arrived. prediction: what the model had predicted for it, or None."""
+        """Takes the next row. prediction: what the model predicted for it, or None."""
         forecasts = {"model": prediction} | {name: t.update(value, when) for name, t in self._trivial.items()}
         for name, forecast in forecasts.items():
             self.whole[name].update(value, forecast)
@@ -137,24 +139,25 @@ class Comparison:
         self.rows += 1
 
     def state(self):
-        """All it has counted, for `restore` of one made with the same arguments."""
-        return {"rows": self.rows} | {part: {n: each.state() for n, each in held.items()} for part, held in self._parts().items()}
+        """The state, for `restore` of an object made with the same arguments."""
+        parts = self._parts().items()
+        return {"rows": self.rows} | {part: {n: each.state() for n, each in members.items()} for part, members in parts}
 
     def restore(self, state):
         self.rows = int(state["rows"])
-        for part, held in self._parts().items():
-            for name, each in held.items():
+        for part, members in self._parts().items():
+            for name, each in members.items():
                 each.restore(state[part][name])
 
     def _parts(self):
         return {"trivial": self._trivial, "whole": self.whole, "late": self.late}
 
     def line(self):
-        """One line of text: the forecasters' errors over the whole series."""
+        """One line of text: all errors over the whole series."""
         return f"MAPE {self.ahead} ahead: " + ", ".join(f"{name} {_shown(mape)}" for name, mape in self.whole.items())
 
     def table(self):
-        """Lines of text: a forecaster each, its error and over how many rows."""
+        """Lines of text, one for each forecast: its error, and the number of rows."""
         parts = {"whole run": self.whole}
         if self.rows > self.later:
             parts[f"from row {self.later:,} on"] = self.late

@@ -1,4 +1,4 @@
-"""Reads a column of a CSV file or of a live pipe, row by row, in constant memory, as fast as rows arrive."""
+"""Reads a column of a CSV file or of a live pipe, row by row, in constant memory, without waiting for a full block."""
 
 import csv
 import math
@@ -10,10 +10,10 @@ from typing import NamedTuple
 from deephtm_gpu.data.timestamps import TimestampReader
 from deephtm_gpu.errors import UserError
 
-CHUNK = 512  # rows handed over at most at once
-BLOCK = 65536  # bytes asked for at once; a pipe gives what it has
-LONGEST_LINE = 1 << 20  # bytes: more is no CSV file, and would be kept in memory
-LARGEST = 1e100  # beyond, sums and scales leave the range of float64
+CHUNK = 512  # rows, the most that `chunks` yields at once
+BLOCK = 65536  # bytes per read; a pipe returns what it has
+LONGEST_LINE = 1 << 20  # bytes: a file with longer lines is no CSV file, and would fill the memory
+LARGEST = 1e100  # beyond this, sums and scales leave the range of float64
 
 # The second and third line of NuPIC's files: a type and a flag (timestamp, reset, sequence, ...) per column.
 NUPIC_TYPES = {"datetime", "float", "int", "string", "bool", "list", "address"}
@@ -21,7 +21,19 @@ NUPIC_FLAGS = {"", "T", "R", "S", "C", "L"}
 
 
 class Row(NamedTuple):
-    """value: a finite number; text: as it stood in the file; when, stamp: its timestamp, read and as text (None, "" without)."""
+    """A row of the file.
+
+    Attributes
+    ----------
+    value : float
+        Finite.
+    text : str
+        The value as in the file.
+    when : datetime or None
+        Its timestamp; None without a timestamp column.
+    stamp : str
+        The timestamp as in the file; "" without a timestamp column.
+    """
 
     value: float
     text: str
@@ -30,19 +42,52 @@ class Row(NamedTuple):
 
 
 class CsvStream:
-    """The rows of `path` ("-": the standard input): the number in `column`, the time in `timestamp` if one is named.
+    """The rows of a CSV file: the number in one column, and the time in another.
 
-    The first line names the columns; a type and a flag line of the NuPIC kind behind it are skipped, and so are blank lines.
-    size: bytes in the file, None for what has no end known (a pipe). done: bytes handed over. Raises UserError, with the
-    line number, at once for the file and its header, and from `chunks` for the rows.
+    The first line names the columns. A type line and a flag line in NuPIC's format after it are skipped, and so are
+    blank lines.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; "-" for the standard input.
+    column : str
+        The name of the column of numbers.
+    timestamp : str, optional
+        The name of the column of timestamps.
+
+    Attributes
+    ----------
+    name : str
+        The file, for messages.
+    size : int or None
+        Bytes of the file; None for a pipe.
+    done : int
+        Bytes of the rows that `chunks` has yielded.
+
+    Raises
+    ------
+    UserError
+        With the line number: here for the file and its header, from `chunks` for its rows.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from deephtm_gpu.data.csv_stream import CsvStream
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "load.csv"
+    >>> _ = path.write_text("when,load\\n2024-01-01 00:00,1.5\\n2024-01-01 00:30,2\\n")
+    >>> with CsvStream(path, "load", "when") as stream:
+    ...     for rows in stream.chunks():
+    ...         print([row.value for row in rows])
+    [1.5, 2.0]
     """
 
     def __init__(self, path, column, timestamp=None):
         self.name = "standard input" if path == "-" else str(path)
         self.done = 0
         self._line = 0
-        self._lines_of_nupic = [NUPIC_FLAGS, NUPIC_TYPES]  # that may still come, the next one last
-        self._ready = 0  # complete lines that have arrived and are not handed over
+        self._nupic_lines = [NUPIC_FLAGS, NUPIC_TYPES]  # that may still come, the next one last
+        self._ready = 0  # complete lines that have arrived and are not parsed yet
         self._file = self._open(path)
         try:
             info = os.fstat(self._file.fileno())
@@ -66,7 +111,7 @@ class CsvStream:
         self._file.close()
 
     def chunks(self):
-        """Yields lists of 1 to CHUNK `Row`s. Hands over what has arrived before it waits for more."""
+        """Yields lists of 1 to CHUNK `Row`s: those that have arrived, before it waits for more. Raises UserError."""
         rows, any_row = [], False
         for cells in self._parsed():
             if not self._is_nupic_line(cells):
@@ -77,20 +122,21 @@ class CsvStream:
         if rows:
             yield rows
         elif not any_row:
-            raise UserError(f"{self.name} has a header and no rows below it; rows of numbers are needed.")
+            raise UserError(f"{self.name} must have rows of numbers, got a header and no rows; add rows.")
 
     # From bytes to cells
 
     def _open(self, path):
         if path != "-" and os.path.isdir(path):
-            raise UserError(f"{self.name} was to be read as a CSV file, but is a folder; name a file in it.")
+            raise UserError(f"{self.name} must be a CSV file, got a folder; name a file in it.")
         try:
-            # Unbuffered: a read then returns what a pipe holds, instead of waiting until a whole block has come.
+            # Unbuffered: a read returns what the pipe holds and does not wait for a whole block.
             return open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-")
         except FileNotFoundError:
-            raise UserError(f"{self.name} was to be read, but there is no such file; check its path.") from None
+            raise UserError(f"{self.name} cannot be opened (no such file); check its path.") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            raise UserError(f"{self.name} cannot be opened ({_reason(error)}); check the file and its permissions.") from None
+            raise UserError(f"{self.name} cannot be opened ({_reason(error)}); check the file and its "
+                            "permissions.") from None
 
     def _lines(self):
         """The lines as text, each with its "\\n"."""
@@ -98,7 +144,8 @@ class CsvStream:
         while block := self._block():
             *lines, rest = (rest + block).split(b"\n")
             if len(rest) > LONGEST_LINE:
-                raise self._error(f"is longer than {LONGEST_LINE:,} bytes; is this a CSV file?", 1 + len(lines))
+                raise self._error(f"must be at most {LONGEST_LINE:,} bytes; check that this is a "
+                                  "CSV file.", 1 + len(lines))
             self._ready = len(lines)
             for line in lines:
                 self._ready -= 1
@@ -112,14 +159,16 @@ class CsvStream:
         try:
             return self._file.read(BLOCK)
         except OSError as error:
-            raise UserError(f"{self.name} cannot be read on ({_reason(error)}).") from None
+            raise UserError(f"{self.name} cannot be read further ({_reason(error)}); check the file and "
+                            "its disk.") from None
 
     def _decode(self, line):
         self._line += 1
         try:
             return line.decode("utf-8-sig" if self._line == 1 else "utf-8") + "\n"
         except UnicodeDecodeError as error:
-            raise self._error(f"holds byte 0x{line[error.start]:02x}, which is no UTF-8 text; save the file as UTF-8.") from None
+            raise self._error(f"must be UTF-8 text, got byte 0x{line[error.start]:02x}; save the file "
+                              "as UTF-8.") from None
 
     def _parsed(self):
         """Lists of cells, without blank lines."""
@@ -138,29 +187,32 @@ class CsvStream:
     def _header(self):
         columns = next(self._parsed(), None)
         if columns is None:
-            raise UserError(f"{self.name} is empty; a line with column names and rows of numbers are needed.")
+            raise UserError(f"{self.name} must have a line of column names and rows of numbers, got an empty file; "
+                            "name another file.")
         return columns
 
     def _find(self, column):
-        places = [i for i, name in enumerate(self._columns) if name == column]
-        if len(places) == 1:
-            return places[0]
-        there = ", ".join(map(repr, self._columns))
-        if places:
-            raise UserError(f"{self.name} has {len(places)} columns named {column!r} (of {there}); rename all but one.")
-        raise UserError(f"{self.name} has no column {column!r}; it has {there}: name one of these.")
+        found = [i for i, name in enumerate(self._columns) if name == column]
+        if len(found) == 1:
+            return found[0]
+        columns = ", ".join(map(repr, self._columns))
+        if found:
+            raise UserError(f"{self.name} has {len(found)} columns named {column!r} (of {columns}); rename all "
+                            "but one.")
+        raise UserError(f"{self.name} has no column {column!r}; it has {columns}: name one of these.")
 
     def _is_nupic_line(self, cells):
-        """Whether this is the type line, right behind the header, or the flag line, right behind the type line."""
-        if self._lines_of_nupic and set(cells) <= self._lines_of_nupic[-1]:
-            self._lines_of_nupic.pop()
+        """Whether this is the type line, directly after the header, or the flag line, directly after the type line."""
+        if self._nupic_lines and set(cells) <= self._nupic_lines[-1]:
+            self._nupic_lines.pop()
             return True
-        self._lines_of_nupic = []
+        self._nupic_lines = []
         return False
 
     def _row(self, cells):
         if len(cells) != len(self._columns):
-            raise self._error(f"has {len(cells)} cells where the header has {len(self._columns)}; correct or remove the line.")
+            raise self._error(f"must have {len(self._columns)} cells as the header, got {len(cells)}; correct or "
+                              "remove the line.")
         text = cells[self._value_at]
         value = self._number(text)
         if self._stamp_at is None:
@@ -169,23 +221,27 @@ class CsvStream:
         try:
             return Row(value, text, self._read_time(stamp), stamp)
         except ValueError as error:
-            raise self._error(f"has {stamp!r} in the timestamp column {self._columns[self._stamp_at]!r}; {error}.") from None
+            column = self._columns[self._stamp_at]
+            raise self._error(f"must have a timestamp in column {column!r}, got {stamp!r}; {error}.") from None
 
     def _number(self, text):
         column = self._columns[self._value_at]
         try:
-            value = float(text.replace("_", "?"))  # Python would read 1_000, no other program does
+            value = float(text.replace("_", "?"))  # Python reads 1_000 as a number, other programs do not
         except ValueError:
-            shown = f"has {text!r} in column {column!r}, which is not a number" if text else f"has nothing in column {column!r}"
-            raise self._error(f"{shown}; write a number such as 12.5, or remove the line.") from None
+            got = repr(text) if text else "nothing"
+            raise self._error(f"must have a number in column {column!r}, got {got}; write one such as 12.5, or remove "
+                              "the line.") from None
         if not math.isfinite(value):
-            raise self._error(f"has {text} in column {column!r}; only finite numbers can be learned: fill it in or remove the line.")
+            raise self._error(f"must have a finite number in column {column!r}, got {text}; fill it in, or remove "
+                              "the line.")
         if abs(value) > LARGEST:
-            raise self._error(f"has {text} in column {column!r}; numbers up to {LARGEST:g} can be learned: use a larger unit.")
+            raise self._error(f"must have a number up to {LARGEST:g} in column {column!r}, got {text}; use a "
+                              "larger unit.")
         return value
 
-    def _error(self, what, further=0):
-        return UserError(f"{self.name}: line {self._line + further} {what}")
+    def _error(self, what, lines_after=0):
+        return UserError(f"{self.name}: line {self._line + lines_after} {what}")
 
 
 def _reason(error):

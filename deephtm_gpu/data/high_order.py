@@ -1,37 +1,78 @@
 """High-order sequences whose endings are swapped halfway.
 
-The task of Cui, Ahmad & Hawkins, "Continuous online sequence learning with an unsupervised neural network model", Neural
-Computation 28 (2016). What ends a sequence was decided by its first symbol, 6 or 7 steps ago; everything between is the
-same for two sequences, and every symbol appears in several. After the swap, what was learned is wrong.
+The task of Cui, Ahmad & Hawkins, "Continuous online sequence learning with an unsupervised neural network model",
+Neural Computation 28 (2016). The last symbol of a sequence depends on its first, 6 or 7 steps before. The symbols
+between are the same for two sequences, and every symbol appears in several. After the swap, what was learned is wrong.
 """
 
 import string
 
 import numpy as np
 
-from deephtm_gpu.data.symbols import assemble, check_steps, random_codes
+from deephtm_gpu.data.symbols import SymbolTask, assemble, check_steps, random_codes
 from deephtm_gpu.errors import UserError
 
-NOISE = 5000  # symbols, one of which stands between two sequences
+NOISE = 5000  # symbols, one of which follows each sequence
 CODE = 16  # numbers per symbol
 
-# By the number of valid endings: pairs of sequences, as the two first symbols, the symbols they share, and the endings of
-# either. The paper's sequences, with letters for its numbers.
+# By the number of valid endings: pairs of sequences, as their two first symbols, the symbols they share, and the
+# endings of each. These are the paper's sequences, with letters for its numbers.
 PAIRS = {
     1: (("GB", "IHECD", "A", "F"), ("GB", "DECHI", "F", "A"), ("AC", "JHIFDE", "B", "G"), ("AC", "EDFIHJ", "G", "B")),
-    2: (("EF", "IDKJG", "BC", "AH"), ("EF", "GJKDI", "AH", "BC"), ("EF", "DIGBKL", "CJ", "AH"), ("EF", "LKBGID", "AH", "CJ")),
-    4: (("HL", "EMFOB", "ACDJ", "GIKN"), ("HL", "BOFME", "GIKN", "ACDJ"), ("JN", "EFPGBM", "ACDK", "HILO"),
-        ("JN", "BMGPEF", "HILO", "ACDK")),
+    2: (
+        ("EF", "IDKJG", "BC", "AH"),
+        ("EF", "GJKDI", "AH", "BC"),
+        ("EF", "DIGBKL", "CJ", "AH"),
+        ("EF", "LKBGID", "AH", "CJ"),
+    ),
+    4: (
+        ("HL", "EMFOB", "ACDJ", "GIKN"),
+        ("HL", "BOFME", "GIKN", "ACDJ"),
+        ("JN", "EFPGBM", "ACDK", "HILO"),
+        ("JN", "BMGPEF", "HILO", "ACDK"),
+    ),
 }
 
 
-def high_order(steps=20_000, seed=0, swap_at=10_000, endings=1, noise_classes=1):
-    """Eight sequences of 7 or 8 symbols in random order, one random symbol out of 5,000 between, no reset.
+def high_order(
+    steps: int = 20_000, seed: int = 0, swap_at: int | None = 10_000, endings: int = 1, noise_classes: int = 1
+) -> SymbolTask:
+    """Eight sequences of 7 or 8 symbols in random order, with one random symbol of 5,000 between two of them, and no
+    reset.
 
-    A query is the step before a sequence's last symbol; with 2 or 4 `endings`, any of them may come, and all are valid. From
-    the first sequence on that begins at `swap_at` or later, the two of each pair have each other's endings (None: never).
-    inputs: a random code of 16 numbers for each symbol, for each noise symbol too. Classes: the sequences' symbols, then
-    `noise_classes` for the noise, noise symbol i being in class i mod noise_classes. Raises UserError.
+    A query is the step before the last symbol of a sequence. The inputs are a random code of 16 numbers for each
+    symbol, including each noise symbol.
+
+    Parameters
+    ----------
+    steps : int, default 20_000
+        Length of the stream.
+    seed : int, default 0
+        Seed of codes and stream.
+    swap_at : int or None, default 10_000
+        From the first sequence on that begins at this step or later, the two sequences of each pair have each other's
+        endings. None for no swap.
+    endings : {1, 2, 4}
+        How many last symbols a sequence can have. One of them is drawn; all are valid at the query.
+    noise_classes : int, default 1
+        Classes of the noise symbols, after those of the other symbols: noise symbol i is in class i mod noise_classes.
+
+    Returns
+    -------
+    SymbolTask
+        The stream.
+
+    Raises
+    ------
+    UserError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.high_order import high_order
+    >>> task = high_order(steps=1000, swap_at=None)
+    >>> task.inputs.shape, task.classes
+    ((1000, 16), 11)
     """
     _check(steps, swap_at, endings, noise_classes)
     sequences = _sequences(PAIRS[endings])
@@ -55,12 +96,12 @@ def high_order(steps=20_000, seed=0, swap_at=10_000, endings=1, noise_classes=1)
 
 
 def _sequences(pairs):
-    """Of each sequence: its first symbol, the inner ones, its endings, and those after the swap."""
-    told = []
+    """Of each sequence: its first symbol, the inner symbols, its endings, and those after the swap."""
+    sequences = []
     for firsts, inner, last, other in pairs:
         for first, ends in zip(firsts, ((last, other), (other, last))):
-            told.append((_numbers(first)[0], _numbers(inner), _numbers(ends[0]), _numbers(ends[1])))
-    return told
+            sequences.append((_numbers(first)[0], _numbers(inner), _numbers(ends[0]), _numbers(ends[1])))
+    return sequences
 
 
 def _numbers(text):
@@ -70,8 +111,9 @@ def _numbers(text):
 def _check(steps, swap_at, endings, noise_classes):
     check_steps(steps)
     if endings not in PAIRS:
-        raise UserError(f"Sequences with {endings} valid endings were asked for; there are those with 1, 2 and 4: choose one.")
+        raise UserError(f"endings must be 1, 2 or 4, got {endings}.")
     if not 1 <= noise_classes <= NOISE:
-        raise UserError(f"{noise_classes} noise classes were asked for; there are {NOISE} noise symbols: give 1 to {NOISE}.")
+        raise UserError(f"noise_classes must be from 1 to {NOISE}, the number of noise symbols, got {noise_classes}.")
     if swap_at is not None and not 0 < swap_at < steps:
-        raise UserError(f"A swap at step {swap_at} of {steps} was asked for; give one from 1 to {steps - 1}, or None for no swap.")
+        raise UserError(f"swap_at must be a step from 1 to {steps - 1}, got {swap_at}; give such a step, or None for "
+                        "no swap.")

@@ -1,9 +1,9 @@
-"""Scores detectors of anomalies in streams by the rules of the Numenta Anomaly Benchmark, standard profile.
+"""Scores anomaly detectors by the rules of the Numenta Anomaly Benchmark, standard profile.
 
-The rules are those of Lavin & Ahmad, "Evaluating real-time anomaly detection algorithms: the Numenta Anomaly Benchmark",
-ICMLA 2015 (arXiv 1510.03336), and of the benchmark as it is run, where the two differ: see `worth`. A detection early in a
-window of an anomaly counts more than a late one, a false alarm costs more the further from a window it is, and the threshold
-of a detector is one for all files, the best that there is.
+The rules are those of Lavin & Ahmad, "Evaluating real-time anomaly detection algorithms: the Numenta Anomaly
+Benchmark", ICMLA 2015 (arXiv 1510.03336), and those of the benchmark's program where the two differ: see `worth`. Each
+anomaly has a window of rows. An early detection in a window counts more than a late one; a false alarm costs more the
+further it is from a window; and a detector has one threshold for all files, the best one.
 """
 
 import json
@@ -15,29 +15,50 @@ import numpy as np
 
 from deephtm_gpu.errors import UserError
 
-PROBATION, PROBATION_ROWS = 0.15, 750  # of a file's rows at its start, and no more of them than this: there nothing counts
-FALSE_ALARM = 0.11  # the most that one costs; a missed window costs 1
-FAR = 3.0  # widths of the window before, from which on a false alarm costs the most
+# The part of a file's rows at its start that does not count, and its largest size.
+PROBATION, PROBATION_ROWS = 0.15, 750
+FALSE_ALARM = 0.11  # the largest cost of one; a missed window costs 1
+FAR = 3.0  # widths of the window before it, from which on a false alarm has the largest cost
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Where a file of so many rows has its anomalies: windows, each as its first and last row, ascending."""
+    """The anomalies of a file.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of the file.
+    windows : list of (int, int)
+        The first and the last row of each anomaly's window, ascending.
+    """
 
     rows: int
     windows: list[tuple[int, int]]
 
     @property
     def probation(self):
-        """How many rows at the start don't count."""
+        """How many rows at the start do not count."""
         return int(min(PROBATION * self.rows, PROBATION_ROWS))
 
 
 @dataclass(frozen=True)
 class NabScore:
-    """What a detector reached. threshold: a score of at least this is a detection (inf: none is one). total: of all files,
-    100 for a perfect detector, 0 for one that never detects; it has no lower end. by_file: the same for each file by itself,
-    at the common threshold. found: of how many `windows`, all files together; false_alarms: rows."""
+    """The result of a detector.
+
+    Attributes
+    ----------
+    threshold : float
+        A score of at least this is a detection; infinite if there are no detections.
+    total : float
+        The score over all files: 100 for a perfect detector, 0 for one that never detects. It has no lower limit.
+    by_file : list of float
+        The score of each file, at the common threshold.
+    found, windows : int
+        How many windows were detected, and how many there are in all files.
+    false_alarms : int
+        Rows.
+    """
 
     threshold: float
     total: float
@@ -47,35 +68,97 @@ class NabScore:
     false_alarms: int
 
 
-def read_windows(path):
-    """A JSON file that gives for each CSV file's name the first and last timestamp of each window. Returns
-    {name: [(datetime, datetime), ...]}. Raises UserError."""
+def read_windows(path) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Read the windows of all files.
+
+    Parameters
+    ----------
+    path : str or Path
+        A JSON file: {file name: [[first timestamp, last timestamp], ...]}.
+
+    Returns
+    -------
+    dict
+        File name -> the first and the last timestamp of each window.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has another format.
+    """
     try:
         with open(path, encoding="utf-8") as file:
-            told = json.load(file)
+            content = json.load(file)
         return {name: [(datetime.fromisoformat(first), datetime.fromisoformat(last)) for first, last in windows]
-                for name, windows in told.items()}
+                for name, windows in content.items()}
     except OSError as error:
-        raise UserError(f"{path} was to be read for the windows of the anomalies, but {error.strerror}; check its path.") from None
+        raise UserError(f"{path}, the file of the anomalies' windows, cannot be read ({error.strerror}); check "
+                        "its path.") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no JSON file of windows ({error}); it needs {{file name: [[first timestamp, last], ...]}}.") from None
+        raise UserError(f"{path} must be a JSON file {{file name: [[first timestamp, last timestamp], ...]}}, got "
+                        f"another format ({error}); correct it.") from None
 
 
-def labels(times, windows):
-    """Labels out of timestamps. times: of each row, ascending. windows: pairs of timestamps, both within. Raises UserError."""
+def labels(times: list[datetime], windows: list[tuple[datetime, datetime]]) -> Labels:
+    """Labels from timestamps.
+
+    Parameters
+    ----------
+    times : list of datetime
+        Of each row, ascending.
+    windows : list of (datetime, datetime)
+        The first and the last timestamp of each window, inclusive.
+
+    Returns
+    -------
+    Labels
+        The windows as rows.
+
+    Raises
+    ------
+    UserError
+        If there is no row in a window.
+    """
     rows = []
     for first, last in sorted(windows):
         inside = [t for t, time in enumerate(times) if first <= time <= last]
         if not inside:
-            raise UserError(f"A window from {first} to {last} was given, and no row lies in it; give the windows of this file.")
+            raise UserError(f"A window must contain a row, got one from {first} to {last} without any; give the "
+                            "windows of this file.")
         rows.append((inside[0], inside[-1]))
     return Labels(len(times), rows)
 
 
-def nab_score(scores, where, threshold=None):
-    """scores: for each file an array (rows,), higher where an anomaly is likelier; where: for each its `Labels`.
+def nab_score(scores: list, where: list[Labels], threshold: float | None = None) -> NabScore:
+    """Score a detector.
 
-    threshold: None for the best one there is, of all files together. Returns a NabScore. Raises UserError.
+    Parameters
+    ----------
+    scores : list of array (rows,)
+        The detector's score of each row, for each file. Higher means that an anomaly is likelier.
+    where : list of Labels
+        The anomalies of each file.
+    threshold : float, optional
+        None for the best threshold for all files together.
+
+    Returns
+    -------
+    NabScore
+        The result.
+
+    Raises
+    ------
+    UserError
+        If scores and labels do not match, a score is NaN, or a file has no window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deephtm_gpu.data.nab import Labels, nab_score
+    >>> scores = np.zeros(1000)
+    >>> scores[500] = 1.0
+    >>> nab_score([scores], [Labels(1000, [(500, 520)])]).total
+    100.0
     """
     scores = [np.asarray(s, np.float64) for s in scores]
     _check(scores, where)
@@ -92,33 +175,60 @@ def nab_score(scores, where, threshold=None):
                     found, sum(counts), false_alarms)
 
 
-def held_out(scores, where):
-    """The total where each file has the threshold that is best for all others: what may be hoped for on a further file.
-    Takes what `nab_score` takes, of two files or more. Raises UserError."""
+def held_out(scores: list, where: list[Labels]) -> float:
+    """The total if each file has the threshold that is best for all other files: an estimate for a new file.
+
+    Parameters
+    ----------
+    scores, where
+        As in `nab_score`, of two files or more.
+
+    Returns
+    -------
+    float
+        The total, on the scale of `NabScore.total`.
+
+    Raises
+    ------
+    UserError
+        As `nab_score`, and with fewer than two files.
+    """
     if len(scores) < 2:
-        raise UserError("A threshold from other files was asked for, and there are none; give two files or more.")
-    kept = 0.0
+        raise UserError(f"A threshold from the other files must have two files or more, got {len(scores)}; give "
+                        "more files.")
+    weighted = 0.0
     for i, at in enumerate(where):
         others = [j for j in range(len(where)) if j != i]
         threshold = nab_score([scores[j] for j in others], [where[j] for j in others]).threshold
-        kept += nab_score([scores[i]], [at], threshold).total * len(at.windows)
-    return kept / sum(len(at.windows) for at in where)
+        weighted += nab_score([scores[i]], [at], threshold).total * len(at.windows)
+    return weighted / sum(len(at.windows) for at in where)
 
 
-def worth(where):
-    """What a detection at each row is worth: at most 1, inside a window; negative outside. Returns (rows,) float64, and the
-    window each row lies in (rows,) int, -1 for none.
+def worth(where: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """The value of a detection at each row: positive in a window, at most 1; negative outside.
 
-    2 / (1 + e^5y) - 1, y the place in the window: -1 at its first row, nearly 0 at its last. This is divided by its value at
-    -1, so that the first row is worth 1. Behind a window, y goes on in widths of that window; from FAR on, and before the
-    first window, it counts as infinite. There it is multiplied by FALSE_ALARM. (The paper's formula, to which the benchmark's
-    own program adds the division, FAR, and a y by rows.)
+    It is 2 / (1 + e^5y) - 1 with y the position in the window: -1 at its first row, nearly 0 at its last. It is divided
+    by its value at -1, so that the value of the first row is 1. After a window, y continues in widths of that window;
+    from FAR on, and before the first window, it counts as infinite. Outside of windows the value is multiplied by
+    FALSE_ALARM. (This is the paper's formula; the division, FAR, and y by rows are from the benchmark's own program.)
+
+    Parameters
+    ----------
+    where : Labels
+        The anomalies.
+
+    Returns
+    -------
+    values : ndarray (rows,) float64
+        The value of a detection at each row.
+    window : ndarray (rows,) int
+        The number of the window that contains each row; -1 for none.
     """
     values = np.full(where.rows, -FALSE_ALARM)
     window = np.full(where.rows, -1)
     for i, (first, last) in enumerate(where.windows):
-        behind = np.arange(1, where.rows - last)
-        y = behind / max(1, last - first)
+        rows_after = np.arange(1, where.rows - last)
+        y = rows_after / max(1, last - first)
         values[last + 1:] = FALSE_ALARM * np.where(y > FAR, -1.0, _sigmoid(np.minimum(y, FAR)))
         width = last - first + 1
         values[first:last + 1] = _sigmoid(np.arange(-width, 0) / width) / _sigmoid(-1)
@@ -129,7 +239,7 @@ def worth(where):
 
 
 def _detected(detections, where):
-    """Of each window the worth of its earliest detection, -1 where there is none; the cost of the false alarms; their number."""
+    """The value of the earliest detection in each window, -1 for none; the cost of the false alarms; their number."""
     values, window = worth(where)
     best = [-1.0] * len(where.windows)
     for i in range(len(best)):
@@ -141,8 +251,11 @@ def _detected(detections, where):
 
 
 def _best_threshold(scores, where):
-    """Goes down through all scores; each row that becomes a detection changes the sum by its cost, or by as much as it is
-    earlier in its window. Of equals the highest; inf where no detection is worth it."""
+    """The threshold with the largest sum; of equal sums the highest threshold; infinite if no detection is worthwhile.
+
+    The threshold falls through all scores. Each row that becomes a detection changes the sum by its cost, or by the
+    gain from detecting its window earlier.
+    """
     falling, changes = [], []
     for file, at in zip(scores, where):
         order = np.argsort(-file, kind="stable")
@@ -163,7 +276,7 @@ def _best_threshold(scores, where):
 
 
 def _normalised(raw, windows):
-    """null, which misses all: -windows; perfect: +windows."""
+    """0 for a raw sum of -windows, which misses all; 100 for +windows, which is perfect."""
     return 100 * (raw + windows) / (2 * windows)
 
 
@@ -173,11 +286,14 @@ def _sigmoid(y):
 
 def _check(scores, where):
     if not scores or len(scores) != len(where):
-        raise UserError(f"Scores of {len(scores)} files were given and labels of {len(where)}; give both for the same files.")
+        raise UserError(f"Scores and labels must be of the same files, got {len(scores)} and {len(where)}; give both "
+                        "for each file.")
     for file, at in zip(scores, where):
         if file.shape != (at.rows,):
-            raise UserError(f"Scores of shape {file.shape} were given for a file of {at.rows} rows; give one for each row.")
+            raise UserError(f"The scores of a file must have shape ({at.rows},), one for each row, got shape "
+                            f"{file.shape}.")
         if np.isnan(file).any():
-            raise UserError(f"The score of row {int(np.isnan(file).argmax())} is not a number; give 0 where there is none.")
+            raise UserError(f"Scores must be numbers, got NaN at row {int(np.isnan(file).argmax())}; give 0 where "
+                            "there is no score.")
         if not at.windows:
-            raise UserError("Labels without a window were given; a file without anomalies has no score by itself: leave it out.")
+            raise UserError("Labels must have a window or more, got none; leave out a file without anomalies.")

@@ -1,7 +1,7 @@
-"""Objects to be recognised by touch: features at places, sensed one after the other, the movements between them told.
+"""Recognition of objects by touch: features at locations, sensed one after the other with the movements between them.
 
-The task of Lewis, Purdy, Ahmad & Hawkins, "Locations in the neocortex: a theory of sensorimotor object recognition using
-cortical grid cells", Frontiers in Neural Circuits 13 (2019), and what an ideal observer makes of it.
+The task of Lewis, Purdy, Ahmad & Hawkins, "Locations in the neocortex: a theory of sensorimotor object recognition
+using cortical grid cells", Frontiers in Neural Circuits 13 (2019), and its ideal observer.
 """
 
 from dataclasses import dataclass
@@ -11,16 +11,25 @@ import numpy as np
 from deephtm_gpu.arguments import check_count, check_number, finite, shown
 from deephtm_gpu.errors import UserError
 
-QUARTERS = tuple(np.pi / 2 * np.arange(4))  # a grid of places turned by these is a grid again
-SURE = 0.9  # the probability from which something is recognised
-NEAR_ANGLE = 1e-3  # radians
-NEAR = 1e-4  # movements that differ by less are the same
+QUARTERS = tuple(np.pi / 2 * np.arange(4))  # radians; a grid rotated by one of these is the same grid
+SURE = 0.9  # the probability from which on an object counts as recognised
+NEAR_ANGLE = 1e-3  # radians; angles that differ by less are the same
+NEAR = 1e-4  # movements and codes that differ by less are the same
 
 
 @dataclass(frozen=True)
 class Objects:
-    """O objects of P points. places: (O, P, 2) float32, of an object no two the same. features: (O, P) int, the number of the
-    feature at each point. distinct: how many features there are."""
+    """O objects of P points.
+
+    Attributes
+    ----------
+    places : ndarray (O, P, 2) float32
+        The location of each point; those of one object differ.
+    features : ndarray (O, P) int
+        The number of the feature at each point.
+    distinct : int
+        How many features there are.
+    """
 
     places: np.ndarray
     features: np.ndarray
@@ -29,11 +38,20 @@ class Objects:
 
 @dataclass(frozen=True)
 class Exploration:
-    """L points of an object, sensed in turn.
+    """L points of an object, sensed one after the other.
 
-    object: its number. points: (L,) int, the points' numbers; the first is the start. features: (L,) int, or (L, D) float32
-    where features are codes. moves: (L - 1, 2) float32, as they are told. angle: radians by which the object is turned
-    (counter-clockwise).
+    Attributes
+    ----------
+    object : int
+        Its number.
+    points : ndarray (L,) int
+        The numbers of the points; the first is the start.
+    features : ndarray (L,) int, or (L, D) float32
+        Of each point the number of its feature, or its code.
+    moves : ndarray (L - 1, 2) float32
+        The displacements between the points, with noise if there is some.
+    angle : float
+        Radians by which the object is rotated, counter-clockwise.
     """
 
     object: int
@@ -43,34 +61,106 @@ class Exploration:
     angle: float = 0.0
 
 
-def objects(count=100, features=10, points=10, side=4, seed=0):
-    """`count` objects: each has `points` places drawn from a grid of side x side, no place twice, and at each one of `features`
-    features. The unit of length is the grid's pitch. Raises UserError."""
+def objects(count: int = 100, features: int = 10, points: int = 10, side: int = 4, seed: int = 0) -> Objects:
+    """Random objects: points on a square grid, with a random feature at each point. The unit of length is the grid's
+    pitch.
+
+    Parameters
+    ----------
+    count : int, default 100
+        How many objects.
+    features : int, default 10
+        How many different features there are.
+    points : int, default 10
+        Points of an object, at most side².
+    side : int, default 4
+        Points along a side of the grid.
+    seed : int, default 0
+        Seed of the objects.
+
+    Returns
+    -------
+    Objects
+        The objects.
+
+    Raises
+    ------
+    UserError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.objects import objects
+    >>> task = objects(count=3, features=5, points=4)
+    >>> task.places.shape, task.features.shape
+    ((3, 4, 2), (3, 4))
+    """
     sizes = {"count": count, "features": features, "points": points, "side": side}
     count, features, points, side = (check_count(f"objects' {name}", value) for name, value in sizes.items())
     if points > side * side:
-        raise UserError(f"Objects of {points} points on a grid of {side} x {side} places were asked for; no place is taken "
-                        f"twice: give points <= {side * side}.")
+        raise UserError(f"objects' points must be at most {side * side}, the points of a grid of {side} x {side}, got "
+                        f"{points}; give fewer points, or a larger side.")
     rng = np.random.default_rng(check_count("objects' seed", seed, least=0))
     taken = np.stack([rng.permutation(side * side)[:points] for _ in range(count)])  # (O, P)
     places = np.stack([taken % side, taken // side], axis=-1).astype(np.float32)
     return Objects(places, rng.integers(features, size=(count, points)), features)
 
 
-def explorations(task, seed=0, each=1, sensations=None, angles=(0.0,), movement_noise=0.0, codes=None, sensor_noise=0.0):
-    """Every object explored `each` times, from a random start in random order, no point twice. Returns a list of Exploration.
+def explorations(
+    task: Objects,
+    seed: int = 0,
+    each: int = 1,
+    sensations: int | None = None,
+    angles=(0.0,),
+    movement_noise: float = 0.0,
+    codes=None,
+    sensor_noise: float = 0.0,
+) -> list[Exploration]:
+    """Explorations of every object, from a random start in random order, without sensing a point twice.
 
-    sensations: points of an exploration (None: all that the object has). angles: radians, one of which the object is turned by.
-    movement_noise: standard deviation of what is told of a movement, in either direction. codes: (distinct, D), what is sensed
-    in place of a feature's number, with noise of the standard deviation `sensor_noise` in every dimension. Raises UserError.
+    Parameters
+    ----------
+    task : Objects
+        The objects.
+    seed : int, default 0
+        Seed of the explorations.
+    each : int, default 1
+        Explorations of each object.
+    sensations : int, optional
+        Points of an exploration; None for all points of the object.
+    angles : sequence of float, default (0.0,)
+        Radians. The object is rotated by one of these.
+    movement_noise : float, default 0.0
+        Standard deviation of the noise in the reported movements, in each dimension.
+    codes : array (distinct, D), optional
+        The codes of the features, which are sensed instead of their numbers.
+    sensor_noise : float, default 0.0
+        Standard deviation of the noise in the sensed codes, in each dimension.
+
+    Returns
+    -------
+    list of Exploration
+        In the order of the objects.
+
+    Raises
+    ------
+    UserError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.objects import explorations, objects
+    >>> found = explorations(objects(count=3), each=2, sensations=4)
+    >>> len(found), found[0].moves.shape
+    (6, (3, 2))
     """
     angles, movement_noise, codes, sensor_noise = _checked(task, angles, movement_noise, codes, sensor_noise)
     count, points = task.features.shape
     length = points if sensations is None else check_count("The sensations of an exploration", sensations)
     if length > points:
-        raise UserError(f"Explorations of {shown(length)} sensations were asked for; an object has {points} points and none is "
-                        f"sensed twice: give 1 to {points}.")
-    rng, told = np.random.default_rng(check_count("The explorations' seed", seed, least=0)), []
+        raise UserError(f"The sensations of an exploration must be at most {points}, the points of an object, got "
+                        f"{shown(length)}.")
+    rng, explored = np.random.default_rng(check_count("The explorations' seed", seed, least=0)), []
     for o in np.repeat(np.arange(count), check_count("The explorations of each object", each)):
         order = rng.permutation(points)[:length]
         angle = float(angles[rng.integers(len(angles))])
@@ -80,34 +170,59 @@ def explorations(task, seed=0, each=1, sensations=None, angles=(0.0,), movement_
         if codes is not None:
             features = codes[features]
             features = (features + sensor_noise * rng.standard_normal(features.shape)).astype(np.float32)
-        told.append(Exploration(int(o), order, features, moves.astype(np.float32), angle))
-    return told
+        explored.append(Exploration(int(o), order, features, moves.astype(np.float32), angle))
+    return explored
 
 
 class IdealObserver:
-    """Knows the objects and the kind of noise, and keeps the exact probability of every (object, angle, start).
+    """The exact probability of every (object, angle, start), from the objects and the noise. At the beginning all are
+    equal.
 
-    At the beginning all are equally likely. Only of points that repeat it does not know that they never do, which says
-    nothing where movements are told without noise. Arguments, and what is raised, as of `explorations`.
+    It does not use that no point is sensed twice, which makes no difference if the movements have no noise.
+
+    Parameters
+    ----------
+    task, angles, movement_noise, codes, sensor_noise
+        As in `explorations`.
+
+    Raises
+    ------
+    UserError
+        As `explorations`.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.objects import IdealObserver, explorations, objects
+    >>> task = objects(count=5, seed=1)
+    >>> exploration, ideal = explorations(task)[0], IdealObserver(task)
+    >>> ideal.sense(exploration.features[0])
+    >>> for move, feature in zip(exploration.moves, exploration.features[1:]):
+    ...     ideal.move(move)
+    ...     ideal.sense(feature)
+    >>> round(float(ideal.truth(exploration)), 3)
+    1.0
     """
 
     def __init__(self, task, angles=(0.0,), movement_noise=0.0, codes=None, sensor_noise=0.0):
-        angles, self._movement_noise, self._codes, self._sensor_noise = _checked(task, angles, movement_noise, codes, sensor_noise)
+        angles, self._movement_noise, self._codes, self._sensor_noise = _checked(
+            task, angles, movement_noise, codes, sensor_noise
+        )
         self._task, self.angles = task, angles
         steps = task.places[:, None] - task.places[:, :, None]  # (O, P, P, 2): from the first point to the second
         self._steps = np.stack([steps @ _turn(angle).T for angle in angles], axis=1)  # (O, A, P, P, 2)
         self.begin()
 
-    def begin(self):
-        """Nothing has been sensed."""
+    def begin(self) -> None:
+        """Forget what was sensed."""
         (O, P), A = self._task.features.shape, len(self.angles)
         self._joint = np.broadcast_to(np.eye(P) / (O * A * P), (O, A, P, P))  # [..., start, point]
 
-    def sense(self, feature):
-        """feature: its number, or its code (D,). Raises UserError."""
+    def sense(self, feature) -> None:
+        """Take a sensed feature: its number, or its code (D,). Raises UserError."""
         if self._codes is None:
             if check_count("A feature's number", feature, least=0) >= self._task.distinct:
-                raise UserError(f"Feature {shown(feature)} was sensed; there are {self._task.distinct}: give 0 to {self._task.distinct - 1}.")
+                raise UserError(f"A feature's number must be from 0 to {self._task.distinct - 1}, got "
+                                f"{shown(feature)}.")
         else:
             feature = finite("A feature's code", feature, self._codes.shape[1:], dtype=float)
         if self._sensor_noise:
@@ -119,8 +234,8 @@ class IdealObserver:
             likely = np.arange(self._task.distinct) == feature
         self._joint = self._normal(self._joint * likely[self._task.features][:, None, None])
 
-    def move(self, displacement):
-        """displacement: (2,), as it is told. Raises UserError."""
+    def move(self, displacement) -> None:
+        """Take a reported displacement (2,). Raises UserError."""
         miss = self._steps - finite("A displacement", displacement, (2,))
         if self._movement_noise:
             miss = np.square(miss).sum(axis=-1) / (2 * self._movement_noise**2)
@@ -133,48 +248,60 @@ class IdealObserver:
         return joint / max(joint.sum(), 1e-300)
 
     @property
-    def posterior(self):
-        """(O, A, P): the probability of each object, angle and point that was the start."""
+    def posterior(self) -> np.ndarray:
+        """(O, A, P): the probability of each object, angle and start."""
         return self._joint.sum(axis=-1)
 
-    def truth(self, exploration):
-        """The probability of its object, angle and start."""
+    def truth(self, exploration: Exploration) -> float:
+        """The probability of the exploration's object, angle and start."""
         turn = int(np.abs(np.array(self.angles) - exploration.angle).argmin())
         return self.posterior[exploration.object, turn, exploration.points[0]]
 
-    def predict(self, displacement):
-        """(distinct,): the probability of each feature where this movement leads to, given that it leads to a point. Raises
+    def predict(self, displacement) -> np.ndarray:
+        """(distinct,): the probability of each feature after this movement, given that it leads to a point. Raises
         UserError."""
-        kept = self._joint
+        before = self._joint
         self.move(displacement)
-        there, self._joint = self._joint.sum(axis=(1, 2)), kept  # (O, P)
-        return np.bincount(self._task.features.ravel(), weights=there.ravel(), minlength=self._task.distinct)
+        points, self._joint = self._joint.sum(axis=(1, 2)), before  # (O, P)
+        return np.bincount(self._task.features.ravel(), weights=points.ravel(), minlength=self._task.distinct)
 
 
 def _checked(task, angles, movement_noise, codes, sensor_noise):
     """The angles as a tuple of floats, both noises as floats, the codes (distinct, D) or None. Raises UserError."""
     if not isinstance(task, Objects):
-        raise UserError(f"{shown(task)} was to be explored; only Objects can: give what data.objects.objects(...) returned.")
+        raise UserError(f"The task must be Objects, got {shown(task)}; give what data.objects.objects(...) returns.")
     angles = tuple(finite("A list of angles, in radians,", angles, ("A",), dtype=float).tolist())
-    movement_noise, sensor_noise = check_number("movement_noise", movement_noise, 0), check_number("sensor_noise", sensor_noise, 0)
+    movement_noise, sensor_noise = (
+        check_number("movement_noise", movement_noise, 0),
+        check_number("sensor_noise", sensor_noise, 0),
+    )
     if codes is not None:
         codes = finite("A table of features' codes", codes, (task.distinct, "D"), dtype=float)
     elif sensor_noise:
-        raise UserError("Noise was asked for in features that are numbers; only codes can have it: give codes, too.")
+        raise UserError(f"sensor_noise must be 0 without codes, got {sensor_noise:g}; give codes too.")
     return angles, movement_noise, codes, sensor_noise
 
 
 def names_truth(found, task, exploration) -> bool:
-    """Whether a Recognition, of a column that calls objects by their numbers, names the exploration's object, start and angle."""
+    """Whether a Recognition has the exploration's object, start and angle. The column's names of objects are their
+    numbers."""
     start = task.places[exploration.object, exploration.points[0]]
-    return bool(found.object == exploration.object and (found.start == start).all() and abs(found.angle - exploration.angle) < NEAR_ANGLE)
+    return bool(
+        found.object == exploration.object
+        and (found.start == start).all()
+        and abs(found.angle - exploration.angle) < NEAR_ANGLE
+    )
 
 
-def features_alone(task, told, touches):
-    """A trivial observer, that feels features and knows nothing of places: the share of the explorations `told` in which the first `touches`
-    features are found on the true object and on no other."""
+def features_alone(task: Objects, explored: list[Exploration], touches: int) -> float:
+    """The result of a trivial observer, which ignores locations.
+
+    It is the share of the explorations in which only the true object has the features of the first `touches` touches.
+    """
     count = np.stack([(task.features == f).sum(axis=1) for f in range(task.distinct)], axis=1)  # (O, F)
-    alone = [(count >= np.bincount(e.features[:touches], minlength=task.distinct)).all(axis=1).sum() == 1 for e in told]
+    alone = [
+        (count >= np.bincount(e.features[:touches], minlength=task.distinct)).all(axis=1).sum() == 1 for e in explored
+    ]
     return float(np.mean(alone)) if alone else float("nan")
 
 

@@ -1,26 +1,33 @@
-"""Brings a series to mean 0 and deviation 1 while it arrives, from nothing but what has arrived."""
+"""Standardises a series online: to mean 0 and standard deviation 1, from the values so far."""
 
 import math
 
 import numpy as np
 
-HORIZON = 10_000  # rows: older values fade out, so that the scale follows a series which changes for good
-LIMIT = 8.0  # deviations: a stray value must not throw the weights out of bounds
-STRAY = 30.0  # deviations: nor must one broken reading set the scale of the next thousands of rows
+HORIZON = 10_000  # values: older ones are forgotten exponentially, so that the scale follows a permanent change
+LIMIT = 8.0  # standard deviations: the largest output, so that an outlier cannot make the training diverge
+# Standard deviations: the largest distance in the scale's own update, so that one broken reading cannot set the scale.
+STRAY = 30.0
 
 
 class OnlineScaler:
-    """Running mean and standard deviation: over all rows so far, from row HORIZON on with exponential forgetting
-    (Welford's update with the rate max(1/n, 1/HORIZON)).
+    """Running mean and standard deviation of all values so far, with exponential forgetting after HORIZON values.
 
-    A value is standardised with the scale that it is itself part of: so the first gives 0, the second 1 or -1, none more
-    than sqrt(n). Beyond LIMIT it is cut off; while the series is constant it is 0. In the scale itself a value counts as no
-    further than STRAY deviations away: a single spike then hardly widens it, a lasting step still does, within hundreds of
-    rows.
+    This is Welford's update with the rate max(1/n, 1/HORIZON). A value is standardised with a scale that includes it:
+    the first gives 0, the second 1 or -1, none more than sqrt(n). The output is clipped to LIMIT; while the series is
+    constant it is 0. In the update of the scale, a value counts as at most STRAY deviations away: a single spike hardly
+    widens the scale, while a permanent step widens it within hundreds of values.
 
-    A prediction that waits for its target: the target is standardised with the scale of its own row, `ahead` rows later
-    than the scale which the prediction is brought back with (that of the row where it was made: nothing later was known).
-    The two differ by about ahead/n deviations; the network learns to aim at the later one.
+    A target is standardised with the scale of its own step. The prediction of it was made `ahead` steps earlier and is
+    turned into a value with the scale of that step. The two scales differ by about ahead/n deviations; the network
+    learns this difference too.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.scaler import OnlineScaler
+    >>> z, mean, deviation = OnlineScaler().standardise([1.0, 3.0])
+    >>> z.tolist(), mean.tolist(), deviation.round(3).tolist()
+    ([0.0, 1.0], [1.0, 2.0], [0.0, 1.0])
     """
 
     def __init__(self):
@@ -29,8 +36,20 @@ class OnlineScaler:
         self._deviation = 0.0
 
     def standardise(self, values):
-        """values: (T,). Returns z (T,) float32 and the scale after each row, mean and deviation, both (T,) float64:
-        mean + deviation * z is the value again."""
+        """Take the next values.
+
+        Parameters
+        ----------
+        values : array (T,)
+            Finite numbers.
+
+        Returns
+        -------
+        z : ndarray (T,) float32
+            The standardised values.
+        mean, deviation : ndarray (T,) float64
+            The scale after each value: mean + deviation * z is the value, unless it was clipped.
+        """
         z, scale = np.empty(len(values), np.float32), np.empty((2, len(values)))
         for t, value in enumerate(values):
             z[t] = self._update(float(value))
@@ -38,7 +57,7 @@ class OnlineScaler:
         return z, scale[0], scale[1]
 
     def state(self):
-        """All it has learned, as numbers, for `restore`."""
+        """The state, for `restore`."""
         return {"rows": self._rows, "mean": self._mean, "deviation": self._deviation}
 
     def restore(self, state):

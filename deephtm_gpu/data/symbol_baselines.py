@@ -1,19 +1,21 @@
-"""Trivial predictors of symbols, learned online: a score that they beat is no result."""
+"""Trivial predictors of symbols, learned online. A useful model must beat them."""
 
 from collections import Counter
 
 import numpy as np
 
-LAST = 200  # queries that an accuracy is over
+from deephtm_gpu.data.symbols import SymbolTask
+
+LAST = 200  # queries over which an accuracy is taken
 
 
-def frequent_accuracy(task, last=LAST):
-    """The accuracy, over the `last` queries, of always guessing what came most often at the queries before."""
+def frequent_accuracy(task: SymbolTask, last: int = LAST) -> float:
+    """The accuracy of `frequent_right` over the `last` queries."""
     return float(frequent_right(task)[-last:].mean())
 
 
-def frequent_right(task):
-    """(Q,) bool: whether the class that was the target of most earlier queries is right at each."""
+def frequent_right(task: SymbolTask) -> np.ndarray:
+    """Whether the class that was the target of most earlier queries is right at each query. Returns (Q,) bool."""
     seen, guesses = Counter(), []
     for step in task.queries:
         guesses.append(_most(seen))
@@ -21,15 +23,31 @@ def frequent_right(task):
     return task.hits(guesses)
 
 
-def markov_accuracy(task, order, last=LAST, recent=False):
+def markov_accuracy(task: SymbolTask, order: int, last: int = LAST, recent: bool = False) -> float:
     """The accuracy of `markov_right` over the `last` queries."""
     return float(markov_right(task, order, recent)[-last:].mean())
 
 
-def markov_right(task, order, recent=False):
-    """A table of what came after each context, the classes of the last `order` symbols; one with no entry is shortened from
-    its far end until it has. It guesses what came most often, or what came last (`recent`), which a swap does not deceive
-    for long. Returns (Q,) bool: whether it was right at each query."""
+def markov_right(task: SymbolTask, order: int, recent: bool = False) -> np.ndarray:
+    """Whether a Markov table is right at each query.
+
+    The table holds what followed each context, the classes of the last `order` symbols. A context that is not in the
+    table is shortened from its oldest symbol until it is.
+
+    Parameters
+    ----------
+    task : SymbolTask
+        The stream.
+    order : int
+        Symbols of a context.
+    recent : bool, default False
+        Predict what followed last; otherwise what followed most often. The first recovers quickly from a swap.
+
+    Returns
+    -------
+    ndarray (Q,) bool
+        For each query.
+    """
     symbols, queries = task.symbols.tolist(), set(task.queries.tolist())
     table, guesses = {}, []
     for t in range(len(task.inputs)):

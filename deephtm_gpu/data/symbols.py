@@ -1,4 +1,4 @@
-"""Streams of symbols to be predicted online: what the tasks share, and how a prediction is scored."""
+"""Streams of symbols that are predicted online, and the scores of predictions."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,23 @@ WINDOW = 100  # queries in the moving average
 
 @dataclass(frozen=True)
 class SymbolTask:
-    """T steps of a stream that is never reset. At each the next symbol's class is to be predicted; at some it counts.
+    """T steps of a stream without reset. The class of the next symbol is predicted at every step and scored at the
+    queries.
 
-    inputs: (T, D) float32, the code of the symbol at each step. symbols: (T + 1,) int, the class of each symbol, and of one
-    more, so that the last step has a target too. queries: (Q,) int, the steps whose prediction is scored. valid: (Q, classes)
-    bool, the classes which are right there. names: of the classes. swap_at: the first step of another rule, None without.
+    Attributes
+    ----------
+    inputs : ndarray (T, D) float32
+        The code of the symbol at each step.
+    symbols : ndarray (T + 1,) int
+        The class of each symbol, and of one more, so that the last step has a target too.
+    queries : ndarray (Q,) int
+        The steps whose predictions are scored.
+    valid : ndarray (Q, classes) bool
+        The classes that are right at each query.
+    names : tuple of str
+        Of the classes.
+    swap_at : int or None
+        The first step of another rule; None if the rule does not change.
     """
 
     inputs: np.ndarray
@@ -32,35 +44,67 @@ class SymbolTask:
 
     @property
     def classes(self):
+        """How many classes there are."""
         return len(self.names)
 
-    def right(self, prediction):
-        """Whether the class that is most probable at each query is a valid one. prediction: (T, classes), as
-        `History.prediction`; of equals the first counts. Returns (Q,) bool. Raises UserError."""
+    def right(self, prediction) -> np.ndarray:
+        """Whether the most probable class at each query is valid.
+
+        Parameters
+        ----------
+        prediction : array (T, classes)
+            As `History.prediction`. Of equal probabilities the first counts.
+
+        Returns
+        -------
+        ndarray (Q,) bool
+            For each query.
+
+        Raises
+        ------
+        UserError
+            If the prediction has another shape.
+        """
         prediction = np.asarray(prediction)
         if prediction.shape != (len(self.inputs), self.classes):
-            raise UserError(f"A prediction of shape {prediction.shape} was to be scored; the task has {len(self.inputs)} steps "
-                            f"and {self.classes} classes: give one of shape ({len(self.inputs)}, {self.classes}).")
+            raise UserError(f"The prediction must have shape ({len(self.inputs)}, {self.classes}), steps and "
+                            f"classes, got shape {prediction.shape}.")
         return self.hits(prediction[self.queries].argmax(axis=1))
 
-    def hits(self, guesses):
-        """guesses: (Q,) int, a class for each query. Returns (Q,) bool."""
+    def hits(self, guesses) -> np.ndarray:
+        """Whether a class for each query, (Q,) int, is valid. Returns (Q,) bool."""
         return self.valid[np.arange(len(self.queries)), guesses]
 
 
-def moving_accuracy(right, window=WINDOW):
-    """The mean of each query and the window - 1 before it. right: (Q,) bool. Returns (Q,); NaN until the window is full."""
+def moving_accuracy(right, window: int = WINDOW) -> np.ndarray:
+    """The mean over each query and the window - 1 before it. right: (Q,) bool. Returns (Q,); NaN until the window is
+    full."""
     total = np.concatenate([[0], np.cumsum(right)])  # (Q + 1,)
     moving = np.full(len(right), np.nan)
     moving[window - 1:] = (total[window:] - total[:-window]) / window
     return moving
 
 
-def elements_to(task, right, level=0.95, window=WINDOW):
-    """How many elements it takes until the moving accuracy is at `level`: before the swap, counted from the start; after it,
-    counted from `swap_at`, over no queries but those after the swap. right: (Q,) bool.
+def elements_to(task: SymbolTask, right, level: float = 0.95, window: int = WINDOW) -> tuple[int | None, int | None]:
+    """How many symbols it takes until the moving accuracy reaches `level`.
 
-    Returns the pair; None where it never is (and for the second, where there is no swap).
+    Parameters
+    ----------
+    task : SymbolTask
+        The stream.
+    right : array (Q,) bool
+        As from `SymbolTask.right`.
+    level : float, default 0.95
+        The accuracy to reach.
+    window : int, default 100
+        Queries of the moving accuracy.
+
+    Returns
+    -------
+    before : int or None
+        From the start, over the queries before the swap; None if the level is never reached.
+    after : int or None
+        From `swap_at`, over the queries after the swap; None if it is never reached, or without a swap.
     """
     end = len(task.inputs) if task.swap_at is None else task.swap_at
     before = task.queries < end
@@ -75,7 +119,7 @@ def _first(steps, right, level, window):
     return int(steps[reached[0]]) + 1 if len(reached) else None
 
 
-# For those who make tasks
+# Helpers of the generators
 
 
 def random_codes(rng, symbols, size):
@@ -84,10 +128,10 @@ def random_codes(rng, symbols, size):
 
 
 def assemble(steps, codes, classes, stream, queries, valid, names, swap_at=None):
-    """A task out of what was drawn, cut to `steps`.
+    """A SymbolTask of the first `steps` symbols of a stream.
 
     codes: (symbols, D) and classes: (symbols,), of each symbol. stream: a list of more than `steps` symbols.
-    queries: a list of steps, ascending; valid: for each, a list of the symbols that are right.
+    queries: a list of steps, ascending. valid: for each query, a list of the symbols that are right.
     """
     count = int(np.searchsorted(queries, steps))
     right = np.zeros((count, len(names)), bool)
@@ -99,4 +143,4 @@ def assemble(steps, codes, classes, stream, queries, valid, names, swap_at=None)
 
 def check_steps(steps):
     if steps < 1:
-        raise UserError(f"A task of {steps} steps was asked for; it has at least one: give steps >= 1.")
+        raise UserError(f"The steps of a task must be 1 or more, got {steps}.")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-# Behind ISO 8601. Day-first dates with slashes are left out: 01/02/10 could be either.
+# Tried after ISO 8601. Dates with slashes are month first: 01/02/10 could be either.
 FORMATS = (
     "%m/%d/%y %H:%M", "%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y",
     "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y",
@@ -11,9 +11,10 @@ EXAMPLES = "2014-07-01 00:30:00 (ISO 8601), 7/1/14 0:30 (month first), 2014/07/0
 
 
 class TimestampReader:
-    """Text -> datetime. The first timestamp decides the format; all others must have the same.
+    """Text -> datetime. The first timestamp decides the format of all.
 
-    A time zone is dropped: what repeats by day and week is the time on the clock. Raises ValueError with half a sentence.
+    A time zone is dropped, as the time on the clock repeats by day and week. Raises ValueError with the second half of
+    a message.
     """
 
     def __init__(self):

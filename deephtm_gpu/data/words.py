@@ -1,4 +1,5 @@
-"""Letters that make words, words that make phrases: what opens a phrase decides how it closes, and random words stand between."""
+"""Letters make words, words make phrases: the closing word of a phrase depends on its opening, with random words
+between."""
 
 from dataclasses import dataclass
 
@@ -9,32 +10,71 @@ from deephtm_gpu.data.symbols import SymbolTask, assemble, random_codes
 from deephtm_gpu.errors import UserError
 
 ALPHABET = "abcdefghijklmnop"
-SPACE, COMMA, STOP = range(len(ALPHABET), len(ALPHABET) + 3)  # behind a word; before the word that closes; behind it
+SPACE, COMMA, STOP = range(len(ALPHABET), len(ALPHABET) + 3)  # after a word; before the closing word; after it
 NAMES = (*ALPHABET, "space", ",", ".")
 CODE = 16  # numbers per letter
 LETTERS = 3  # per word
-FILLERS = 10  # different words that may stand between
+FILLERS = 10  # different words that can come between
 
 
 @dataclass(frozen=True)
 class Words:
-    """task: of letters. ends (T, 1) float32: 1 at the sign behind each word. words: the text's words by kind, as texts."""
+    """A text.
+
+    Attributes
+    ----------
+    task : SymbolTask
+        The stream of letters.
+    ends : ndarray (T, 1) float32
+        1 at the sign after each word, else 0.
+    words : dict
+        "opening", "closing" and "between" -> the words of that kind.
+    """
 
     task: SymbolTask
     ends: np.ndarray
     words: dict[str, tuple[str, ...]]
 
 
-def words(between=5, steps=40_000, seed=0, openings=1) -> Words:
-    """Phrases such as `cad bof abe gig nam nol,eff.`: one opening word of two, `between` random words of 10, and a closing word of
-    two, decided by the opening. With openings=2 two opening words of two each, and the close is their exclusive or: neither tells
-    anything alone.
+def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 1) -> Words:
+    """Phrases such as `cad bof abe gig nam nol,eff.`: an opening word, random words, and a closing word that depends on
+    the opening.
 
-    A query is the step of the comma: the first letter of the closing word comes next. The two have equal chances. Raises UserError.
+    A query is the step of the comma: the first letter of the closing word comes next. Both closing words are equally
+    frequent.
+
+    Parameters
+    ----------
+    between : int, default 5
+        Random words between opening and closing word, each one of 10.
+    steps : int, default 40_000
+        Letters of the text.
+    seed : int, default 0
+        Seed of codes and text.
+    openings : {1, 2}
+        1: one of two opening words decides. 2: there are two opening words, each one of two, and their exclusive or
+        decides: one of them alone carries no information.
+
+    Returns
+    -------
+    Words
+        The text.
+
+    Raises
+    ------
+    UserError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> from deephtm_gpu.data.words import words
+    >>> text = words(between=1, steps=300)
+    >>> text.task.inputs.shape, text.ends.shape, len(text.words["closing"])
+    ((300, 16), (300, 1), 2)
     """
     steps, between = check_count("words' steps", steps), check_count("words' between", between, least=0)
     if check_count("words' openings", openings) > 2:
-        raise UserError(f"Phrases with {shown(openings)} opening words were asked for; there are those with 1 and with 2: give one of these.")
+        raise UserError(f"words' openings must be 1 or 2, got {shown(openings)}.")
     rng = np.random.default_rng(check_count("words' seed", seed, least=0))
     codes = random_codes(rng, len(NAMES), CODE)
     lexicon = _lexicon(rng, 2 * openings + 2 + FILLERS)
@@ -44,7 +84,9 @@ def words(between=5, steps=40_000, seed=0, openings=1) -> Words:
     stream, queries, valid = [], [], []
     while len(stream) <= steps:
         drawn = rng.integers(2, size=openings)
-        phrase = [pair[d] for pair, d in zip(opening, drawn)] + [fillers[f] for f in rng.integers(FILLERS, size=between)]
+        phrase = [pair[d] for pair, d in zip(opening, drawn)] + [
+            fillers[f] for f in rng.integers(FILLERS, size=between)
+        ]
         for word in phrase:
             stream += [*word, SPACE]
         stream[-1] = COMMA
@@ -54,14 +96,16 @@ def words(between=5, steps=40_000, seed=0, openings=1) -> Words:
         stream += [*close, STOP]
     task = assemble(steps, codes, np.arange(len(NAMES)), stream, queries, valid, NAMES)
     ends = np.isin(task.symbols[:-1], (SPACE, COMMA, STOP)).astype(np.float32)[:, None]
-    told = {"opening": [w for pair in opening for w in pair], "closing": closing, "between": fillers}
-    return Words(task, ends, {kind: tuple("".join(ALPHABET[c] for c in w) for w in ws) for kind, ws in told.items()})
+    kinds = {"opening": [w for pair in opening for w in pair], "closing": closing, "between": fillers}
+    return Words(task, ends, {kind: tuple("".join(ALPHABET[c] for c in w) for w in ws) for kind, ws in kinds.items()})
 
 
 def _lexicon(rng, count):
-    """Different words; no two of the first `count - FILLERS` begin with the same letter."""
+    """`count` different words. No two of the first `count - FILLERS` begin with the same letter."""
     firsts = rng.permutation(len(ALPHABET))
-    made = [[int(first), *map(int, rng.integers(len(ALPHABET), size=LETTERS - 1))] for first in firsts[: count - FILLERS]]
+    made = [
+        [int(first), *map(int, rng.integers(len(ALPHABET), size=LETTERS - 1))] for first in firsts[: count - FILLERS]
+    ]
     while len(made) < count:
         word = list(map(int, rng.integers(len(ALPHABET), size=LETTERS)))
         if word not in made:

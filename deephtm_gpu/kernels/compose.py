@@ -101,8 +101,7 @@ def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, 
 
 
 def _with_table(entry: str) -> str:
-    """Each rule once, as a constant of its own. (An array of them, indexed in the functions, would not be worked out at compile time by
-    every compiler.)"""
+    """Each rule once, as a constant that the calls pass by value: there is no array to be indexed when the kernel runs."""
     rules = list(dict.fromkeys(_RULE.findall(entry)))
     for n, rule in enumerate(rules):
         entry = entry.replace(rule, f"RULE{n}")

@@ -1,22 +1,22 @@
-"""Where a sensorimotor column may be: hypotheses that live as long as what is sensed speaks for them."""
+"""The hypotheses of a sensorimotor column about object and location; improbable ones are dropped."""
 
 import numpy as np
 
-BEHIND = 12.0  # nats behind the best hypothesis, where one dies
-SHRINK = 0.3  # of the variance, by a sensation
+MARGIN = 12.0  # nats; a hypothesis with less evidence than the best by more than this is dropped
+SHRINK = 0.3  # the factor on the variance at a sensation
 STEPS = 2  # of re-anchoring
 
 
 class Hypotheses:
-    """H living hypotheses: this object, from this start, turned by this angle.
+    """H active hypotheses: this object, from this start, rotated by this angle.
 
-    objects: (H,) int. starts, places: (H, 2) float32, in the object's own coordinates: where touch began and where it is
-    now. angles: (H,) radians by which the object is turned. evidence: (H,) float32, nats, of which `latest` came with the last
-    sensation. variance: of the place in either direction, the same for all.
+    objects: (H,) int. starts, places: (H, 2) float32, the first and the present location in the object's own
+    coordinates. angles: (H,) radians by which the object is rotated. evidence: (H,) float32, nats; `latest` is the part
+    from the last sensation. variance: of the location in each dimension, the same for all.
     """
 
     def __init__(self, objects, places, angles=(0.0,)):
-        """objects: (B,), places: (B, 2); each with each of the angles, and all of them equally likely."""
+        """objects: (B,), places: (B, 2). Each is combined with each angle, and all combinations are equally likely."""
         self.objects = np.tile(objects, len(angles))
         self.angles = np.repeat(np.asarray(angles, np.float32), len(objects))
         self.starts = np.tile(np.asarray(places, np.float32), (len(angles), 1))
@@ -29,19 +29,19 @@ class Hypotheses:
         return len(self.objects)
 
     def move(self, displacement, noise=0.0):
-        """displacement: (2,), as it was felt; noise: its standard deviation in either direction."""
-        self.places = self.places + self._felt_there(displacement)
+        """displacement: (2,), as reported; noise: its standard deviation in each dimension."""
+        self.places = self.places + self._in_object(displacement)
         self.variance += noise**2
 
     def sense(self, judge, winners):
-        """Adds what K winners say, re-anchors, and drops who is too far behind. judge: as `Parts.judge`."""
-        loose = self.variance > 0
-        found, slope = judge(self.places, self.objects, winners, gradient=loose)
-        if loose:
-            found = self._anchor(judge, winners, found, slope)
-        self.latest = _finite(found)
+        """Adds the evidence of K winners, re-anchors, and drops improbable hypotheses. judge: as `Parts.judge`."""
+        uncertain = self.variance > 0
+        evidence, gradient = judge(self.places, self.objects, winners, gradient=uncertain)
+        if uncertain:
+            evidence = self._anchor(judge, winners, evidence, gradient)
+        self.latest = _finite(evidence)
         self.evidence = self.evidence + self.latest
-        self._keep(self.evidence >= self.evidence.max() - BEHIND)
+        self._keep(self.evidence >= self.evidence.max() - MARGIN)
 
     def probabilities(self):
         """(H,): softmax of the evidence."""
@@ -53,44 +53,51 @@ class Hypotheses:
         return np.bincount(self.objects, weights=self.probabilities(), minlength=count)
 
     def after(self, displacement):
-        """(H, 2): the places where a movement would lead."""
-        return self.places + self._felt_there(displacement)
+        """(H, 2): the locations after a movement."""
+        return self.places + self._in_object(displacement)
 
-    def _felt_there(self, displacement):
-        """(H, 2): in each hypothesis' coordinates. A turned object has its own axes: turn the movement back."""
+    def _in_object(self, displacement):
+        """(H, 2): the displacement in each hypothesis' coordinates, that is, rotated back by the angle of the
+        object."""
         x, y = np.asarray(displacement, np.float32)
         cos, sin = np.cos(self.angles), np.sin(self.angles)
         return np.stack([cos * x + sin * y, cos * y - sin * x], axis=1)
 
-    def _anchor(self, judge, winners, found, slope):
-        """Moves each place by that Δ for which l − |Δ|²/2·variance is best: what is sensed speaks for it, and what it costs to
-        have moved that far wrongly against it. Uphill in a few steps, none longer than √variance, each kept only by those
-        whom it betters. Returns their evidence (H,), with the cost."""
+    def _anchor(self, judge, winners, evidence, gradient):
+        """Moves each location by the Δ that maximises l − |Δ|²/2·variance, the evidence less the cost of the
+        correction.
+
+        This is gradient ascent in a few steps, none longer than √variance; a hypothesis takes a step only if it
+        improves. Returns the evidence (H,), including the cost.
+        """
         variance = np.float32(self.variance)
-        off = np.zeros_like(self.places)  # Δ
+        shift = np.zeros_like(self.places)  # Δ
         for step in range(STEPS):
             if step:
-                _, slope = judge(self.places + off, self.objects, winners, gradient=True)
-            uphill = variance * slope - off  # variance times the gradient
+                _, gradient = judge(self.places + shift, self.objects, winners, gradient=True)
+            uphill = variance * gradient - shift  # variance times the gradient of the sum
             length = np.sqrt(np.square(uphill).sum(axis=1, keepdims=True))  # (H, 1)
-            furthest = np.sqrt(variance)
-            tried = off + uphill * (furthest / np.maximum(length, furthest))
-            reached = judge(self.places + tried, self.objects, winners)[0] - np.square(tried).sum(axis=1) / (2 * variance)
-            better = reached > found
-            off, found = np.where(better[:, None], tried, off), np.where(better, reached, found)
-        self.places = self.places + off
+            longest = np.sqrt(variance)
+            tried = shift + uphill * (longest / np.maximum(length, longest))
+            reached = judge(self.places + tried, self.objects, winners)[0] - np.square(tried).sum(axis=1) / (
+                2 * variance
+            )
+            better = reached > evidence
+            shift, evidence = np.where(better[:, None], tried, shift), np.where(better, reached, evidence)
+        self.places = self.places + shift
         self.variance *= SHRINK
-        return found
+        return evidence
 
-    def _keep(self, living):
-        if not living.all():
+    def _keep(self, active):
+        if not active.all():
             for name in ("objects", "angles", "starts", "places", "evidence", "latest"):
-                setattr(self, name, getattr(self, name)[living])
+                setattr(self, name, getattr(self, name)[active])
 
 
-def _finite(found):
-    """found (H,): evidence. What is no finite number is taken as far worse than the worst; so whatever comes, one stays alive."""
-    good = np.isfinite(found)
+def _finite(evidence):
+    """evidence (H,), with values that are not finite set far below the smallest, so that one hypothesis is always
+    active."""
+    good = np.isfinite(evidence)
     if good.all():
-        return found
-    return np.where(good, found, found[good].min(initial=0) - 2 * BEHIND).astype(np.float32)
+        return evidence
+    return np.where(good, evidence, evidence[good].min(initial=0) - 2 * MARGIN).astype(np.float32)

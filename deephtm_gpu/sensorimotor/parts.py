@@ -1,4 +1,5 @@
-"""What a sensorimotor column is made of, on the engine: the feature's winners, the memory that learns, the judge of hypotheses."""
+"""The parts of a sensorimotor column on the engine: the winners of a feature, the memory that learns, the judge of
+hypotheses."""
 
 import numpy as np
 
@@ -13,14 +14,15 @@ from deephtm_gpu.ops.grid import grid_forward, wrapped
 from deephtm_gpu.optimisers import SGD
 from deephtm_gpu.sensorimotor.judge import Judge
 
-LOSERS = 0.5  # of the learning rate, for columns that did not win: what is wrongly expected here may be right elsewhere
+LOSERS = 0.5  # the factor on the learning rate of columns that did not win: what is wrong here can be right elsewhere
 
 
 class Parts:
-    """objects: of how many it can learn. inputs: numbers in a feature's code. device: as of `Model`.
+    """objects: how many can be learned. inputs: the size of a feature's code. device: as in `Model`.
 
-    memory: the Model that learns; its inputs are the place, the object's anchor and 1 (every step is a path of its own), its targets
-    the columns that won. anchors (O, 2G): each object is a space of its own."""
+    memory: the Model that learns. Its inputs are the location, the object's anchor and 1 (every step is a path of its
+    own), its targets the winning columns. anchors (O, 2G): random phases, so that each object is a space of its own.
+    """
 
     def __init__(self, objects, inputs, columns, winners, cells, modules, side, epsilon, seed, device):
         opened = open_device(device)
@@ -30,44 +32,47 @@ class Parts:
         place, anchor, begins = Input((2,)), Input((2 * modules,)), Input((1,))
         grid = GridCells(modules, side, orientation=0.0)
         expected = Expectation(columns, cells, losers=LOSERS)(grid(place, anchor=anchor, restart=begins))
-        self._rate = SGD(1.0)
-        self.memory = Model(Network([place, anchor, begins], expected), loss="bce", optimizer=self._rate, seed=seed, device=opened)
-        self._metric = self.memory.state_dict()["0.weight"]  # it is not learned
+        self._optimizer = SGD(1.0)
+        network = Network([place, anchor, begins], expected)
+        self.memory = Model(network, loss="bce", optimizer=self._optimizer, seed=seed, device=opened)
+        self._metric = self.memory.state_dict()["0.weight"]  # fixed
         self.anchors = np.random.default_rng([seed, 1]).random((objects, 2 * modules), np.float32)
         self._columns, self._moved = columns, True
         self._modules, self._side, self._sharpness = modules, side, grid.sharpness
-        self._judge = Judge(opened, {"C": columns, "K": winners, "M": cells, "G": modules, "B": side}, grid.sharpness, epsilon)
+        self._judge = Judge(
+            opened, {"C": columns, "K": winners, "M": cells, "G": modules, "B": side}, grid.sharpness, epsilon
+        )
 
     @property
     def device(self):
         return self.memory.device
 
     def take(self, memory):
-        """A memory that was saved takes the place of the one at hand."""
-        self.memory, self._rate, self._moved = memory, memory.optimizer, True
+        """Replaces the memory by a loaded one."""
+        self.memory, self._optimizer, self._moved = memory, memory.optimizer, True
 
     def winners(self, features) -> np.ndarray:
-        """features (B, inputs) -> (B, K), the columns that win"""
+        """features (B, inputs) -> the winning columns (B, K)"""
         return self._pooler.trace(np.asarray(features, np.float32)).observed["0"]["winners"]
 
-    def learn(self, places, objects, winners, rate):
-        """Plain SGD, a step for each sample. places (B, 2), objects (B,), winners (B, K)"""
+    def learn(self, places, objects, winners, lr):
+        """Plain SGD, one step for each sample. places (B, 2), objects (B,), winners (B, K)"""
         B = len(places)
         won = np.zeros((B, self._columns), np.float32)
         np.put_along_axis(won, winners, 1, axis=1)
-        self._rate.lr = float(rate)
+        self._optimizer.lr = float(lr)
         self.memory.fit([places, self.anchors[objects], np.ones((B, 1), np.float32)], targets=won)
         self._moved = True
 
     def bumps(self, place, object) -> np.ndarray:
-        """place (2,), object: its number -> (G, B, B), the activity of the grid cells, of each module summing to 1"""
+        """place (2,), object: its number -> (G, B, B), the activity of the grid cells; each module sums to 1"""
         phase = wrapped(self.anchors[object] + self._metric @ place)[None]
         code, norm = grid_forward(phase, self._sharpness, self._modules, self._side)
         return (code * norm).reshape(self._modules, self._side, self._side) + 1 / self._side**2
 
     def judge(self, places, objects, winners, gradient=False):
-        """How well K winners fit: places (H, 2), objects (H,), winners (K,) or (H, K) -> evidence l (H,), in nats, and where the
-        `gradient` is asked for dl/dplace (H, 2), else None"""
+        """The evidence of K winners: places (H, 2), objects (H,), winners (K,) or (H, K) -> l (H,), in nats, and with
+        `gradient` dl/dplace (H, 2), else None"""
         if self._moved:
             weights = self.memory.state_dict()
             self._judge.take({"weight": weights["1.weight"], "metric": weights["0.weight"], "bias": weights["1.bias"]})

@@ -1,4 +1,4 @@
-"""A sensorimotor column as a file, and back: the file of its memory's Model, and what stands around it."""
+"""A sensorimotor column as a file, and back: the file of its memory's Model, with the column's own state beside it."""
 
 from numbers import Integral
 
@@ -10,29 +10,41 @@ KIND = "sensorimotor column"
 
 
 def save_column(column, path):
-    """Raises UserError where an object's name is neither text nor a whole number, or the file cannot be written."""
+    """Raises UserError if an object's name is neither a text nor a whole number, or the file cannot be written."""
     names = []
     for name in column._places:
         if not isinstance(name, (str, Integral)):
-            raise UserError(f"The object {name!r} cannot be saved; a file holds names that are texts or whole numbers: name it so.")
+            raise UserError(f"An object's name must be a text or a whole number in a saved column, got {name!r}; learn "
+                            "it under such a name.")
         names.append(name if isinstance(name, (str, bool)) else int(name))
-    around = {"kind": KIND, "sizes": column._sizes, "codes": column._codes, "names": names,
-              "places": {str(n): places for n, places in enumerate(column._places.values())}, "order": column._order.bit_generator.state}
-    save_model(column.memory, path, around)
+    places = {str(n): places for n, places in enumerate(column._places.values())}
+    save_model(
+        column.memory,
+        path,
+        {
+            "kind": KIND,
+            "sizes": column._sizes,
+            "codes": column._codes,
+            "names": names,
+            "places": places,
+            "order": column._order.bit_generator.state,
+        },
+    )
 
 
 def load_column(kind, path, device):
-    """kind: the class. Raises UserError where it is no such file, DeviceError where there is no such device."""
-    memory, around = load_beside(path, device)
-    if not isinstance(around, dict) or around.get("kind") != KIND:
-        raise UserError(f"{path} holds no sensorimotor column; load it with dh.load.")
+    """kind: the class. Raises UserError if it is no such file, DeviceError if there is no such device."""
+    memory, state = load_beside(path, device)
+    if not isinstance(state, dict) or state.get("kind") != KIND:
+        raise UserError(f"{path} must be a file of a sensorimotor column, got another file; load it with dh.load.")
     try:
-        column = kind(around["codes"], **around["sizes"], device=memory.session.opened)
-        column._places = {name: around["places"][str(n)] for n, name in enumerate(around["names"])}
-        column._order.bit_generator.state = around["order"]
+        column = kind(state["codes"], **state["sizes"], device=memory.session.opened)
+        column._places = {name: state["places"][str(n)] for n, name in enumerate(state["names"])}
+        column._order.bit_generator.state = state["order"]
         column._parts.take(memory)
     except UserError:
         raise
-    except Exception as error:  # what stands in a file may be anything
-        raise UserError(f"{path} does not describe a sensorimotor column ({type(error).__name__}: {error}); save it anew.") from None
+    except Exception as error:  # a file can contain anything
+        raise UserError(f"{path} must describe a sensorimotor column, got an invalid description "
+                        f"({type(error).__name__}: {error}); save the column again.") from None
     return column

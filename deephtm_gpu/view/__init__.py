@@ -1,7 +1,8 @@
-"""Pictures of networks and of what they learned (matplotlib, drawn off screen).
+"""Figures of networks and of what they learned (matplotlib, drawn off screen).
 
-In a notebook or a script: `import deephtm_gpu.view as view`, then `view.network_figure(model)`, `view.raster_figure(history)`,
-`view.cells_figure(history)`, `view.receptive_fields_figure(model, series)`, `view.distal_figure(model, cell)`.
+In a notebook or a script: `import deephtm_gpu.view as view`, then `view.network_figure(model)`,
+`view.raster_figure(history)`, `view.cells_figure(history)`, `view.receptive_fields_figure(model, series)`,
+`view.distal_figure(model, cell)`.
 """
 
 from deephtm_gpu.view.files import save_figure, write_whole
@@ -14,6 +15,20 @@ from deephtm_gpu.view.structure import structure_figure, structure_rows
 from deephtm_gpu.view.weights import distal_figure, receptive_fields_figure
 
 __all__ = [
-    "LAST", "ObjectsShow", "SeriesShow", "SymbolShow", "cells_figure", "distal_figure", "errors", "network_figure", "prediction_figure", "raster_figure",
-    "receptive_fields_figure", "rmse_after", "save_figure", "structure_figure", "structure_rows", "write_whole",
+    "LAST",
+    "ObjectsShow",
+    "SeriesShow",
+    "SymbolShow",
+    "cells_figure",
+    "distal_figure",
+    "errors",
+    "network_figure",
+    "prediction_figure",
+    "raster_figure",
+    "receptive_fields_figure",
+    "rmse_after",
+    "save_figure",
+    "structure_figure",
+    "structure_rows",
+    "write_whole",
 ]

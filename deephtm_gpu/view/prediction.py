@@ -1,4 +1,4 @@
-"""Prediction against truth as a model learns online: what it predicted, how far it was off, what surprised it."""
+"""Prediction against truth as a model learns online: predictions, errors, anomaly scores."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,14 +9,36 @@ from deephtm_gpu.view.structure import draw_structure
 from deephtm_gpu.view.style import BLUE, GREEN, INK, ORANGE, PALE, PURPLE, style
 
 _SHOWN = 150  # steps of the series in a panel
-_END = {"marker": "o", "markersize": 4, "markevery": [-1]}  # a dot at a line's end, so that one step alone is seen too
+# A dot at a line's end, so that a single step is visible too.
+_END = {"marker": "o", "markersize": 4, "markevery": [-1]}
 
 
-def prediction_figure(series, prediction, anomaly, checkpoints, floor, persistence, rows, title):
-    """A matplotlib Figure: the structure, a panel for each checkpoint, the running RMSE, the anomaly score.
+def prediction_figure(
+    series, prediction, anomaly, checkpoints, floor: float, persistence: float, rows: list, title: str
+):
+    """The structure, a panel for each checkpoint, the running RMSE, the anomaly score.
 
-    series (T, 1); prediction (T, 1), prediction[t] made at t for t + 1; anomaly (T,); checkpoints: ascending numbers of
-    steps, each 1 ... T; floor and persistence: the RMSE of the two trivial predictors; rows from structure_rows().
+    Parameters
+    ----------
+    series : array (T, 1)
+        The series.
+    prediction : array (T, 1)
+        prediction[t] was made at step t for step t + 1.
+    anomaly : array (T,)
+        The anomaly scores.
+    checkpoints : sequence of int
+        Ascending numbers of steps, each from 1 to T.
+    floor, persistence : float
+        The RMSE of the two trivial predictors.
+    rows : list
+        From `structure_rows`.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
     """
     off = errors(series, prediction)
     with style():
@@ -39,11 +61,11 @@ def prediction_figure(series, prediction, anomaly, checkpoints, floor, persisten
 
 
 def draw_prediction(axes, series, prediction, off, steps):
-    """The last _SHOWN steps before `steps`: the series, and over it what was predicted for each step."""
+    """The last _SHOWN steps before `steps`: the series, and the prediction for each step."""
     start = max(0, steps - _SHOWN)
     when = np.arange(start, steps)
     axes.plot(when, series[start:steps, 0], color=PALE, linewidth=5, solid_capstyle="round", label="truth", **_END)
-    first = max(start, 1)  # nothing was predicted for step 0
+    first = max(start, 1)  # step 0 has no prediction
     predicted = prediction[first - 1:steps - 1, 0]  # each made one step earlier
     axes.plot(np.arange(first, steps), predicted, color=BLUE, linewidth=1.6, label="prediction", **_END)
     rmse = rmse_after(off, steps)
@@ -53,12 +75,13 @@ def draw_prediction(axes, series, prediction, off, steps):
 
 
 def draw_running_rmse(axes, off, checkpoints, floor, persistence):
-    """The RMSE of the last LAST steps over all steps, a dot at each checkpoint, and the two trivial predictors."""
+    """The RMSE of the last LAST steps at every step, a dot at each checkpoint, and the two trivial predictors."""
     running = running_rmse(off)
     axes.plot(np.arange(1, len(off) + 1), running, color=BLUE, linewidth=1.6, label="model")
     axes.plot(checkpoints, running[np.asarray(checkpoints) - 1], "o", color=BLUE, markersize=6, label="checkpoints")
     axes.set_yscale("log")
-    # The two lines may all but touch: the dashes of one lie in the gaps of the other, one label above, the other below.
+    # The two lines can be very close: the dashes of one are in the gaps of the other, one label is above, the other
+    # below.
     for value, colour, name, gap, va, shift in ((persistence, PURPLE, "persistence", 0, "bottom", 3),
                                                 (floor, ORANGE, "memoryless floor", 5, "top", -4)):
         axes.axhline(value, color=colour, linewidth=1.6, linestyle=(gap, (4, 6)), label=name)
@@ -77,7 +100,7 @@ def draw_running_rmse(axes, off, checkpoints, floor, persistence):
 
 
 def draw_anomaly(axes, anomaly):
-    """anomaly (T,), 0 expected ... 1 not expected: every step, and the mean of the last LAST of them."""
+    """anomaly (T,), from 0, expected, to 1, unexpected: every step, and the mean of the last LAST steps."""
     steps = np.arange(1, len(anomaly) + 1)
     total = np.concatenate([[0.0], np.cumsum(anomaly, dtype=np.float64)])  # (T+1,)
     start = np.maximum(steps - LAST, 0)
@@ -90,8 +113,8 @@ def draw_anomaly(axes, anomaly):
 
 
 def _label_steps(axes, name, first, last, most):
-    """The x axis counts steps from first to last: whole numbers, at most so many of them."""
-    last = max(last, first + 1)  # one step alone still has a width
+    """The x axis counts steps from first to last, with at most so many labels, all whole numbers."""
+    last = max(last, first + 1)  # a single step has a width too
     margin = 0.03 * (last - first)
     axes.set(xlabel=name, xlim=(first - margin, last + margin))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=most, steps=(1, 2, 5, 10), integer=True))
@@ -99,6 +122,6 @@ def _label_steps(axes, name, first, last, most):
 
 
 def _legend_above(axes, height):
-    """A legend outside the axes, where it can hide no data; height in axes, 1 for their upper edge."""
+    """A legend outside the axes, where it hides no data. height: as part of the axes, 1 for their upper edge."""
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, height), ncols=2, borderaxespad=0.2, borderpad=0,
                 handlelength=1.6)

@@ -1,4 +1,4 @@
-"""A network's structure as a flow of boxes, from left to right as the numbers go."""
+"""The structure of a network as a row of boxes, from left to right in the order of flow."""
 
 import re
 import textwrap
@@ -9,19 +9,39 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from deephtm_gpu.view.style import BLUE, GREEN, GREY, INK, ORANGE, style
 
 _WIDTH, _HEIGHT = 0.80, 1.0  # of a box; the next box begins at the next whole number
-_FULL_SIZE = 8  # so many boxes have room for text at its full size; with more of them it shrinks
+_FULL_SIZE = 8  # boxes; with more of them the text is smaller
 _COLOURS = {"SpatialPooler": ORANGE, "TemporalMemory": GREEN}  # all others BLUE, the input GREY
 
 
-def structure_rows(layers, input_shape):
-    """model.layers() and the shape of the input -> one row (name, shape text, parameters, kind) for the input and for
-    each layer, in order of flow."""
+def structure_rows(layers, input_shape: tuple[int, ...]) -> list[tuple]:
+    """The rows of `structure_figure`.
+
+    Parameters
+    ----------
+    layers : list
+        `model.layers()`.
+    input_shape : tuple of int
+        The shape of the input.
+
+    Returns
+    -------
+    list of (name, shape as text, parameters, kind)
+        For the input and for each layer, in the order of flow.
+
+    Examples
+    --------
+    >>> import deephtm_gpu as dh
+    >>> from deephtm_gpu import view
+    >>> model = dh.Model(dh.Sequential(dh.Linear(4), dh.ReLU()), input_shape=(2,), device="numpy")
+    >>> view.structure_rows(model.layers(), (2,))
+    [('input', '2', 0, 'Input'), ('0', '4', 12, 'Linear'), ('1', '4', 0, 'ReLU')]
+    """
     return [("input", _shape_text(input_shape), 0, "Input")] + [
         (layer.name, _layer_text(layer), layer.parameters, layer.kind) for layer in layers]
 
 
 def structure_figure(rows):
-    """rows from structure_rows() -> a matplotlib Figure of the flow alone, as wide as it needs."""
+    """A matplotlib Figure of the structure alone. rows: from structure_rows()."""
     with style():
         figure = Figure(figsize=(1.75 * len(_boxes(rows)), 1.9), layout="constrained")
         draw_structure(figure.add_subplot(), rows)
@@ -31,7 +51,7 @@ def structure_figure(rows):
 def draw_structure(axes, rows):
     """Draws rows [(name, shape text, parameters, kind), ...] into axes.
 
-    A layer without parameters (an activation, a normalisation) joins the box of the layer before it.
+    A layer without parameters (an activation, a normalisation) shares the box of the layer before it.
     """
     boxes = _boxes(rows)
     scale = min(1.0, _FULL_SIZE / len(boxes))
@@ -65,9 +85,9 @@ def _boxes(rows):
 
 
 def _layer_text(layer):
-    """What the post says of a layer: its columns and winners, its cells per column, or else its output's shape."""
+    """The main sizes of a layer, as in the forum post: columns and winners, cells per column, or the output's shape."""
     if layer.kind == "SpatialPooler":
-        winners = re.search(r"winners=(\d+)", layer.repr)[1]  # a summary keeps of its own settings only what repr shows
+        winners = re.search(r"winners=(\d+)", layer.repr)[1]  # layers() reports its settings only as a repr
         return f"{layer.output_shape[0]} columns\n{winners} winners"
     if layer.kind == "TemporalMemory":
         return f"{layer.output_shape[1]} cells\nper column"

@@ -1,4 +1,4 @@
-"""One look for all figures: Okabe and Ito's colours (legible to the colour-blind), one family of sizes."""
+"""One style for all figures: Okabe and Ito's colours, which colour-blind readers can distinguish, and common sizes."""
 
 from matplotlib import rc_context
 
@@ -6,7 +6,7 @@ INK, GREY, PALE = "#222222", "#6E6E6E", "#C4C4C4"
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"
 
 _SETTINGS = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
+    "font.family": "DejaVu Sans",  # part of matplotlib, so that figures are the same everywhere
     "font.size": 10,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -28,5 +28,5 @@ _SETTINGS = {
 
 
 def style():
-    """A context: what is drawn and saved within it has the package's look, and the caller's settings stay untouched."""
+    """A context in which figures have the package's style. The caller's settings are unchanged."""
     return rc_context(_SETTINGS)

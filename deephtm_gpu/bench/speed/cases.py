@@ -1,4 +1,5 @@
-"""What is timed: rows of cases that differ in one thing. One step is forward, backward and update, strictly online."""
+"""The cases that are timed: those of a row differ in one thing. A step is forward, backward and update, strictly
+online."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.tensors import GRADIENT, PARAMETERS, SCRATCH, STATE, TAPE
 
 COLUMNS = (256, 1024, 4096, 16384)
-SPARSE = 256  # synapses of a cell where the columns are many: the dense matrix grows with their square
+SPARSE = 256  # synapses of a cell with many columns: the dense matrix would grow with the square of their number
 
 
 @dataclass
 class Opened:
-    """run(steps): learns so many. width: how many streams or models learn side by side. model: a Model or Population, None where
-    it is not ours."""
+    """run(steps): learns so many steps. width: how many streams or models learn in parallel. model: a Model or
+    Population; None for another framework."""
 
     run: Callable[[int], None]
     width: int = 1
@@ -27,7 +28,8 @@ class Opened:
 
 @dataclass(frozen=True)
 class Case:
-    """open(): makes it ready to run. bytes(): what its memory takes, and the copy to go back to, before it is made."""
+    """open(): makes it ready to run. bytes(): the memory that it needs, with the copy for recovery, before it is
+    made."""
 
     name: str
     open: Callable[[], Opened]
@@ -35,7 +37,7 @@ class Case:
 
 
 def rows(device: str) -> dict[str, list[Case]]:
-    """Row's name -> its cases on the device."""
+    """Name of the row -> its cases on the device."""
     return {
         "post": [_case("the post's network", device), _case("control: the same once more", device)],
         "columns": [_case(f"{c:,} columns", device, columns=c, synapses=SPARSE) for c in COLUMNS],
@@ -47,7 +49,7 @@ def rows(device: str) -> dict[str, list[Case]]:
 
 
 def network(columns=256, winners=5, window=1, synapses=None):
-    """The post's network, one thing changed."""
+    """The post's network with one thing changed."""
     if (columns, winners, window, synapses) == (256, 5, 1, None):
         return post()
     more = {} if synapses is None else {"synapses": synapses}
@@ -60,9 +62,13 @@ def _case(name, device, streams=1, models=None, **changed) -> Case:
     def opened():
         if models is not None:
             population = dh.Population(network(), models, input_shape=(1,), optimizer=dh.PolyakSGD(), device=device)
-            return Opened(lambda steps: population.fit(np.moveaxis(_at_many_phases(sine(steps), models), 0, 1)), models, population)
+            return Opened(
+                lambda steps: population.fit(np.moveaxis(_shifted(sine(steps), models), 0, 1)), models, population
+            )
         model = dh.Model(network(**changed), input_shape=(1,), optimizer=dh.PolyakSGD(), streams=streams, device=device)
-        return Opened(lambda steps: model.fit(sine(steps) if streams == 1 else _at_many_phases(sine(steps), streams)), streams, model)
+        return Opened(
+            lambda steps: model.fit(sine(steps) if streams == 1 else _shifted(sine(steps), streams)), streams, model
+        )
 
     def bytes_needed():
         plan, _ = lower(network(**changed).network((1,)), ["mse"], dh.PolyakSGD(), streams, range(models or 1), ahead=1)
@@ -74,7 +80,7 @@ def _case(name, device, streams=1, models=None, **changed) -> Case:
     return Case(name, opened, bytes_needed)
 
 
-def _at_many_phases(series, count):
-    """(steps, 1) -> (steps, count, 1): each a little later than the one before."""
-    place = (np.arange(len(series))[:, None] + 7 * np.arange(count)) % len(series)
-    return series[place]
+def _shifted(series, count):
+    """(steps, 1) -> (steps, count, 1): each 7 steps ahead of the one before it."""
+    index = (np.arange(len(series))[:, None] + 7 * np.arange(count)) % len(series)
+    return series[index]

@@ -1,4 +1,4 @@
-"""What a step is made of, op by op: multiply-adds and bytes by the plan, time on the adapter."""
+"""The cost of a step, op by op: multiply-adds and bytes by the plan, time on the adapter."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from deephtm_gpu.kernels.schedule import Dispatch, Group, Member
 from deephtm_gpu.plan.plan import Call
 from deephtm_gpu.plan.tensors import STATE
 
-TURNS, RUNS = 20, 5  # dispatches timed at once, and how often
+TURNS, RUNS = 20, 5  # dispatches that are timed together, and how often
 
 
 @dataclass(frozen=True)
 class OpCost:
-    """One call of a step. work: multiply-adds of a stream. bytes: read and written, contexts counted with all the room they have.
-    microseconds: inside a kernel, without the dispatch; None where it was not timed."""
+    """One call of a step. work: multiply-adds of a stream. bytes: read and written, contexts with their full capacity.
+    microseconds: inside a kernel, without the dispatch; None if it was not timed."""
 
     name: str
     layer: str
@@ -25,13 +25,13 @@ class OpCost:
 
 
 def cost_of_step(plan) -> list[OpCost]:
-    """By the plan alone."""
+    """The cost by the plan alone."""
     return [OpCost(c.name, c.layer, c.work, bytes_of(c)) for c in plan.calls(plan.online)]
 
 
 def bytes_of(call: Call) -> int:
-    """A parameter is touched as often as there are multiply-adds, once whole at most; a trace where its list says. What changes is
-    read and written."""
+    """Of a parameter as many numbers as there are multiply-adds, at most all; of a trace the entries of its list. A
+    tensor that changes is read and written."""
     listed = call.entries + call.consts.get("L", 0) + call.consts.get("K", 0)
 
     def touched(tensor):
@@ -43,8 +43,11 @@ def bytes_of(call: Call) -> int:
 
 
 def time_ops(backend) -> list[OpCost]:
-    """Each call by itself in a kernel that goes through it many times: what n times take, less what one takes. Changes the
-    model's numbers; for one stream."""
+    """The time of each call, for one stream: a kernel repeats the call n times, and the time of one repetition is
+    subtracted.
+
+    This changes the state of the model.
+    """
     return [_timed(backend, c) for c in backend.plan.calls(backend.plan.online)]
 
 
@@ -59,10 +62,13 @@ def _timed(backend, call) -> OpCost:
 
 
 def by_name(costs: list[OpCost]) -> dict[str, OpCost]:
-    """Calls of one op on one layer added up."""
-    found: dict[tuple, list[OpCost]] = {}
+    """The sum of the calls of one op on one layer."""
+    groups: dict[tuple, list[OpCost]] = {}
     for cost in costs:
-        found.setdefault((cost.name, cost.layer), []).append(cost)
-    return {f"{name} {layer}": OpCost(name, layer, *(sum(getattr(c, what) for c in same) for what in ("work", "bytes")),
-                                      None if same[0].microseconds is None else float(np.sum([c.microseconds for c in same])))
-            for (name, layer), same in found.items()}
+        groups.setdefault((cost.name, cost.layer), []).append(cost)
+    return {f"{name} {layer}": _sum(name, layer, group) for (name, layer), group in groups.items()}
+
+
+def _sum(name, layer, costs) -> OpCost:
+    microseconds = None if costs[0].microseconds is None else float(np.sum([c.microseconds for c in costs]))
+    return OpCost(name, layer, sum(c.work for c in costs), sum(c.bytes for c in costs), microseconds)

@@ -1,4 +1,4 @@
-"""What the adapter can do at best: how fast it copies within a megabyte, and how fast it multiplies and adds."""
+"""The limits of the adapter: how fast it copies within a megabyte, and how fast it multiplies and adds."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +18,14 @@ GROUPS, TIMES, RUNS = 256, 20, 5
 
 @dataclass(frozen=True)
 class Roofline:
-    """bytes: read and written a second, in the engine's own kind of memory. rate: multiply-adds a second, in registers."""
+    """bytes: read and written per second, in the engine's own kind of memory. rate: multiply-adds per second, in
+    registers."""
 
     bytes: float
     rate: float
 
     def share(self, bytes: float, work: float, steps_per_second: float) -> float:
-        """Of the time that a step takes, how much it would take at best."""
+        """The shortest possible time of a step, as a part of its time."""
         return steps_per_second * max(bytes / self.bytes, work / self.rate)
 
 
@@ -39,7 +40,8 @@ def measure(adapter: AdapterInfo) -> Roofline:
 def _seconds(adapter, shader, workgroups, lanes) -> float:
     device, kind = open_device(adapter), kind_of_memory(tuning_of(adapter))
     memory = kind(device, {"weights": 8 * HALF})
-    code = memory.code((shader_folder() / "probes" / f"{shader}.wgsl").read_text().replace(LANES, f"const WG: u32 = {lanes}u;"))
+    text = (shader_folder() / "probes" / f"{shader}.wgsl").read_text()
+    code = memory.code(text.replace(LANES, f"const WG: u32 = {lanes}u;"))
     layout = device.create_bind_group_layout(entries=kind.layout(memory.sizes))
     pipeline = device.create_compute_pipeline(
         layout=device.create_pipeline_layout(bind_group_layouts=[layout]),

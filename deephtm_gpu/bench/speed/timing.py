@@ -1,18 +1,18 @@
-"""Interleaved timing: a machine's speed drifts, so what is compared takes turns."""
+"""Interleaved timing: the speed of a machine drifts, so the cases that are compared take turns."""
 
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
-ROUNDS, SECONDS = 5, 0.5  # of each case, and how long a run of it should take at least
-MOST_STEPS = 20_000
+ROUNDS, SECONDS = 5, 0.5  # runs of each case, and the shortest time of a run
+MAX_STEPS = 20_000  # of a run
 
 
 @dataclass
 class Timed:
-    """name: of the case. runs: steps/s of each run (of several streams or models: of all together). first: seconds from nothing to the
-    first step's result. steps: of a run."""
+    """name: of the case. runs: steps/s of each run (of all streams or models together). first: seconds from nothing to
+    the result of the first step. steps: of a run."""
 
     name: str
     first: float
@@ -24,9 +24,8 @@ class Timed:
         return float(np.median(self.runs))
 
 
-def interleave(cases, rounds=ROUNDS, seconds=SECONDS, most_steps=MOST_STEPS) -> list[tuple]:
-    """cases: of `cases.Case`. Makes each ready, warms it up, then runs all of them in turn, `rounds` times. Returns (case, what it
-    opened, Timed) for each."""
+def interleave(cases, rounds=ROUNDS, seconds=SECONDS, most_steps=MAX_STEPS) -> list[tuple]:
+    """Opens and warms up each case, then runs all in turn, `rounds` times. Returns (Case, Opened, Timed) for each."""
     ready = []
     for case in cases:
         began = time.perf_counter()
@@ -48,12 +47,14 @@ def seconds_of(opened, steps) -> float:
 
 
 def _steps_of_a_run(opened, seconds, most) -> int:
-    """So many that a run takes about that long. Finding out warms the case up."""
+    """So many that a run takes about that long. This also warms the case up."""
     for _ in range(2):
-        opened.run(2)  # everything is compiled: that is not to be taken for steps
+        opened.run(2)  # compiles everything, so that compilation is not timed
     steps = 8
     while True:
         took = seconds_of(opened, steps)
         if took >= seconds or steps >= most:
             return steps
-        steps = min(most, max(2 * steps, int(1.2 * steps * seconds / max(took, 1e-6))) if took > seconds / 8 else 4 * steps)
+        steps = min(
+            most, max(2 * steps, int(1.2 * steps * seconds / max(took, 1e-6))) if took > seconds / 8 else 4 * steps
+        )

@@ -1,6 +1,8 @@
-"""The post's step in PyTorch, for comparison: autograd, and only the rows of winners and cells in the graph, as in our reference.
+"""The post's step in PyTorch, for comparison: autograd, with only the weights of winners and cells in the graph, as in
+our reference.
 
-All shapes are fixed and nothing waits for the device, so a step can be captured as a CUDA graph (`capture`, which no card has run yet).
+All shapes are fixed and nothing waits for the device, so a step can be captured as a CUDA graph (`capture`, not run on
+a card yet).
 """
 
 import numpy as np
@@ -10,12 +12,13 @@ from deephtm_gpu.ops.context import FORGET, SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, LOSERS, RATE
 from deephtm_gpu.ops.spec import EPSILON
 
-SLOW, LAST, DECAY = 0.01, 0.3, 0.8  # rates beside the rest of encoder and pooler, and of the last layer; the fast context's leak
+SLOW, LAST, DECAY = 0.01, 0.3, 0.8  # lr_scale of encoder and pooler, and of the last layer; decay of the fast context
 WORD = 0xFFFFFFFF
 
 
 class TorchStep:
-    """model: a Model of the post's network, one stream, PolyakSGD: the step begins with its weights. name: "cpu" or "cuda"."""
+    """model: a Model of the post's network with one stream and PolyakSGD, for the initial weights. name: "cpu" or
+    "cuda"."""
 
     def __init__(self, model, name="cpu"):
         import torch
@@ -33,7 +36,7 @@ class TorchStep:
         self.t = torch.zeros((), dtype=torch.int64, device=self.device)
         self.seen = zeros(())
         self.seed = int(model.session.read("6.noise_seed")[0, 0])
-        self.kept = None  # the graph of the step before: its target comes now
+        self.pending = None  # the graph of the step before, whose target comes now
         self.graph = None
         self.R = LOSERS * self.K
         bounds = np.arange(self.R + 1) * self.C // self.R
@@ -41,11 +44,11 @@ class TorchStep:
         self.length = torch.tensor(np.diff(bounds), device=self.device)
 
     def step(self, x):
-        """Learns what arrived, predicts what comes next."""
-        if self.kept is not None:
-            self.learn(x, *self.kept)
-        self.kept = self.forward(x)
-        return self.kept[0]
+        """Learns from x as the target of the step before, and predicts the next value."""
+        if self.pending is not None:
+            self.learn(x, *self.pending)
+        self.pending = self.forward(x)
+        return self.pending[0]
 
     def run(self, series):
         """series: a tensor (T, 1). Returns the predictions (T, 1)."""
@@ -54,7 +57,7 @@ class TorchStep:
         return self.torch.stack([self.step(x).detach() for x in series])
 
     def capture(self):
-        """From now on a step is a replayed CUDA graph: it learns from the number in `target`, and predicts from it."""
+        """From now on a step is a replayed CUDA graph: it predicts from `x`, and learns from `target`."""
         torch = self.torch
         self.x.copy_(torch.zeros(1))
         side = torch.cuda.Stream()
@@ -64,16 +67,16 @@ class TorchStep:
         torch.cuda.current_stream().wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            # Learns from the step before within the graph: forward and learning change places, the work is the same.
-            held = self.forward(self.x)
-            self.learn(self.target, *held)
-            self.told = held[0].detach()
+            # Within the graph the forward pass comes before the learning; the work is the same.
+            graph = self.forward(self.x)
+            self.learn(self.target, *graph)
+            self.prediction = graph[0].detach()
 
     def _replayed(self, x, target):
         self.x.copy_(x)
         self.target.copy_(target)
         self.graph.replay()
-        return self.told.clone()
+        return self.prediction.clone()
 
     def forward(self, x):
         torch, w, K, M = self.torch, self.w, self.K, self.M
@@ -150,11 +153,18 @@ class TorchStep:
         torch, w = self.torch, self.w
         error = y - target
         leaves = [w[n] for n in self.dense]
-        *dense, drows, doffsets, dz, dfrom, doffset = torch.autograd.grad(y, [*leaves, rows, offsets, z, from_cells, offset], error.detach())
+        *dense, drows, doffsets, dz, dfrom, doffset = torch.autograd.grad(
+            y, [*leaves, rows, offsets, z, from_cells, offset], error.detach()
+        )
         with torch.no_grad():
             scale = [SLOW] * 4 + [LAST] * 2
             size = sum(c * (g * g).sum() for c, g in zip(scale, dense))
-            size = size + SLOW * ((drows * drows).sum() + (doffsets * doffsets).sum()) + (dfrom * dfrom).sum() + (doffset * doffset).sum()
+            size = (
+                size
+                + SLOW * ((drows * drows).sum() + (doffsets * doffsets).sum())
+                + (dfrom * dfrom).sum()
+                + (doffset * doffset).sum()
+            )
             size = size + (dz * dz).sum() * ((context * context).sum() + 1)
             step = (error * error).sum() / (size + 1e-12)
             for leaf, c, g in zip(leaves, scale, dense):

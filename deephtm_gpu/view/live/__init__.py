@@ -1,6 +1,7 @@
-"""The live view: what a model predicts and how its memory lights up, step by step, in a window or as a picture.
+"""The live view: a model's predictions and the activity of its memory, step by step, in a window or as a picture.
 
-A Show has a Spec, which says what its picture is made of: tracks over time (view/live/tracks), and blocks at the side."""
+A Show has a Spec, the parts of its picture: tracks over time (view/live/tracks), and blocks at the side.
+"""
 
 from deephtm_gpu.view.live.block import MARK, Block
 from deephtm_gpu.view.live.objects_show import ObjectsShow

@@ -1,4 +1,4 @@
-"""A picture at the side that does not move on."""
+"""A picture at the side that shows the present step only."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,30 @@ import numpy as np
 from deephtm_gpu.view.live.boxes import boxes
 
 LEAST = 0.01  # a smaller number is not shown
-MARK = 2.0  # added to the number of a place, this marks it
-DOT = (0.42, 0.42)  # of the mark, as parts of the place
+MARK = 2.0  # added to the number of a cell of the grid, this marks the cell
+DOT = (0.42, 0.42)  # size of the mark, as parts of the cell
 
 
 @dataclass(frozen=True)
 class Block:
     """Shades of an array (tall, wide) of numbers from 0 to 1, its first row the lowest; see `Ring.blocks`.
 
-    A place is marked, by a square of ink in its middle, where MARK is added to its number: `block[row, column] += MARK`.
+    `block[row, column] += MARK` marks a cell with a square of ink in its middle.
 
-    title, over it, may be longer than the block is wide where the next one in its row has none. caption: in grey under it. span: how many
-    columns of the grid at the side it takes. square: the places are squares with lines around them; without, the array is stretched
-    over its part of the grid, and its columns are joined rows of cells."""
+    Parameters
+    ----------
+    title : str
+        Above it. It can be longer than the block is wide if the next block in the same row has no title.
+    wide, tall : int
+        Columns and rows of the array.
+    caption : str
+        Below it, in grey.
+    span : int
+        How many columns of the grid at the side it takes.
+    square : bool
+        Whether the cells are squares with lines around them. Otherwise the array is stretched over its part of the
+        grid.
+    """
 
     title: str
     wide: int
@@ -30,7 +41,7 @@ class Block:
 
     @property
     def _size(self):
-        """Of a shade, as parts of its place."""
+        """The size of a shade, as parts of its cell."""
         return (0.88, 0.88) if self.square else (1, 0.88)
 
     def paint(self, axes, scene):
@@ -43,7 +54,7 @@ class Block:
             spine.set_visible(False)
 
     def layers(self, draw, theme):
-        """As of a Track."""
+        """As `Track.layers`."""
         draw("shade", each=self.tall, limits=self._size, first=theme.expected)
         draw("dot", each=self.tall, limits=DOT, first=theme.ink)
 

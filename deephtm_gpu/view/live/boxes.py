@@ -1,4 +1,4 @@
-"""Rectangles by matplotlib, where no shader draws."""
+"""Rectangles drawn by matplotlib, without a shader."""
 
 import numpy as np
 from matplotlib.collections import PolyCollection
@@ -6,10 +6,12 @@ from matplotlib.collections import PolyCollection
 
 def boxes(axes, x, y, wide, tall, colour, opacity=1.0):
     """Rectangles around the points (x, y), (n,) each. opacity: one number, or (n,)."""
-    there = np.isfinite(x) & np.isfinite(y)
-    if not there.any():
+    valid = np.isfinite(x) & np.isfinite(y)
+    if not valid.any():
         return
-    x, y, opacity = x[there], y[there], np.broadcast_to(opacity, there.shape)[there]
+    x, y, opacity = x[valid], y[valid], np.broadcast_to(opacity, valid.shape)[valid]
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]) * (wide, tall)  # (4, 2)
-    axes.add_collection(PolyCollection(np.stack([x, y], axis=1)[:, None] + corners, facecolors=colour, alpha=opacity, linewidths=0),
-                        autolim=False)
+    axes.add_collection(
+        PolyCollection(np.stack([x, y], axis=1)[:, None] + corners, facecolors=colour, alpha=opacity, linewidths=0),
+        autolim=False,
+    )

@@ -1,10 +1,10 @@
-"""What each key of the window does."""
+"""The keys of the window."""
 
 import glfw
 
 
 def pressed(window, key, repeated):
-    """window: a `window.LiveWindow`. repeated: whether the key is only held down."""
+    """Runs the action of a key. window: a `window.LiveWindow`. repeated: whether the key is held down."""
     training = window.training
     if key == glfw.KEY_RIGHT:
         training.one_step()

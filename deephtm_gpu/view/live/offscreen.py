@@ -15,7 +15,7 @@ SIZE = (1280, 800)
 
 
 class Offscreen:
-    """Pictures of a ring. Drawn by WGSL on the best adapter; by matplotlib where there is none, or it cannot draw."""
+    """Pictures of a ring, drawn by WGSL on the best adapter, or by matplotlib without an adapter."""
 
     def __init__(self, spec: Spec, ring: Ring, size=SIZE, scale=1.0, theme="dark"):
         self._painter = self._open(ring)
@@ -23,7 +23,7 @@ class Offscreen:
 
     def picture(self, status="") -> np.ndarray:
         """(height, width, 3) uint8, RGB. status: the line at the top right."""
-        self._painter.tell(status)
+        self._painter.set_status(status)
         return self._painter.picture()[:, :, :3]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The same picture without any shader, for machines that have no adapter: matplotlib draws the data too, slowly."""
+"""The same picture without a shader, for machines without an adapter: matplotlib draws the data too, slowly."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class PlainPainter:
     def show(self, scene: Scene):
         self._scene = scene
 
-    def tell(self, text):
+    def set_status(self, text):
         self._status = text
 
     def picture(self) -> np.ndarray:
@@ -28,9 +28,9 @@ class PlainPainter:
     def _data(self, tracks, blocks):
         """tracks, blocks: the axes of each."""
         scene, ring = self._scene, self._ring
-        told = {name: ring.last(scene.spec.steps, name) for name in ring.fields.places}  # (n, width) each
+        values = {name: ring.last(scene.spec.steps, name) for name in ring.fields.offsets}  # (n, width) each
         when = np.arange(-min(ring.count, ring.length, scene.spec.steps), 0) + 0.5  # (n,), the middle of each step
         for track, axes in zip(scene.spec.tracks, tracks):
-            track.plain(axes, when, told, scene)
+            track.plain(axes, when, values, scene)
         for block, axes, array in zip(scene.spec.blocks, blocks, ring.blocks):
             block.plain(axes, array, scene)

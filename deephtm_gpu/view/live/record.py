@@ -1,4 +1,4 @@
-"""A run as an animated picture: how it begins, how it goes on, how it ends."""
+"""A run as an animated picture: its beginning, its middle and its end."""
 
 import io
 
@@ -7,12 +7,12 @@ import numpy as np
 from deephtm_gpu.view.live.offscreen import Offscreen
 
 SIZE, QUALITY = (880, 550), 60
-STRETCH, EVERY = 160, 8  # steps that are shown of each of three parts; steps from frame to frame
-MILLISECONDS, REST = 100, 2000  # of a frame, and of the last
+STRETCH, EVERY = 160, 8  # steps of each of the three parts; steps from frame to frame
+MILLISECONDS, REST = 100, 2000  # of a frame, and of the last frame
 
 
 class Recorder:
-    """Looks at a show's ring while it learns."""
+    """Takes frames of a show's ring while it learns."""
 
     def __init__(self, show, ring, theme):
         self._show, self._pictures = show, Offscreen(show.spec, ring, SIZE, theme=theme)
@@ -25,18 +25,20 @@ class Recorder:
         """Steps until the next frame."""
         return self._due[0] - self._show.done
 
-    def look(self):
+    def take_frame(self):
         """Takes a frame if one is due."""
         if self._due and self._show.done >= self._due[0]:
             self._due.pop(0)
             self._frames.append(self._pictures.picture(f"step {self._show.done:,}"))
 
     def webp(self) -> bytes:
-        """The animation. (As a GIF it would be three times as large, with fewer colours.)"""
+        """The animation. (A GIF would be three times as large, with fewer colours.)"""
         from PIL import Image
 
         frames = [Image.fromarray(np.ascontiguousarray(frame)) for frame in self._frames]
         times = [MILLISECONDS] * (len(frames) - 1) + [REST]
         file = io.BytesIO()
-        frames[0].save(file, "webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=QUALITY, method=2)
+        frames[0].save(
+            file, "webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=QUALITY, method=2
+        )
         return file.getvalue()

@@ -1,46 +1,49 @@
-"""The last steps, as rows of numbers: what the live picture is drawn from.
+"""The data of the live picture: the last steps, as rows of numbers.
 
-The engine keeps the rows of its last chunk and the tape of the steps that still learn, the picture shows hundreds of steps. So the
-picture has a ring of its own on the device that draws: what `Model.fit` reports of a chunk anyway (read back once a chunk) goes
-there in one piece, a few kilobytes. It works alike for a model on NumPy and for one on another adapter.
+The engine keeps only the last chunk and the steps that still learn, but the picture shows hundreds of steps. So the
+picture has a ring of its own on the device that draws. After each chunk, the outputs of `Model.fit` are uploaded to it,
+a few kilobytes. It works in the same way for a model on NumPy and for one on another adapter.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-NOTHING = np.float32(-1e30)  # in place of NaN, which shaders cannot tell
+NOTHING = np.float32(-1e30)  # instead of NaN, which shaders do not detect reliably
 
 
 @dataclass(frozen=True)
 class Fields:
-    """What stands in a row: name -> (where it begins, how many numbers)."""
+    """The layout of a row: name -> (offset, how many numbers)."""
 
-    places: dict[str, tuple[int, int]]
+    offsets: dict[str, tuple[int, int]]
     stride: int
 
     @classmethod
     def of(cls, **widths):
-        places, at = {}, 0
+        offsets, at = {}, 0
         for name, width in widths.items():
-            places[name] = (at, width)
+            offsets[name] = (at, width)
             at += width
-        return cls(places, at)
+        return cls(offsets, at)
 
     def at(self, name) -> int:
-        return self.places[name][0]
+        return self.offsets[name][0]
 
     def pack(self, count, **arrays) -> np.ndarray:
         """One array (count, ...) per field -> rows (count, stride)."""
         rows = np.full((count, self.stride), NOTHING, np.float32)
         for name, array in arrays.items():
-            begin, width = self.places[name]
+            begin, width = self.offsets[name]
             rows[:, begin : begin + width] = np.asarray(array, np.float32).reshape(count, width)
         return np.where(np.isfinite(rows), rows, NOTHING)
 
 
 class Ring:
-    """The last `length` rows, and blocks of numbers that do not move on. blocks: their shapes (tall, wide). count: rows that ever came."""
+    """The last `length` rows, and the blocks, which show the present step only.
+
+    blocks: their shapes (tall, wide). count: rows so far.
+    """
 
     def __init__(self, fields: Fields, length: int, blocks=()):
         self.fields, self.length, self.count = fields, length, 0
@@ -48,8 +51,10 @@ class Ring:
         ends = np.cumsum([0, *(tall * wide for tall, wide in blocks)])
         self.starts = [int(end) for end in ends[:-1]]  # of each block in `still`
         self.still = np.zeros(ends[-1], np.float32)  # column by column, as shaders go through them
-        # The same memory as arrays (tall, wide), to be written into.
-        self.blocks = [self.still[at : at + tall * wide].reshape(wide, tall).T for at, (tall, wide) in zip(self.starts, blocks)]
+        # Views of the same memory as arrays (tall, wide), to write into.
+        self.blocks = [
+            self.still[at : at + tall * wide].reshape(wide, tall).T for at, (tall, wide) in zip(self.starts, blocks)
+        ]
 
     @property
     def newest(self) -> int:
@@ -63,14 +68,14 @@ class Ring:
         self.count += len(rows)
 
     def last(self, steps, name) -> np.ndarray:
-        """The field's last rows, the oldest first: (at most steps, width), NaN where there was nothing."""
+        """The field's last rows, the oldest first: (at most steps, width), NaN where there is no value."""
         n = min(steps, self.count, self.length)
-        begin, width = self.fields.places[name]
+        begin, width = self.fields.offsets[name]
         rows = self.rows[(self.count - n + np.arange(n)) % self.length, begin : begin + width]
         return np.where(rows == NOTHING, np.nan, rows)
 
     def since(self, count) -> list[tuple[int, np.ndarray]]:
-        """Where the rows that came after the first `count` lie: (row, rows) in one piece or two."""
+        """The rows after the first `count`, as one or two pieces (index of the first row in the ring, rows)."""
         new = min(self.count - count, self.length)
         if new <= 0:
             return []

@@ -1,21 +1,30 @@
-"""A show: what is watched while it learns."""
+"""A show: something that learns and can be shown while it does."""
 
 from deephtm_gpu.view.live.ring import Ring
 
 
 class Show:
-    """Whatever has the following may be watched in a window, recorded, and run by `deephtm demo`:
+    """The interface of what a window shows, a Recorder records, and `deephtm demo` runs.
 
-    spec: a Spec, what the picture shows.
-    total, done: how many steps there are to learn, and how many are over. phase: what it is doing, to be told beside; "" says nothing.
-    ring(): a new Ring for the spec, to be given to `advance`.
-    advance(steps, ring): learns so many more steps, or as many as there are, and puts them into the ring; returns how many.
-    reset(): forgets the temporal state.
-    model: for the report; `model.layers()`, a list of things with a `repr` each, and `model.device`, a DeviceInfo.
+    Attributes
+    ----------
+    spec : Spec
+        The parts of the picture.
+    total, done : int
+        How many steps there are, and how many have been learned.
+    phase : str
+        What it is doing, for the status line; "" for nothing.
+    model
+        For the report: `model.layers()`, a list of objects with a `repr` each; `model.device`, a DeviceInfo;
+        `model.reset()`.
+    blocks : list of ndarray (tall, wide)
+        After `ring()`: the arrays of the spec's blocks.
 
-    A subclass of this one needs `spec` and `_learn(begin, end)`, which learns these steps, may write into `blocks`, and returns what the
-    spec's fields show of each: name -> (end - begin, numbers). blocks: from `ring()` on the arrays (tall, wide) of the spec's blocks.
-    model: with a `reset()` too."""
+    Notes
+    -----
+    A subclass needs `spec` and `_learn(begin, end)`, which learns these steps, can write into `blocks`, and returns the
+    fields of the spec: name -> (end - begin, numbers).
+    """
 
     phase = ""
 
@@ -23,16 +32,19 @@ class Show:
         self.model, self.total, self.done = model, total, 0
 
     def ring(self) -> Ring:
-        made = self.spec.ring()
-        self.blocks = made.blocks
-        return made
+        """A new Ring for the spec, the argument of `advance`."""
+        ring = self.spec.ring()
+        self.blocks = ring.blocks
+        return ring
 
-    def advance(self, steps, ring: Ring) -> int:
+    def advance(self, steps: int, ring: Ring) -> int:
+        """Learn so many more steps, or all that remain, and add them to the ring. Returns how many."""
         begin, end = self.done, min(self.done + steps, self.total)
         if begin < end:
             ring.push(ring.fields.pack(end - begin, **self._learn(begin, end)))
             self.done = end
         return end - begin
 
-    def reset(self):
+    def reset(self) -> None:
+        """Forget the temporal state."""
         self.model.reset()

@@ -1,4 +1,4 @@
-"""What a live picture shows, whatever draws it."""
+"""The parts of a live picture, independent of how it is drawn."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,30 @@ from deephtm_gpu.view.live.tracks.base import Track
 
 @dataclass(frozen=True)
 class Spec:
-    """title: of the picture. tracks: one under the other, at least one. blocks: at the side, from the left and from above, in a grid of `across`
-    columns; blocks_title: over them. steps: shown at once; time: what they are called. Raises UserError where two tracks have one name,
-    there is none, or a block spans more columns than the grid has."""
+    """The parts of a live picture.
+
+    Parameters
+    ----------
+    title : str
+        Of the picture.
+    tracks : tuple of Track
+        One below the other, at least one.
+    blocks : tuple of Block
+        At the side, from left to right and from top to bottom, in a grid of `across` columns.
+    steps : int, default 300
+        How many steps are shown at once.
+    time : str, default "steps"
+        Their name.
+    blocks_title : str
+        Above the blocks.
+    across : int, default 2
+        Columns of the grid of blocks.
+
+    Raises
+    ------
+    UserError
+        If there is no track, two tracks have the same name, or a block spans more columns than the grid has.
+    """
 
     title: str
     tracks: tuple[Track, ...]
@@ -24,19 +45,21 @@ class Spec:
 
     def __post_init__(self):
         if not self.tracks:
-            raise UserError(f"The live picture {self.title!r} has no track: give it one at least, such as a Line.")
+            raise UserError(f"The live picture {self.title!r} must have a track or more, got none; give it one, such "
+                            "as a Line.")
         names = [track.name for track in self.tracks]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise UserError(f"The live picture {self.title!r} has several tracks of the name {twice[0]!r}: give each a name of its own.")
-
+            raise UserError(f"The tracks of the live picture {self.title!r} must have different names, got several "
+                            f"named {twice[0]!r}; rename all but one.")
         wide = [block for block in self.blocks if not 1 <= block.span <= self.across]
         if wide:
-            raise UserError(f"The block {wide[0].title!r} of the live picture spans {wide[0].span} columns of a grid of {self.across}: give 1 to {self.across}.")
+            raise UserError(f"The block {wide[0].title!r} must span 1 to {self.across} columns of the grid, got "
+                            f"{wide[0].span}.")
 
     @property
     def fields(self) -> Fields:
-        """What its tracks show of each step."""
+        """The numbers of its tracks, for each step."""
         return Fields.of(**{name: width for track in self.tracks for name, width in track.fields.items()})
 
     @property
@@ -45,5 +68,5 @@ class Spec:
         return {name: value for track in self.tracks for name, value in track.lines.items()}
 
     def ring(self) -> Ring:
-        """An empty one, for what it shows."""
+        """An empty Ring for its fields and blocks."""
         return Ring(self.fields, self.steps, [(block.tall, block.wide) for block in self.blocks])

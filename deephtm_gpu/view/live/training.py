@@ -1,29 +1,30 @@
-"""How fast a show learns between the frames of a window."""
+"""Learns a show between the frames of a window, at a chosen speed."""
 
 import time
 
-SPEEDS = (1, 3, 10, 30, 100, 300, 1000, None)  # steps per second; None: as fast as it goes
+SPEEDS = (1, 3, 10, 30, 100, 300, 1000, None)  # steps per second; None: as fast as possible
 _SHARE = 0.2  # of the newest measurement in the running mean of the time of a step
-_TURN, _MOST = 1 / 25, 4096  # seconds and steps of a turn at most: keys want to be heard
+_TURN, _MAX_STEPS = 1 / 25, 4096  # the longest turn, in seconds and steps, so that keys are handled soon
 
 
 class Training:
-    """Lets a show learn into a ring, turn by turn. seconds: spent learning."""
+    """Lets a show learn, turn by turn. seconds: the time spent learning."""
 
     def __init__(self, show, ring):
         self.show, self.ring = show, ring
         self.paused, self.seconds = False, 0.0
         self._speed, self._wanted = len(SPEEDS) - 1, 0
         self._each = None  # seconds of a step, a running mean
-        self._owed, self._turned = 0.0, time.perf_counter()  # where it is slowed down: steps, since the last turn
+        # At a chosen speed: the steps due, and the time of the last turn.
+        self._owed, self._turned = 0.0, time.perf_counter()
 
-    # What the keys do
+    # Keys
 
     def pause(self):
         self.paused = not self.paused
 
     def one_step(self):
-        """Where it is paused."""
+        """Learns one step if it is paused."""
         self._wanted += self.paused
 
     def faster(self, by):
@@ -32,7 +33,7 @@ class Training:
     def reset(self):
         self.show.reset()
 
-    # What the picture tells
+    # State
 
     @property
     def finished(self):
@@ -40,12 +41,12 @@ class Training:
 
     @property
     def waits(self):
-        """Whether nothing is to be learned until a key is pressed."""
+        """Whether it learns nothing until a key is pressed."""
         return self.finished or (self.paused and not self._wanted)
 
     @property
     def slow(self):
-        """Whether it is slowed down: there is time left."""
+        """Whether a speed is chosen, so that it is idle part of the time."""
         return SPEEDS[self._speed] is not None
 
     @property
@@ -64,7 +65,7 @@ class Training:
     # Learning
 
     def turn(self, seconds):
-        """Learns for about so long, or whatever is to be learned in that time."""
+        """Learns for about so long, or the steps that are due in that time."""
         if self.waits:
             self._wanted = 0
             return
@@ -75,15 +76,15 @@ class Training:
         elif self.slow:
             self._owed += SPEEDS[self._speed] * min(now - before, 0.1)
             steps = min(int(self._owed), self._fitting(_TURN))
-            self._owed = (self._owed - steps) % 1  # what is too much to be caught up with is let go
+            self._owed = (self._owed - steps) % 1  # steps that it cannot catch up with are dropped
         else:
             steps = self._fitting(min(seconds, _TURN))
         if steps:
             self._learn(steps)
 
     def _fitting(self, seconds) -> int:
-        """How many steps take so long; one at least."""
-        return 1 if self._each is None else max(1, min(_MOST, round(seconds / self._each)))
+        """How many steps take so long, one or more."""
+        return 1 if self._each is None else max(1, min(_MAX_STEPS, round(seconds / self._each)))
 
     def _learn(self, steps):
         began = time.perf_counter()

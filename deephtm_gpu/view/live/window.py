@@ -1,4 +1,5 @@
-"""The live picture in a window (glfw). The loop is ours: an error in it ends it, and is told."""
+"""The live picture in a window (glfw). The loop is in this file, so that an exception ends it and reaches the
+caller."""
 
 import time
 import warnings
@@ -14,27 +15,28 @@ from deephtm_gpu.view.live.pace import Pace
 from deephtm_gpu.view.live.scene import SMALLEST, Scene
 from deephtm_gpu.view.live.training import Training
 
-TOLD, APART = 0.4, 4  # seconds and frames at least between two changes of the line at the top
+STATUS_SECONDS, STATUS_FRAMES = 0.4, 4  # the shortest time between two changes of the status line
 
 
 class NoWindow(UserError):
-    """There can be no window here; the message says why."""
+    """No window can be opened here; the message says why."""
 
 
 class LiveWindow:
-    """Shows a show while it learns. name: of the pictures that `s` saves in the folder. frames: drawn so far. Raises NoWindow."""
+    """Displays a show while it learns. name: of the pictures that the key s saves in the folder. frames: drawn so far.
+    Raises NoWindow."""
 
     def __init__(self, show, name: str, folder: Path, theme="dark"):
         self._glfw = _start_glfw()
         self.name, self.folder, self._show = name, folder, show
-        self._theme, self._told, self.frames = THEMES[theme], 0.0, 0
+        self._theme, self._status_time, self.frames = THEMES[theme], 0.0, 0
         self._helper = self._presenting = None
         self._pace = Pace(numpy=show.model.device.backend == "numpy")
         self.ring = show.ring()
         self.training = Training(show, self.ring)
         self._open()
 
-    # What the keys do
+    # Keys
 
     def turn_theme(self):
         self._theme = LIGHT if self._theme is DARK else DARK
@@ -54,7 +56,7 @@ class LiveWindow:
     # The loop
 
     def run(self):
-        """Until the window is closed. Raises what ends the learning, if something does."""
+        """Runs until the window is closed. An exception of the learning is raised here."""
         glfw, pace = self._glfw, self._pace
         try:
             while not glfw.window_should_close(self._window):
@@ -77,12 +79,12 @@ class LiveWindow:
         if size != (self._scene.width, self._scene.height):
             self._lay_out()
         now = time.perf_counter()
-        if now - self._told > TOLD and self.frames % APART == 0:
-            self._told = now
-            self._painter.tell(self.training.status)
+        if now - self._status_time > STATUS_SECONDS and self.frames % STATUS_FRAMES == 0:
+            self._status_time = now
+            self._painter.set_status(self.training.status)
         try:
             texture = self._context.get_current_texture()
-        except self._cancelled:  # in the midst of a resize
+        except self._cancelled:  # during a resize
             return
         drawing = self._painter.draw(texture)
         if self._helper:
@@ -92,12 +94,13 @@ class LiveWindow:
         self.frames += 1
 
     def _present(self, drawing):
-        """Where a processor draws, this waits until it has: there a helper waits, and learning goes on."""
+        """On a software adapter this waits for the drawing. There a helper thread runs it, so that the learning
+        continues."""
         self._painter.submit(drawing)
         self._context.present()
 
     def _presented(self):
-        """The helper has done: now the surface is ours again. Raises what went wrong there."""
+        """Waits for the helper thread, which uses the surface. Raises its exception, if there is one."""
         if self._presenting:
             self._presenting.result()
             self._presenting = None
@@ -106,7 +109,7 @@ class LiveWindow:
 
     def _open(self):
         import wgpu
-        from rendercanvas.glfw import get_glfw_present_info  # only after glfw.init(), or it ends the process
+        from rendercanvas.glfw import get_glfw_present_info  # only after glfw.init(), or it aborts the process
 
         from deephtm_gpu.view.live.paint import USAGE, Painter
 
@@ -115,15 +118,15 @@ class LiveWindow:
         glfw.window_hint(glfw.SCALE_TO_MONITOR, True)
         self._window = glfw.create_window(*SIZE, self._show.spec.title, None, None)
         if not self._window:
-            raise NoWindow("No window could be opened on this display")
+            raise NoWindow("No window can be opened on this display")
         glfw.set_window_size_limits(self._window, *SMALLEST, glfw.DONT_CARE, glfw.DONT_CARE)
         self._cancelled = wgpu.DrawCancelled
         try:
             self._context = wgpu.gpu.get_canvas_context(get_glfw_present_info(self._window))
-            # list_adapters has found one, or this would end the process.
+            # list_adapters has found one; without one this would abort the process.
             adapter = wgpu.gpu.request_adapter_sync(power_preference="high-performance", canvas=self._context)
             device = adapter.request_device_sync()
-            # Without "-srgb": the colours are as they shall appear.
+            # Without "-srgb": the colours are final.
             self._format = self._context.get_preferred_format(adapter).removesuffix("-srgb")
             self._context.set_physical_size(*glfw.get_framebuffer_size(self._window))
             self._context.configure(device=device, format=self._format, usage=USAGE)
@@ -133,21 +136,23 @@ class LiveWindow:
             self._lay_out()
         except (RuntimeError, ValueError, wgpu.GPUError) as error:
             self._end()
-            why = str(error).strip().splitlines()[0]
-            raise NoWindow(f"No adapter can draw into a window here ({why})") from None
+            reason = str(error).strip().splitlines()[0]
+            raise NoWindow(f"No adapter can draw into a window here ({reason})") from None
         glfw.set_key_callback(self._window, self._key)
 
     def _lay_out(self):
         self._presented()
         glfw = self._glfw
         width, height = glfw.get_framebuffer_size(self._window)
-        # Where a window's size is in other units than pixels (macOS, Wayland), their ratio is the scale; elsewhere the system tells it.
-        scale = max(width / max(glfw.get_window_size(self._window)[0], 1), glfw.get_window_content_scale(self._window)[0])
+        # If a window's size is not in pixels (macOS, Wayland), the ratio is the scale; otherwise the system reports it.
+        scale = max(
+            width / max(glfw.get_window_size(self._window)[0], 1), glfw.get_window_content_scale(self._window)[0]
+        )
         self._context.set_physical_size(width, height)
         self._scene = Scene(self._show.spec, width, height, scale, self._theme)
         self._painter.show(self._scene)
-        self._painter.tell(self.training.status)
-        self._painter.picture()  # what comes once, such as compiling, is over: no frame shall be measured by it
+        self._painter.set_status(self.training.status)
+        self._painter.picture()  # compiles everything, so that no later frame includes it
         if self._helper:
             before = time.process_time()
             self._painter.picture()
@@ -163,7 +168,7 @@ class LiveWindow:
         self._presented()
         if self._helper:
             self._helper.shutdown()
-        # The surface before the window, the window before glfw.
+        # In this order: the surface, the window, glfw.
         self._context = self._painter = None
         self._glfw.destroy_window(self._window)
         self._glfw.terminate()
@@ -176,7 +181,7 @@ def _start_glfw():
     import glfw
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # glfw warns of what is told here
+        warnings.simplefilter("ignore")  # the message below replaces glfw's warning
         if not glfw.init():
             raise NoWindow("There is no display here to open a window on")
     return glfw

@@ -1,5 +1,5 @@
-"""The kinds of tracks, panels over time, of which a live picture is made: each in a file of its own, with its axis, its layers for the
-shader, and the same by matplotlib."""
+"""The kinds of tracks, the panels over time of a live picture: each in a file of its own, with its axis, its layers for
+the shader, and the same drawn by matplotlib."""
 
 from deephtm_gpu.view.live.tracks.bars import Bars
 from deephtm_gpu.view.live.tracks.base import Track

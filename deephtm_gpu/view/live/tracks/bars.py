@@ -11,7 +11,7 @@ TOP = 1.05
 
 @dataclass(frozen=True)
 class Bars(Track):
-    """name: also of its field."""
+    """name: of the track and of its field."""
 
     name: str = "anomaly"
     title: str = "Anomaly score"
@@ -27,7 +27,7 @@ class Bars(Track):
     def layers(self, draw, theme):
         draw("bar", self.name, limits=(0, TOP), first=theme.expected, second=theme.unexpected)
 
-    def plain(self, axes, when, told, scene):
-        score = np.nan_to_num(told[self.name][:, 0])
+    def plain(self, axes, when, values, scene):
+        score = np.nan_to_num(values[self.name][:, 0])
         for part, colour in ((score < 0.5, scene.theme.expected), (score >= 0.5, scene.theme.unexpected)):
             axes.bar(when[part], score[part], 0.84, color=colour)

@@ -10,11 +10,11 @@ from deephtm_gpu.view.live.tracks.base import Track
 
 @dataclass(frozen=True)
 class Cells(Track):
-    """cells (M) of each of the winners (K). suffix: as of Columns."""
+    """cells (M) of each of the winners (K). suffix: as in Columns."""
 
     winners: int
     cells: int
-    level: str = ""  # told in the title
+    level: str = ""  # part of the title
     suffix: str = ""
     weight: float = 1.6
 
@@ -24,7 +24,9 @@ class Cells(Track):
 
     @property
     def title(self):
-        return f"{self.level}, their cells: {self.cells} a column" if self.level else f"Their cells: {self.cells} a column"
+        return (
+            f"{self.level}, their cells: {self.cells} a column" if self.level else f"Their cells: {self.cells} a column"
+        )
 
     @property
     def fields(self):
@@ -41,10 +43,10 @@ class Cells(Track):
         draw("cells", "cells" + self.suffix, "alike" + self.suffix, each=self.winners, parts=self.cells,
              first=theme.expected, second=theme.unexpected)
 
-    def plain(self, axes, when, told, scene):
+    def plain(self, axes, when, values, scene):
         K, M = self.winners, self.cells
-        share = np.nan_to_num(told["cells" + self.suffix]).reshape(-1, K, M)
-        burst = np.repeat(np.nan_to_num(told["alike" + self.suffix])[:, :, None] >= 0.5, M, axis=2)
+        share = np.nan_to_num(values["cells" + self.suffix]).reshape(-1, K, M)
+        burst = np.repeat(np.nan_to_num(values["alike" + self.suffix])[:, :, None] >= 0.5, M, axis=2)
         for part, colour in ((~burst, scene.theme.expected), (burst, scene.theme.unexpected)):
             step, k, m = np.nonzero((share > 0) & part)
             boxes(axes, when[step], k + (m + 0.5) / M, 0.92, 0.84 / M, colour, np.sqrt(share[step, k, m]))

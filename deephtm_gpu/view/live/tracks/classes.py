@@ -7,22 +7,24 @@ import numpy as np
 from deephtm_gpu.view.live.boxes import boxes
 from deephtm_gpu.view.live.tracks.base import Track, count_axis
 
-SIZE = (1, 0.88)  # of a shade, as parts of its place
+SIZE = (1, 0.88)  # of a shade, as parts of a step and a class
 LEAST = 0.01  # a smaller probability is not shown
 
 
 @dataclass(frozen=True)
 class Classes(Track):
-    """names: of the classes, from below; or their number, where they have none. name: the track's own.
+    """names: of the classes, from below; or their number, if they have no names. name: of the track.
 
-    probability: a field of a number for each class. came: a field of one, the class that came; None: nothing is told of that."""
+    probability: the field with a number for each class. came: the field with the class that came; None if it is not
+    shown.
+    """
 
     names: tuple[str, ...] | int
     title: str = "What was predicted, and what came"
     name: str = "value"
     probability: str = "probability"
     came: str | None = "truth"
-    weight: float = 2.55  # a row for every class
+    weight: float = 2.55
 
     @property
     def count(self):
@@ -53,9 +55,9 @@ class Classes(Track):
         if self.came:
             draw("class", self.came, limits=(0, self.count), thick=3.0, first=theme.ink)
 
-    def plain(self, axes, when, told, scene):
-        theme, likely = scene.theme, told[self.probability]
+    def plain(self, axes, when, values, scene):
+        theme, likely = scene.theme, values[self.probability]
         step, row = np.nonzero(likely >= LEAST)
         boxes(axes, when[step], row + 0.5, *SIZE, theme.prediction, np.minimum(likely[step, row], 1))
         if self.came:
-            boxes(axes, when, told[self.came][:, 0] + 0.5, 0.6, max(0.34, 0.012 * self.count), theme.ink)
+            boxes(axes, when, values[self.came][:, 0] + 0.5, 0.6, max(0.34, 0.012 * self.count), theme.ink)

@@ -10,11 +10,11 @@ from deephtm_gpu.view.live.tracks.base import Track, count_axis
 
 @dataclass(frozen=True)
 class Columns(Track):
-    """winners (K) of columns (C). suffix: behind the names of its fields and its own, where there are several levels."""
+    """winners (K) of columns (C). suffix: of its name and of its fields' names, with several levels."""
 
     columns: int
     winners: int
-    level: str = ""  # told in the title
+    level: str = ""  # part of the title
     suffix: str = ""
     weight: float = 1.6
 
@@ -24,8 +24,8 @@ class Columns(Track):
 
     @property
     def title(self):
-        told = f"{self.winners} of {self.columns:,}"
-        return f"{self.level}, winning columns: {told}" if self.level else f"Winning columns: {told}"
+        counts = f"{self.winners} of {self.columns:,}"
+        return f"{self.level}, winning columns: {counts}" if self.level else f"Winning columns: {counts}"
 
     @property
     def fields(self):
@@ -38,12 +38,20 @@ class Columns(Track):
         count_axis(axes, self.columns, tall)
 
     def layers(self, draw, theme):
-        draw("column", "winners" + self.suffix, "predicted" + self.suffix, each=self.winners, limits=(0, self.columns), thick=2.4,
-             first=theme.expected, second=theme.unexpected)
+        draw(
+            "column",
+            "winners" + self.suffix,
+            "predicted" + self.suffix,
+            each=self.winners,
+            limits=(0, self.columns),
+            thick=2.4,
+            first=theme.expected,
+            second=theme.unexpected,
+        )
 
-    def plain(self, axes, when, told, scene):
-        winners = told["winners" + self.suffix]  # (n, K)
+    def plain(self, axes, when, values, scene):
+        winners = values["winners" + self.suffix]  # (n, K)
         step, rank = np.nonzero(~np.isnan(winners))
-        likely = told["predicted" + self.suffix][step, rank] >= 0.5
+        likely = values["predicted" + self.suffix][step, rank] >= 0.5
         for part, colour in ((likely, scene.theme.expected), (~likely, scene.theme.unexpected)):
             boxes(axes, when[step[part]], winners[step, rank][part] + 0.5, 1, max(1.0, 0.012 * self.columns), colour)

@@ -9,7 +9,8 @@ from deephtm_gpu.view.live.tracks.base import Track, fitting, grid
 
 @dataclass(frozen=True)
 class Line(Track):
-    """name: also of its field. limits: of the axis; log: whether it is logarithmic. lines: levels to compare with, by name, dashed."""
+    """name: of the track and of its field. limits: of the axis. log: whether it is logarithmic. lines: levels to
+    compare with, by name, dashed."""
 
     name: str
     title: str
@@ -23,7 +24,10 @@ class Line(Track):
         return {self.name: 1}
 
     def legend(self, theme):
-        return [(f"{name} {_short(value)}", colour, "dashes") for (name, value), colour in zip(self.lines.items(), theme.lines)]
+        return [
+            (f"{name} {_short(value)}", colour, "dashes")
+            for (name, value), colour in zip(self.lines.items(), theme.lines)
+        ]
 
     def paint(self, axes, scene, tall):
         if self.log:
@@ -35,16 +39,22 @@ class Line(Track):
             axes.yaxis.set_major_locator(MaxNLocator(nbins=fitting(tall, most=3)))
         axes.set_ylim(*self.limits)
         grid(axes, scene)
-        # Two lines may all but touch: the dashes of one lie in the gaps of the other. Their names stand in the legend.
+        # Two lines can be very close: the dashes of one are in the gaps of the other. Their names are in the legend.
         for n, (value, colour) in enumerate(zip(self.lines.values(), scene.theme.lines)):
             axes.axhline(value, color=colour, linewidth=1.3 * scene.unit, linestyle=(5 * n, (4, 6)))
 
     def layers(self, draw, theme):
         draw("line", self.name, limits=self.limits, log=self.log, thick=1.2, first=theme.error)
 
-    def plain(self, axes, when, told, scene):
-        axes.plot(when, told[self.name], color=scene.theme.error, linewidth=1.2 * scene.point)
+    def plain(self, axes, when, values, scene):
+        axes.plot(when, values[self.name], color=scene.theme.error, linewidth=1.2 * scene.point)
 
 
 def _short(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value >= 1 else f"{value:.4f}".rstrip("0").removeprefix("0")
+    return (
+        f"{value:,.0f}"
+        if value >= 100
+        else f"{value:.2g}"
+        if value >= 1
+        else f"{value:.4f}".rstrip("0").removeprefix("0")
+    )

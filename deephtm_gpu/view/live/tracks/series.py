@@ -1,4 +1,4 @@
-"""A series of numbers, and what was predicted of it."""
+"""A series of numbers, and its predictions."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from deephtm_gpu.view.live.tracks.base import Track, grid, numbers
 
 @dataclass(frozen=True)
 class Series(Track):
-    """label: what the numbers are. limits: of the axis. truth, prediction: fields of one number."""
+    """label: name of the numbers. limits: of the axis. truth, prediction: fields with one number each."""
 
     label: str = "value"
     limits: tuple[float, float] = (-1.0, 1.0)
@@ -37,7 +37,7 @@ class Series(Track):
         draw("line", self.truth, limits=self.limits, thick=4.2, first=theme.truth)
         draw("line", self.prediction, limits=self.limits, thick=1.7, first=theme.prediction)
 
-    def plain(self, axes, when, told, scene):
+    def plain(self, axes, when, values, scene):
         theme, point = scene.theme, scene.point
-        axes.plot(when, told[self.truth], color=theme.truth, linewidth=4.2 * point, solid_capstyle="round")
-        axes.plot(when, told[self.prediction], color=theme.prediction, linewidth=1.7 * point)
+        axes.plot(when, values[self.truth], color=theme.truth, linewidth=4.2 * point, solid_capstyle="round")
+        axes.plot(when, values[self.prediction], color=theme.prediction, linewidth=1.7 * point)
