@@ -1,3 +1,4 @@
+// lib: arenas, reduce, noise, pool
 // Gradients that are written out, one a stream: the uses of a parameter add up, each over its sites x < X.
 //   outer    gradient[o, i] += sum_x left[x, o] right[x, i]
 //   lazy     the same, and touched[o] = 1, where left != 0
@@ -10,51 +11,6 @@
 // places...]; pool in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
 // length of a list counted in. Dispatch: any number of parts, which go from stream to stream themselves. What uses or
 // sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: none.
-@group(0) @binding(1) var<storage, read_write> params: array<f32>;
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lists: array<u32>;
-const WG: u32 = 64u;
-const STREAMS: u32 = 1u;
-const STREAM: u32 = 0u;
-const LISTS: u32 = 0u;
-var<private> lane: u32;
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
-
-// A 32-bit mix (the finaliser lowbias32 of C. Wellons, 2018: public domain), the same as in the reference.
-fn mix32(n: u32) -> u32 {
-  var x = n ^ (n >> 16u);
-  x *= 0x7feb352du;
-  x ^= x >> 15u;
-  x *= 0x846ca68bu;
-  return x ^ (x >> 16u);
-}
-
-// What all draws of a pool hang on; those of one of its rows hang on mix32(pool_noise ^ row).
-fn pool_noise(pool: u32) -> u32 {
-  return mix32(u32(params[pool]));
-}
-
-// The synapse with which a row of this noise sees the place; F where it does not.
-fn synapse_at(noise: u32, place: u32, F: u32, P: u32) -> u32 {
-  let f = ((place + 1u) * F - 1u) / P;
-  let begin = f * P / F;
-  let length = (f + 1u) * P / F - begin;
-  return select(F, f, mix32(noise ^ f) % length == place - begin);
-}
-
-// How much a place counts that a row sees, for those that it does not see.
-fn weight_of_sight(F: u32, P: u32) -> f32 {
-  return sqrt(f32(P) / f32(F));
-}
-
-// The room of a tensor of n elements: so far it is from site to site.
-fn room_of(n: u32) -> u32 {
-  return (n + 3u) / 4u * 4u;
-}
 
 fn outer_gradient(left: u32, right: u32, gradient: u32, X: u32, O: u32, I: u32, part: u32, parts: u32) {
   let share = (O + parts - 1u) / parts;
@@ -185,8 +141,8 @@ fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32,
   }
 }
 
-fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: u32, gradient: u32, bias_gradient: u32,
-                 touched: u32, X: u32, L: u32, N: u32, F: u32, P: u32, room: u32, part: u32, parts: u32) {
+fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: Pool, gradient: u32, bias_gradient: u32,
+                 touched: u32, X: u32, L: u32, N: u32, room: u32, part: u32, parts: u32) {
   let classes = classes_of(parts);
   let noise = pool_noise(pool);
   for (var owner = part; owner < STREAMS * classes; owner += parts) {
@@ -206,10 +162,10 @@ fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: u32, gradie
             work[bias_gradient + base + n] += factor;
           }
           let row_noise = mix32(noise ^ n);
-          let sight = factor * weight_of_sight(F, P);
+          let sight = factor * weight_of_sight(pool);
           for (var a = lane; a < A; a += WG) {
-            let f = synapse_at(row_noise, lists[context + 1u + a], F, P);
-            if (f < F) { work[gradient + base + n * F + f] += sight * work[values + a]; }
+            let f = synapse_at(row_noise, lists[context + 1u + a], pool);
+            if (f < pool.F) { work[gradient + base + n * pool.F + f] += sight * work[values + a]; }
           }
         }
       }

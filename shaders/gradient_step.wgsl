@@ -1,3 +1,4 @@
+// lib: arenas, reduce, rule, lists
 // The one step along a gradient that is written out, one a stream: the parameter moves by the rule of ops/rule.py along
 // sum_s coef[s] gradient[s], and gradient becomes 0.
 //   matrix   weight (O, I), every entry                          part: rows
@@ -12,86 +13,7 @@
 // (vec4, rows of ceil(I/4)); those of synapses, all of a bias, and count in params. Dispatch: squares: one workgroup a
 // stream; steps: any number of parts, which add the streams up in order. Workgroup memory: 4 bytes a lane and 256
 // bytes.
-@group(0) @binding(0) var<storage, read_write> weights: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> params: array<f32>;
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-const STREAMS: u32 = 1u;
-const STREAM: u32 = 0u;
 const BLOCK: u32 = 1024u;  // so many rows are looked at at once for what is touched
-var<private> lane: u32;
-var<workgroup> scratch: array<f32, WG>;
-var<workgroup> marks: array<atomic<u32>, 64>;
-
-// How fast a row moves when `k` updates came before; see ops/rule.py.
-struct Pace { rate: f32, epsilon: f32, shrink: f32 }
-
-// 1 - exp(x) for x <= 0, without cancellation near 0.
-fn below_one(x: f32) -> f32 {
-  if (x < -0.5) { return 1.0 - exp(x); }
-  return -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
-}
-
-fn pace(rate: f32, k: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32) -> Pace {
-  let now = rate * max(least, 1.0 / (1.0 + k * slope));
-  var p = Pace(now, epsilon, 1.0 - now * decay);
-  if (log2 != 0.0) {
-    let corrected = sqrt(below_one((k + 1.0) * log2));
-    p.epsilon *= corrected;
-    p.rate *= corrected;
-    if (log1 != 0.0) { p.rate /= below_one((k + 1.0) * log1); }
-  }
-  return p;
-}
-
-fn descend4(at: u32, moment: u32, power: u32, gradient: vec4<f32>, p: Pace, beta1: f32, beta2: f32) {
-  var step = gradient;
-  if (beta1 != 0.0) {
-    let old = weights[moment];
-    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
-    weights[moment] = step;
-  }
-  if (beta2 != 0.0) {
-    let mean = weights[power] + (1.0 - beta2) * (gradient * gradient - weights[power]);
-    weights[power] = mean;
-    step /= sqrt(mean) + p.epsilon;
-  }
-  weights[at] = p.shrink * weights[at] - p.rate * step;
-}
-
-fn descend(at: u32, moment: u32, power: u32, gradient: f32, p: Pace, beta1: f32, beta2: f32) {
-  var step = gradient;
-  if (beta1 != 0.0) {
-    let old = params[moment];
-    step = select(beta1 * old + gradient, old + (1.0 - beta1) * (gradient - old), beta2 != 0.0);
-    params[moment] = step;
-  }
-  if (beta2 != 0.0) {
-    let mean = params[power] + (1.0 - beta2) * (gradient * gradient - params[power]);
-    params[power] = mean;
-    step /= sqrt(mean) + p.epsilon;
-  }
-  params[at] = p.shrink * params[at] - p.rate * step;
-}
-
-// The sum of the values of each run of `span` lanes (a power of two), given to every lane of it.
-fn span_sum(value: f32, span: u32) -> f32 {
-  if (span == 1u) { return value; }
-  scratch[lane] = value;
-  for (var half = span / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }
-  }
-  workgroupBarrier();
-  let total = scratch[lane - lane % span];
-  workgroupBarrier();
-  return total;
-}
-
-// The smallest power of two that holds n, at most WG: how many lanes to set side by side for n items.
-fn lanes_for(n: u32) -> u32 {
-  return min(WG, 1u << (32u - countLeadingZeros(max(n, 1u) - 1u)));  // no loop: worked out before the kernel runs
-}
 
 // Adds up coef gradient over the streams, and puts the gradient to 0.
 fn take_sum(gradient: u32, coef: u32) -> f32 {
@@ -117,24 +39,22 @@ fn take_sum4(gradient: u32, coef: u32, n: u32, q: u32, I: u32) -> vec4<f32> {
   return sum;
 }
 
-fn matrix_step(coef: u32, rate: f32, k: f32, gradient: u32, weight: u32, moment: u32, power: u32,
-               scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
-               O: u32, I: u32, part: u32, parts: u32) {
-  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+fn matrix_step(coef: u32, rate: f32, k: f32, gradient: u32, weight: Parameter, rule: Rule, O: u32, I: u32,
+               part: u32, parts: u32) {
+  let p = pace(rate * weight.scale, k, rule);
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   for (var at = part * share * Q + lane; at < min(O, (part + 1u) * share) * Q; at += WG) {
-    descend4(weight + at, moment + at, power + at, take_sum4(gradient, coef, at / Q, at % Q, I), p, beta1, beta2);
+    descend4(weight, at, take_sum4(gradient, coef, at / Q, at % Q, I), p, rule);
   }
 }
 
-fn vector_step(coef: u32, rate: f32, k: f32, bias_gradient: u32, bias: u32, bias_moment: u32, bias_power: u32,
-               scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
-               D: u32, part: u32, parts: u32) {
-  let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+fn vector_step(coef: u32, rate: f32, k: f32, bias_gradient: u32, bias: Parameter, rule: Rule, D: u32,
+               part: u32, parts: u32) {
+  let p = pace(rate * bias.scale, k, rule);
   let share = (D + parts - 1u) / parts;
   for (var i = part * share + lane; i < min(D, (part + 1u) * share); i += WG) {
-    descend(bias + i, bias_moment + i, bias_power + i, take_sum(bias_gradient + i, coef), p, beta1, beta2);
+    descend(bias, i, take_sum(bias_gradient + i, coef), p, rule);
   }
 }
 
@@ -146,10 +66,9 @@ fn moves(touched: u32, coef: u32) -> bool {
   return false;
 }
 
-fn entries_step(coef: u32, rate: f32, bias_gradient: u32, bias: u32, bias_moment: u32, bias_power: u32, bias_count: u32,
-                scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
-                N: u32, part: u32, parts: u32) {
-  let counted = log2 != 0.0 || slope != 0.0;
+fn entries_step(coef: u32, rate: f32, bias_gradient: u32, bias: Parameter, bias_count: u32, rule: Rule, N: u32,
+                part: u32, parts: u32) {
+  let counted = is_counted(rule);
   let share = (N + parts - 1u) / parts;
   for (var n = part * share + lane; n < min(N, (part + 1u) * share); n += WG) {
     let moving = moves(bias_gradient + n, coef);
@@ -160,8 +79,7 @@ fn entries_step(coef: u32, rate: f32, bias_gradient: u32, bias: u32, bias_moment
         k = params[bias_count + n];
         params[bias_count + n] = k + 1.0;
       }
-      let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
-      descend(bias + n, bias_moment + n, bias_power + n, gradient, p, beta1, beta2);
+      descend(bias, n, gradient, pace(rate * bias.scale, k, rule), rule);
     }
   }
 }
@@ -191,10 +109,9 @@ fn end_rows(touched: u32, coef: u32, count: u32, counted: bool, begin: u32, end:
   workgroupBarrier();
 }
 
-fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: u32, moment: u32, power: u32, count: u32,
-             scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32,
+fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: Parameter, count: u32, rule: Rule,
              N: u32, I: u32, most: u32, part: u32, parts: u32) {
-  let counted = log2 != 0.0 || slope != 0.0;
+  let counted = is_counted(rule);
   let Q = (I + 3u) / 4u;
   let wide = lanes_for(Q);  // lanes side by side along a row, the lanes left over take other rows
   let share = (N + parts - 1u) / parts;
@@ -210,11 +127,11 @@ fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: u32, mom
           let moving = moves(touched + n, coef);
           var k = 0.0;
           if (counted) { k = params[count + n]; }
-          let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+          let p = pace(rate * weight.scale, k, rule);
           for (var q = lane % wide; q < Q; q += wide) {
             let sum = take_sum4(gradient, coef, n, q, I);
             let at = n * Q + q;
-            if (moving) { descend4(weight + at, moment + at, power + at, sum, p, beta1, beta2); }
+            if (moving) { descend4(weight, at, sum, p, rule); }
           }
         }
         turn++;
@@ -225,10 +142,9 @@ fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: u32, mom
 }
 
 fn synapse_step(coef: u32, rate: f32, gradient: u32, bias_gradient: u32, touched: u32,
-                weight: u32, bias: u32, moment: u32, power: u32, count: u32, bias_moment: u32, bias_power: u32,
-                scale: f32, bias_scale: f32, beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32,
-                least: f32, N: u32, P: u32, most: u32, part: u32, parts: u32) {
-  let counted = log2 != 0.0 || slope != 0.0;
+                weight: Parameter, bias: Parameter, count: u32, rule: Rule, N: u32, P: u32, most: u32,
+                part: u32, parts: u32) {
+  let counted = is_counted(rule);
   let share = (N + parts - 1u) / parts;
   let last = min(N, (part + 1u) * share);
   for (var begin = part * share; begin < last; begin += BLOCK) {
@@ -240,15 +156,15 @@ fn synapse_step(coef: u32, rate: f32, gradient: u32, bias_gradient: u32, touched
         let moving = moves(touched + n, coef);
         var k = 0.0;
         if (counted) { k = params[count + n]; }
-        let p = pace(rate * scale, k, log1, log2, epsilon, decay, slope, least);
+        let p = pace(rate * weight.scale, k, rule);
         for (var entry = n * P + lane; entry < (n + 1u) * P; entry += WG) {
           let sum = take_sum(gradient + entry, coef);
-          if (!(sum == 0.0)) { descend(weight + entry, moment + entry, power + entry, sum, p, beta1, beta2); }
+          if (!(sum == 0.0)) { descend(weight, entry, sum, p, rule); }
         }
         if (lane == 0u) {
-          let slow = pace(rate * bias_scale, k, log1, log2, epsilon, decay, slope, least);
+          let slow = pace(rate * bias.scale, k, rule);
           let sum = take_sum(bias_gradient + n, coef);
-          if (moving) { descend(bias + n, bias_moment + n, bias_power + n, sum, slow, beta1, beta2); }
+          if (moving) { descend(bias, n, sum, slow, rule); }
         }
       }
     }

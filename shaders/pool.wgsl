@@ -1,4 +1,4 @@
-// lib: arenas, reduce, rule, noise
+// lib: arenas, reduce, rule, noise, pool
 // Distal synapses of large memories. Rows of F synapses; the P places lie in F stretches (stretch f: f P / F .. (f + 1) P / F - 1)
 // and a row sees one place of each, place begin + mix32(mix32(mix32(pool) ^ row) ^ f) % length, with its synapse f; it counts
 // G = sqrt(P / F) times. Read and changed only where row is in a list of L and place is in the context (index, value) of A entries.
@@ -13,30 +13,7 @@
 // always the same order. Two entries of a context never meet in one synapse: each lane has some to itself.
 // Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
 
-// Whose synapses: where the pool's number lies in params, synapses of a row, places.
-struct Pool { number: u32, F: u32, P: u32 }
-
 var<workgroup> standing: array<u32, WG>;
-
-// What all draws of a pool hang on; those of one of its rows hang on mix32(pool_noise ^ row).
-fn pool_noise(pool: Pool) -> u32 {
-  return mix32(u32(params[pool.number]));
-}
-
-// The synapse with which a row of this noise sees the place; F where it does not.
-fn synapse_at(noise: u32, place: u32, pool: Pool) -> u32 {
-  let F = pool.F;
-  let P = pool.P;
-  let f = ((place + 1u) * F - 1u) / P;
-  let begin = f * P / F;
-  let length = (f + 1u) * P / F - begin;
-  return select(F, f, mix32(noise ^ f) % length == place - begin);
-}
-
-// How much a place counts that a row sees, for those that it does not see.
-fn weight_of_sight(pool: Pool) -> f32 {
-  return sqrt(f32(pool.P) / f32(pool.F));
-}
 
 fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool: Pool, depolarisation: u32, L: u32) {
   let A = lists[index];

@@ -8,11 +8,6 @@
 // Dispatch: one workgroup a stream; the mean's update one workgroup in all. Workgroup memory: 4 bytes a lane.
 const SLOWEST: f32 = 0.001;
 
-// The room of a tensor of n elements: so far it is from site to site.
-fn room_of(n: u32) -> u32 {
-  return (n + 3u) / 4u * 4u;
-}
-
 fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, D: u32, X: u32) {
   let seen = params[count];
   let rate = max(SLOWEST, 1.0 / (seen + 1.0));

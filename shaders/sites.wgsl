@@ -1,16 +1,9 @@
+// lib: arenas
 // Maps: D numbers at each of X positions, which lie one position behind the other, each on whole quads.
 //   map    x[p, d] = flat[d X + p]
 //   flat   flat[d X + p] = x[p, d]
 //   sites  y[d] = by sum_p x[p, d]
 // Places: all in work. Dispatch: one workgroup a stream.
-@group(0) @binding(2) var<storage, read_write> work: array<f32>;
-const WG: u32 = 64u;
-var<private> lane: u32;
-
-// The room of a tensor of n elements: so far it is from site to site.
-fn room_of(n: u32) -> u32 {
-  return (n + 3u) / 4u * 4u;
-}
 
 fn map_forward(flat: u32, x: u32, D: u32, X: u32) {
   for (var i = lane; i < D * X; i += WG) { work[x + i % X * room_of(D) + i / X] = work[flat + i]; }

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import deephtm_gpu as dh
-from deephtm_gpu.backends.batch import Batch
+from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.backends.protocol import Backend, DeviceInfo, OpenMemory
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu.backend import GpuBackend, OnAdapter
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import ONLINE, Program
 from deephtm_gpu.plan.tensors import IO, STEP
 
 BACKENDS = (NumpyBackend, GpuBackend, SideBySide)
@@ -35,10 +36,17 @@ def backend(request, adapter):
     }[request.param]()
 
 
-def batch(backend, begin, end):
+def run(backend, begin, end) -> Outputs:
+    """Steps begin..end of a series, as a session has them run: before the first of all there is no prediction to score."""
+    cuts = [(begin, max(begin, 1)), (max(begin, 1), end)]
+    return Outputs.joined([backend.run(batch(backend, *cut)) for cut in cuts if cut[0] < cut[1]])
+
+
+def batch(backend, begin, end) -> Batch:
     series = np.random.default_rng(3).normal(size=(STEPS, 1, 2)).astype(np.float32).repeat(backend.plan.units, axis=1)
     numbers = np.arange(begin, end)
-    return Batch([series[begin:end]], None, np.full(end - begin, 0.05, np.float32), numbers, first=begin, pending=min(begin, 1))
+    program, behind = (ONLINE, 1) if begin else (Program(), 0)
+    return Batch(program, [series[begin:end]], None, np.full(end - begin, 0.05, np.float32), numbers, begin, behind)
 
 
 def everything(backend):
@@ -79,13 +87,13 @@ def test_the_gpus_memory_is_open(adapter):
 def test_pieces_equal_the_whole_and_restore_goes_back_to_the_bit(backend):
     begin = backend.snapshot()
     first = everything(backend)
-    whole = backend.run(batch(backend, 0, STEPS))
+    whole = run(backend, 0, STEPS)
     after = everything(backend)
     assert any(not np.array_equal(after[n], first[n]) for n in after)
     for _ in range(2):  # a snapshot can be used again
         backend.restore(begin)
         assert all(np.array_equal(v, first[n]) for n, v in everything(backend).items())
-        parts = [backend.run(batch(backend, *cut)) for cut in ((0, 2), (2, 3), (3, STEPS))]
+        parts = [run(backend, *cut) for cut in ((0, 2), (2, 3), (3, STEPS))]
         for got, want in ((np.concatenate([p.predictions[0] for p in parts]), whole.predictions[0]),
                           (np.concatenate([p.losses[0] for p in parts]), whole.losses[0]),
                           (np.concatenate([p.anomaly for p in parts]), whole.anomaly)):
@@ -94,7 +102,7 @@ def test_pieces_equal_the_whole_and_restore_goes_back_to_the_bit(backend):
 
 
 def test_what_is_written_is_read_and_reset_leaves_parameters(backend):
-    backend.run(batch(backend, 0, STEPS))
+    run(backend, 0, STEPS)
     weight = backend.read("0.weight")
     assert weight.shape == ((2,) if backend.plan.models > 1 else ()) + (9, 2)
     backend.write("0.weight", 2 * weight)

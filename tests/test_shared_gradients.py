@@ -13,6 +13,7 @@ from test_optimisers import OPTIMISERS
 import deephtm_gpu as dh
 from deephtm_gpu.backends.batch import shares
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.plan.plan import Program
 from deephtm_gpu.plan.tensors import GRADIENT
 
 RNG = np.random.default_rng
@@ -162,7 +163,9 @@ def test_a_shared_weight_changes_by_the_sum_of_what_two_of_their_own_would(name,
     last, T = 8, one.plan.window
     for step in range(last + T):
         rate = float(step >= last)
-        now = replace(one_row(*row(), step, rate=rate), flush=step > last)
+        now = one_row(*row(), step, rate=rate)
+        if step > last:
+            now = replace(now, program=Program(teach=True, flush=True), inputs=[], targets=None)
         got, own = (changes_of(backend, now) for backend in (one, two))
         want = dict.fromkeys(got, 0.0)
         for n, change in own.items():
@@ -335,10 +338,10 @@ def test_gradients_are_0_after_every_step():
     model = dh.Model(everything(), optimizer=dh.Adam(0.01, clip_norm=1.0), streams=2, device="numpy")
     for part in (slice(0, 5), slice(5, 9)):
         model.fit(list(noise(2, 9, 2, 3)[:, part]))
-        written = {t.name: model._backend.read(t.name) for t in gradients_of(model._plan)}
+        written = {t.name: model.session.backend.read(t.name) for t in gradients_of(model.session.plan)}
         assert len(written) == 11 and not any(value.any() for value in written.values())
     model.reset()
-    assert not any(model._backend.read(n).any() for n in written)
+    assert not any(model.session.backend.read(n).any() for n in written)
 
 
 def test_a_stream_that_has_ended_moves_nothing():

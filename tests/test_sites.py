@@ -8,6 +8,7 @@ from conftest import assert_close, put_on_numpy
 
 import deephtm_gpu as dh
 from deephtm_gpu.backends.batch import Batch
+from deephtm_gpu.plan.plan import GIVEN
 from deephtm_gpu.saving.container import read_container, write_container
 
 DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
@@ -65,7 +66,7 @@ def test_one_position_equals_the_plain_network_to_the_bit(adapter, device, how):
 
 
 def test_one_position_costs_no_call_more():
-    plain, one = (dh.Model(chain(), shape, device="numpy", optimizer=dh.SGD(0.1))._plan for shape in [(2,), (2, 1, 1)])
+    plain, one = (dh.Model(chain(), shape, device="numpy", optimizer=dh.SGD(0.1)).session.plan for shape in [(2,), (2, 1, 1)])
     assert [c.name for c in plain.forward + plain.learn] == [c.name for c in one.forward + one.learn]
     shapes = [[(t.name, t.shape, t.place) for t in plan.tensors.values()] for plan in (plain, one)]
     assert shapes[0] == shapes[1]
@@ -155,7 +156,7 @@ def rows_of(plan, rng, steps, streams, positions, loss):
 def _batch(inputs, targets):
     steps, streams = inputs[0].shape[:2]
     share = np.full((steps, streams, 1), 1 / streams) if streams > 1 else None  # `shares` rounds to float32
-    return Batch(inputs, targets, np.full(steps, RATE), np.arange(steps), first=0, pending=0, share=share)
+    return Batch(GIVEN, inputs, targets, np.full(steps, RATE), np.arange(steps), first=0, share=share)
 
 
 @pytest.mark.parametrize("streams", [1, 2])
@@ -396,12 +397,12 @@ def test_a_memory_elsewhere_reads_the_mean_surprise(outputs):
                      optimizer=dh.SGD(0.1), device="numpy")
     classes = np.random.default_rng(0).integers(4, size=(9, *first))
     model.fit([np.moveaxis(np.eye(4)[classes], -1, 1), noise(9, 3, *other)])
-    surprise = model._backend.read("surprise")
+    surprise = model.session.backend.read("surprise")
     assert surprise.shape == (6, 1)
-    (slow,) = (n for n in model._plan.tensors if n.endswith(".slow"))
-    (mean,) = (n for n in model._plan.tensors if n.endswith(".surprise_mean"))
-    assert model._backend.read(slow).any()
-    kept = model._backend.read(mean, (9 - 1) % model._plan.slots)
+    (slow,) = (n for n in model.session.plan.tensors if n.endswith(".slow"))
+    (mean,) = (n for n in model.session.plan.tensors if n.endswith(".surprise_mean"))
+    assert model.session.backend.read(slow).any()
+    kept = model.session.backend.read(mean, (9 - 1) % model.session.plan.slots)
     assert_close("mean surprise", kept, surprise.mean(axis=0, keepdims=True))
 
 

@@ -13,7 +13,7 @@ the most entries of a context, from which the shader knows where the next site b
 
 import numpy as np
 
-from deephtm_gpu.ops.pool import POOLS, visible, weight_of_sight
+from deephtm_gpu.ops.pool import POOL_STRUCT, POOLS, visible, weight_of_sight
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 from deephtm_gpu.ops.synapse import ragged
@@ -184,7 +184,7 @@ POOL_GRADIENT = Op(
     passes=(
         Pass(pool_gradient, reads=("rows", "left", "index", "value", "pool"),
              changes=("gradient", "bias_gradient", "touched"), consts=("X", "L", "N", "F", "P", "room"),
-             shared=True, rows="N", work=lambda X, L, room, **_: X * L * room,
+             structs=(POOL_STRUCT,), shared=True, rows="N", work=lambda X, L, room, **_: X * L * room,
              loops=_synapse_loops),
     ),
     sizes=tuple({"S": S, "X": X, "N": N, "F": F, "P": P, "L": L, "A": A} for S, X, N, F, P, L, A in [

@@ -7,8 +7,9 @@ stream can touch in a step, by which the shader's loops are bounded. """
 import numpy as np
 
 from deephtm_gpu.ops.gradient import silenced
-from deephtm_gpu.ops.rule import RULE, descend, descend_at
-from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
+from deephtm_gpu.ops.rule import RULE, RULE_STRUCT, descend, descend_at, parameter_struct
+from deephtm_gpu.ops.spec import Op, Pass, lanes_for, sum_loops, turns
+from deephtm_gpu.ops.synapse import STRUCTS
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example
 
 BLOCK = 1024  # of the shader: rows looked at at once for what is touched
@@ -129,7 +130,7 @@ def _synapse_loops(lanes, parts, S, N, P, most, **_):
 
 
 def _square_loops(lanes, N, I, most, **_):
-    return _block_loops(lanes, 1, N) + min(N, most) * (1 + turns(I, lanes)) + 8
+    return _block_loops(lanes, 1, N) + min(N, most) * (1 + turns(I, lanes)) + sum_loops(lanes)
 
 
 def _touched_gradient(rng, S, N, *columns):
@@ -161,6 +162,9 @@ def _rows_example(rng, S, N, I, rule="sgd"):
             **memory_example(rng, (N, I), N), **_bias_example(rng, N, rule), "N": N, "I": I, "P": I}
 
 
+_WEIGHT = parameter_struct("weight")
+_BIAS = parameter_struct("bias", prefix="bias_")
+
 GRADIENT_STEP = Op(
     name="gradient_step", shader="gradient_step", example=_example,
     matrices=("weight", "moment", "power"),
@@ -168,10 +172,11 @@ GRADIENT_STEP = Op(
     passes=(
         Pass(matrix_step, reads=("coef", "rate", "k"), changes=("gradient", "weight", "moment", "power"),
              consts=("scale", *RULE, "O", "I"), shared=True, rows="O", split=("gradient", "weight", "moment", "power"),
-             work=lambda O, I, **_: O * I, loops=_matrix_loops),
+             structs=(_WEIGHT, RULE_STRUCT), work=lambda O, I, **_: O * I, loops=_matrix_loops),
         Pass(vector_step, reads=("coef", "rate", "k"), changes=("bias_gradient", "bias", "bias_moment", "bias_power"),
              consts=("scale", *RULE, "D"), shared=True, rows="D",
-             split=("bias_gradient", "bias", "bias_moment", "bias_power"), work=lambda D, **_: D,
+             split=("bias_gradient", "bias", "bias_moment", "bias_power"),
+             structs=(_BIAS, RULE_STRUCT), work=lambda D, **_: D,
              loops=lambda lanes, parts, S, D, **_: _entries_loops(lanes, parts, S, D)),
     ),
     sizes=tuple({"S": S, "O": O, "I": I, "rule": rule} for S, O, I, rule in [
@@ -190,11 +195,11 @@ ROWS_STEP = Op(
     params=("bias", "count", "bias_moment", "bias_power", "bias_count"),
     passes=(
         Pass(rows_step, reads=("coef", "rate"), changes=("gradient", "touched", "weight", "moment", "power", "count"),
-             consts=("scale", *RULE, "N", "I", "most"), shared=True, rows="N",
+             consts=("scale", *RULE, "N", "I", "most"), shared=True, rows="N", structs=(_WEIGHT, RULE_STRUCT),
              work=lambda N, I, most, **_: N + most * I, loops=_rows_loops),
         Pass(entries_step, reads=("coef", "rate"),
              changes=("bias_gradient", "bias", "bias_moment", "bias_power", "bias_count"),
-             consts=("scale", *RULE, "N"), shared=True, rows="N", work=lambda N, **_: N,
+             consts=("scale", *RULE, "N"), shared=True, rows="N", structs=(_BIAS, RULE_STRUCT), work=lambda N, **_: N,
              loops=lambda lanes, parts, S, N, **_: _entries_loops(lanes, parts, S, N)),
     ),
     sizes=_ROWS_SIZES,
@@ -208,7 +213,7 @@ SYNAPSE_STEP = Op(
         Pass(synapse_step, reads=("coef", "rate"),
              changes=("gradient", "bias_gradient", "touched", "weight", "bias", "moment", "power", "count",
                       "bias_moment", "bias_power"),
-             consts=("scale", "bias_scale", *RULE, "N", "P", "most"), shared=True, rows="N",
+             consts=("scale", "bias_scale", *RULE, "N", "P", "most"), shared=True, rows="N", structs=STRUCTS,
              work=lambda N, P, most, **_: N + most * P, loops=_synapse_loops),
     ),
     sizes=_ROWS_SIZES,

@@ -121,7 +121,7 @@ def _example(rng, S, N, F, P, L, A, rule="sgd"):
     }
 
 
-_POOL = Struct("pool", "Pool", ("pool", "F", "P"))
+POOL_STRUCT = Struct("pool", "Pool", ("pool", "F", "P"))  # of shaders/lib/pool.wgsl
 
 POOL = Op(
     name="pool",
@@ -129,18 +129,18 @@ POOL = Op(
     params=("weight", "bias", "pool", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(pool_forward, reads=("rows", "index", "value", "weight", "bias", "pool"), writes=("depolarisation",),
-             consts=("L", "F", "P"), structs=(_POOL,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
+             consts=("L", "F", "P"), structs=(POOL_STRUCT,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
         Pass(pool_backward, reads=("ddepolarisation", "rows", "index", "weight", "pool"), writes=("dvalue",),
-             consts=("L", "F", "P"), structs=(_POOL,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
+             consts=("L", "F", "P"), structs=(POOL_STRUCT,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
         Pass(pool_update, reads=("rows", "left", "index", "value", "coef", "rate", "pool"),
              changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
              consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"), shared=True, rows="N", looks_alone=True,
-             structs=(_POOL, *STRUCTS), work=lambda L, A, **_: L * A,
+             structs=(POOL_STRUCT, *STRUCTS), work=lambda L, A, **_: L * A,
              loops=lambda lanes, parts, S, A, L, N, **_: (
                  turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
                  else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),
         Pass(pool_square, reads=("left", "rows", "index", "value", "pool"), changes=("squares",),
-             consts=("slot", "scale", "L", "F", "P"), structs=(_POOL,), work=lambda L, A, **_: L * A,
+             consts=("slot", "scale", "L", "F", "P"), structs=(POOL_STRUCT,), work=lambda L, A, **_: L * A,
              loops=lambda lanes, A, L, **_: by_rows(lanes, L, A) + 8),
     ),
     example=_example,

@@ -17,3 +17,8 @@ var<private> lane: u32;
 fn work4(at: u32) -> vec4<f32> {
   return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
 }
+
+// The room of a tensor of n elements: so far it is from position to position of a map.
+fn room_of(n: u32) -> u32 {
+  return (n + 3u) / 4u * 4u;
+}
