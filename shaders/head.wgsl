@@ -1,6 +1,6 @@
 // Predicted columns: who is asked, how surprising the winners were, and what each logistic unit has to learn.
 //   losers  rows = winners, then R columns drawn one from each of R equal stretches of the C columns
-//   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity;
+//   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity, 0 where no winner is active;
 //           delta = likely - 1 for winners, likely for drawn losers, 0 for a drawn column that is a winner
 // Places: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R),
 // seed (1) in lists; t a number.
@@ -8,6 +8,7 @@
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lists: array<u32>;
 const WG: u32 = 64u;
+const LEAST: f32 = 1e-12;  // of the winners' activity together: below, none is active
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 
@@ -62,5 +63,5 @@ fn head_forward(logit: u32, rows: u32, activity: u32, anomaly: u32, delta: u32, 
   }
   total = span_sum(total, WG);
   predicted = span_sum(predicted, WG);
-  if (lane == 0u) { work[anomaly] = 1.0 - predicted / max(total, 1e-12); }
+  if (lane == 0u) { work[anomaly] = select(1.0 - predicted / max(total, LEAST), 0.0, total <= LEAST); }
 }

@@ -42,6 +42,7 @@ BREAKS = [
     ("context", "place + shift", "place"),
     ("head", "mix32(lists[seed] ^ t)", "mix32(lists[seed] + t)"),
     ("head", "{ d = 0.0; }", "{ d = d; }"),
+    ("head", ", 0.0, total <= LEAST)", ", 0.0, false)"),
     ("expect", "s.x + log(s.y)", "log(s.y)"),
     ("expect", "abs(d) < floor", "d < floor"),
     ("expect", "top = span_largest(top, span);", ""),
