@@ -1,7 +1,7 @@
 // RunningNorm over D features: centred by a running mean (a constant in backward), scaled to unit root mean square.
 //   mean_update  mean += max(1/1000, 1/(count+1)) (sum of share x over the streams - mean)
 //   forward      y = (x - mean) / scale, scale = sqrt(average((x - mean)^2) + EPSILON)
-//   backward     dx = (dy - average(dy y) y) / scale
+//   backward     dx = (dy - average(dy y) y) / scale, 0 where average((x - mean)^2) < EPSILON
 // Places: x, y, dy, dx (D) and scale, share (1) in work; mean (D) and count (1) in params.
 // Dispatch: one workgroup a stream; the mean's update one workgroup in all. Workgroup memory: 4 bytes a lane.
 @group(0) @binding(1) var<storage, read_write> params: array<f32>;
@@ -10,6 +10,7 @@ const WG: u32 = 64u;
 const STREAMS: u32 = 1u;
 const STREAM: u32 = 0u;
 const EPSILON: f32 = 1e-4;
+const FAINT: f32 = 0.0141421356;  // sqrt(2 EPSILON)
 const SLOWEST: f32 = 0.001;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
@@ -58,5 +59,6 @@ fn running_norm_backward(dy: u32, y: u32, scale: u32, dx: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { sum += work[dy + i] * work[y + i]; }
   let along = span_sum(sum, WG) / f32(D);
   let root = work[scale];
-  for (var i = lane; i < D; i += WG) { work[dx + i] = (work[dy + i] - along * work[y + i]) / root; }
+  let faint = root < FAINT;
+  for (var i = lane; i < D; i += WG) { work[dx + i] = select((work[dy + i] - along * work[y + i]) / root, 0.0, faint); }
 }

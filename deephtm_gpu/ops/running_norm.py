@@ -2,11 +2,15 @@
 
 The mean is a constant in backward. It is the mean over the streams that moves it, so that S copies of one stream do
 what one stream does.
+
+In the first step x is the mean itself, y is 0, and the norm is the root of EPSILON, .01. A gradient through it would be a hundred times
+as long, in a direction that says nothing: there is none where the mean square of x - mean is below EPSILON. Likewise in a series that
+stays constant.
 """
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square
+from deephtm_gpu.ops.spec import Op, Pass, elements, root_mean_square, unit_backward
 
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
@@ -29,14 +33,16 @@ def running_norm_forward(x, mean):
 
 
 def running_norm_backward(dy, y, scale):
-    """dy, y (S, D), scale (S, 1) -> dx (S, D)"""
-    return (dy - mean_product(dy, y) * y) / scale
+    """dy, y (S, D), scale (S, 1) -> dx (S, D), 0 where x is nearly the mean: see `unit_backward`"""
+    return unit_backward(dy, y, scale)
 
 
-def _example(rng, S, D, seen=3):
+def _example(rng, S, D, seen=3, spread=1.0):
+    """spread: of x about the mean; 0.005: so little that there is no gradient."""
     mean = rng.normal(size=D)
-    # A single feature is normed to +-1 but for EPSILON, and its gradient is what rounding leaves: stay where EPSILON counts.
-    x = mean + (0.01 if D == 1 else 1.0) * rng.normal(size=(S, D))
+    x = mean + spread * rng.normal(size=(S, D))
+    if D == 1:  # normed to +-1 but for EPSILON, and its gradient is what rounding leaves: stay where EPSILON counts
+        x = mean + 0.02 * rng.choice([-1.0, 1.0], (S, D))
     y, scale = running_norm_forward(x, mean)
     share = rng.random((S, 1))
     return {"x": x, "share": share / share.sum(), "mean": mean, "count": np.array([float(seen)]), "y": y, "scale": scale,
@@ -54,6 +60,6 @@ RUNNING_NORM = Op(
         Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",), work=elements),
     ),
     example=_example,
-    sizes=tuple({"S": S, "D": D, "seen": seen} for S, D, seen in
-                [(1, 1, 0), (1, 255, 1), (1, 256, 2000), (3, 257, 7), (2, 13, 999)]),
+    sizes=tuple({"S": S, "D": D, "seen": seen, "spread": spread} for S, D, seen, spread in
+                [(1, 1, 0, 1.0), (1, 255, 1, 1.0), (1, 256, 2000, 0.1), (3, 257, 7, 1.0), (2, 13, 999, 1.0), (2, 131, 5, 0.005)]),
 )
