@@ -1,5 +1,6 @@
 // Losses over D outputs.
-//   mse            loss = 1/2 sum (y - target)^2, dy = y - target
+//   mse            loss = 1/2 sum (y - target)^2, dy = y - target, times (LIMIT largest / |dy|)^2 where |dy| > LIMIT largest;
+//                  extent = [largest, seen]: the largest |dy| of late, and how many there were, up to FIRST
 //   softmax        probability = exp(y - max y) / sum
 //   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
 //   sigmoid        probability = 1 / (1 + exp(-y))
@@ -10,6 +11,10 @@
 @group(0) @binding(2) var<storage, read_write> work: array<f32>;
 const WG: u32 = 64u;
 const TINY: f32 = 1.17549435e-38;
+const LIMIT: f32 = 8.0;
+const GROWTH: f32 = 2.0;
+const KEPT: f32 = 0.9999;
+const FIRST: f32 = 10.0;
 var<private> lane: u32;
 var<workgroup> scratch: array<f32, WG>;
 
@@ -25,6 +30,15 @@ fn span_sum(value: f32, span: u32) -> f32 {
   let total = scratch[lane - lane % span];
   workgroupBarrier();
   return total;
+}
+
+// Whether a size counts as an outlier beside the largest of late, of so many seen (up to FIRST).
+fn is_outlier(size: f32, largest_of_late: f32, seen: f32) -> bool {
+  return size > LIMIT * largest_of_late && seen >= FIRST && largest_of_late > 0.0;
+}
+
+fn next_largest(size: f32, largest_of_late: f32, outlying: bool) -> f32 {
+  return select(max(size, KEPT * largest_of_late), GROWTH * largest_of_late, outlying);
 }
 
 fn largest(value: f32) -> f32 {
@@ -49,8 +63,27 @@ fn mse_forward(y: u32, target_at: u32, loss: u32, D: u32) {
   if (lane == 0u) { work[loss] = 0.5 * sum; }
 }
 
-fn mse_backward(y: u32, target_at: u32, dy: u32, D: u32) {
-  for (var i = lane; i < D; i += WG) { work[dy + i] = work[y + i] - work[target_at + i]; }
+fn mse_backward(y: u32, target_at: u32, extent: u32, dy: u32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) {
+    let d = work[y + i] - work[target_at + i];
+    sum += d * d;
+  }
+  let size = sqrt(span_sum(sum, WG));
+  let before = work[extent];
+  let seen = work[extent + 1u];
+  let outlying = is_outlier(size, before, seen);
+  let part = LIMIT * before / size;
+  for (var i = lane; i < D; i += WG) {
+    let d = work[y + i] - work[target_at + i];
+    work[dy + i] = select(d, d * part * part, outlying);
+  }
+  storageBarrier();
+  workgroupBarrier();  // every lane has read the extent before it moves
+  if (lane == 0u) {
+    work[extent] = next_largest(size, before, outlying);
+    work[extent + 1u] = min(seen + 1.0, FIRST);
+  }
 }
 
 fn softmax_forward(y: u32, probability: u32, D: u32) {

@@ -8,20 +8,26 @@ as long, in a direction that says nothing: there is none where the mean square o
 stays constant.
 """
 
+import math
+
 import numpy as np
 
+from deephtm_gpu.ops.outlier import extent_example, outlier_factor
 from deephtm_gpu.ops.spec import Op, Pass, elements, root_mean_square, unit_backward
 
 SLOWEST = 0.001  # the rate at which the mean moves in the long run; at first it is the plain average
 
 
-def running_mean_update(x, share, mean, count):
-    """x (S, D), share (S, 1), what each stream counts for, summing to 1; changes mean (D,) and count (1,), the steps seen so far (it stands still where it no longer matters)."""
+def running_mean_update(x, share, mean, count, extent):
+    """x (S, D), share (S, 1), what each stream counts for, summing to 1; changes mean (D,), count (1,), the steps seen so far (it stands
+    still where it no longer matters), and extent (2,): a mean moved by an outlier would take thousands of steps to come back, see
+    `outlier.py`."""
     rate = max(SLOWEST, 1 / (float(count[0]) + 1))
     now = x[0]
     if len(x) > 1:  # as seen from the first stream, so that copies of a stream give that stream to the bit
         now = now + share[1:, 0] @ (x[1:] - now)
-    mean += rate * (now - mean)
+    move = now - mean  # (D,)
+    mean += rate * outlier_factor(math.sqrt(move.dot(move)), extent) * move
     count[0] = min(count[0] + 1, 1 / SLOWEST)
 
 
@@ -45,7 +51,9 @@ def _example(rng, S, D, seen=3, spread=1.0):
         x = mean + 0.02 * rng.choice([-1.0, 1.0], (S, D))
     y, scale = running_norm_forward(x, mean)
     share = rng.random((S, 1))
-    return {"x": x, "share": share / share.sum(), "mean": mean, "count": np.array([float(seen)]), "y": y, "scale": scale,
+    share /= share.sum()
+    extent = extent_example(rng, np.linalg.norm(share.T @ x - mean, axis=1))[0]  # (2,)
+    return {"x": x, "share": share, "mean": mean, "count": np.array([float(seen)]), "extent": extent, "y": y, "scale": scale,
             "dy": rng.normal(size=(S, D)), "D": D}
 
 
@@ -53,9 +61,9 @@ RUNNING_NORM = Op(
     name="running_norm",
     shader="running_norm",
     matrices=(),
-    params=("mean", "count"),
+    params=("mean", "count", "extent"),
     passes=(
-        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count"), consts=("D",), work=elements, shared=True),
+        Pass(running_mean_update, reads=("x", "share"), changes=("mean", "count", "extent"), consts=("D",), work=elements, shared=True),
         Pass(running_norm_forward, reads=("x", "mean"), writes=("y", "scale"), consts=("D",), work=elements),
         Pass(running_norm_backward, reads=("dy", "y", "scale"), writes=("dx",), consts=("D",), work=elements),
     ),

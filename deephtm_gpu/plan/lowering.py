@@ -96,7 +96,7 @@ class _Lowering:
             if loss == "mse":
                 scope.forward("copy_forward", x=y.tensor, y=prediction, D=D)
                 scope.learn("mse_forward", y=y.tensor, target=target, loss=told, D=D)
-                scope.learn("mse_backward", y=y.tensor, target=target, dy=dy, D=D)
+                scope.learn("mse_backward", y=y.tensor, target=target, extent=scope.state("extent", (2,)), dy=dy, D=D)
             elif loss == "bce":
                 probability = scope.tape("probability", (D,))
                 scope.forward("sigmoid_forward", y=y.tensor, probability=probability, D=D)

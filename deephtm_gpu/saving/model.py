@@ -10,7 +10,7 @@ from deephtm_gpu.plan.lowering import LOSSES, lower
 from deephtm_gpu.saving.container import read_container, write_container
 from deephtm_gpu.saving.graph import describe_network, make_network
 from deephtm_gpu.saving.objects import describe, make
-from deephtm_gpu.saving.tensors import check_tensors, read_tensors, write_tensors
+from deephtm_gpu.saving.tensors import add_missing, check_tensors, read_tensors, write_tensors
 from deephtm_gpu.saving.tree import join, split
 
 MODEL = "model:"  # before the names of arrays that are the model's, but no tensors of its plan
@@ -56,6 +56,7 @@ def load_beside(path, device="auto"):
             raise UserError(f"it names the losses {unknown}, and this version has {', '.join(map(repr, LOSSES))}")
         weights = loss_weights(description.get("loss_weights"), len(losses))  # files of before had none
         plan, _ = lower(network, losses, optimizer, streams, seeds, counts["ahead"], weights=weights)
+        add_missing(plan, arrays)
         own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
         check_tensors(plan, {n: a for n, a in arrays.items() if n not in own})  # before a device makes room for it
         going = arrays[MODEL + "going"].astype(bool).reshape(plan.units)

@@ -12,6 +12,7 @@ from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE, Tensor
 
 LENGTHS = "lengths:"  # before a ragged tensor's name: how long its lists are
 LARGEST_INDEX = 2**32 - 1
+ADDED = ".extent"  # ends the names of tensors, all 0 at first, that files of before outliers were bounded do not hold
 
 
 def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
@@ -33,6 +34,13 @@ def read_tensors(plan: Plan, backend) -> dict[str, np.ndarray]:
             f"The model holds NaN or infinity in {name!r}, from where nothing can be learned; go back to what was saved before."
         )
     return arrays
+
+
+def add_missing(plan: Plan, arrays: dict[str, np.ndarray]):
+    """Puts in what a file of an earlier version does not hold, as it is at first."""
+    for tensor in _kept(plan):
+        if tensor.name.endswith(ADDED) and tensor.name not in arrays:
+            arrays[tensor.name] = np.zeros((*_lead(plan, tensor), *tensor.shape), np.float32)
 
 
 def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
