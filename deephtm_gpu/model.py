@@ -18,6 +18,7 @@ from deephtm_gpu.graph.summary import summary
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.loss import loss_names
 from deephtm_gpu.loss import loss_weights as check_weights
+from deephtm_gpu.numeric import as_array
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.optimisers.polyak import PolyakSGD
 from deephtm_gpu.plan.lowering import lower
@@ -318,7 +319,7 @@ class Model:
 
     def _check_mask(self, mask) -> np.ndarray:
         """mask (steps, S) -> the same as an array, all its rules kept."""
-        mask = np.asarray(mask)
+        mask = as_array("mask", mask)
         if self.streams == 1:
             raise UserError("fit was given a mask and the model has one stream; cut the series where it ends, and call reset() before the next.")
         if mask.ndim != 2 or mask.shape[1] != self.streams or not (mask.dtype == bool or np.isin(mask, (0, 1)).all()):
@@ -440,13 +441,13 @@ class Model:
 
     def _target_at_once(self, target):
         if len(self._network.outputs) > 1:
-            return [np.asarray(v)[None] for v in target]
-        return np.asarray(target)[None]
+            return [as_array("target", v)[None] for v in target]
+        return as_array("target", target)[None]
 
     def _at_once(self, x):
         if len(self._network.inputs) > 1:
-            return [np.asarray(v)[None] for v in x]
-        return np.asarray(x)[None]
+            return [as_array("x", v)[None] for v in x]
+        return as_array("x", x)[None]
 
 
 def _network(net, input_shape) -> Network:

@@ -5,6 +5,7 @@ import numpy as np
 from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.model import Model
+from deephtm_gpu.numeric import as_array
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.series import as_series, is_list_of_one
 from deephtm_gpu.state import describe_state
@@ -77,12 +78,12 @@ class Population(Model):
 
     def _series(self, inputs, targets, mask=None):
         P, shapes = self.models, [n.layer.shape for n in self._network.inputs]
-        xs = as_series("inputs", self._models_second("inputs", inputs, shapes), shapes, P)
+        xs = as_series("inputs", self._models_second("inputs", inputs, shapes), shapes, P, unit="model")
         if targets is None:
             return xs, None
         shapes = [self._forms[n].shape for n in self._network.outputs]
         classes = [loss == "cross_entropy" for loss in self._losses]
-        ys = as_series("targets", self._models_second("targets", targets, shapes), shapes, P, classes, steps=len(xs[0]))
+        ys = as_series("targets", self._models_second("targets", targets, shapes), shapes, P, classes, steps=len(xs[0]), unit="model")
         return xs, ys
 
     def _models_second(self, what, given, shapes):
@@ -91,10 +92,7 @@ class Population(Model):
             return [self._models_second(f"{what}[{j}]", g, [None]) for j, g in enumerate(given)]
         if shapes[0] is not None and is_list_of_one(given, len(shapes[0]) + 1):
             given = given[0]
-        try:
-            array = np.asarray(given)
-        except ValueError:
-            raise UserError(f"{what} must be an array of numbers, ({self.models} models, steps, ...); the models' series must be equally long.") from None
+        array = as_array(what, given)
         if array.ndim < 2 or len(array) != self.models:
             raise UserError(f"{what} has shape {array.shape}; it must be ({self.models} models, steps, ...).")
         return array[0] if self.models == 1 else np.moveaxis(array, 0, 1)
@@ -119,7 +117,7 @@ class Population(Model):
         return [self._checked_row(v)[:, None] for v in x]
 
     def _checked_row(self, x):
-        row = np.asarray(x)
+        row = as_array("x", x)
         if row.ndim == 0 or len(row) != self.models:
             raise UserError(f"step was given an array of shape {row.shape}; it takes one row for each of the {self.models} models.")
         return row

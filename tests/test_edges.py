@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import deephtm_gpu as dh
@@ -146,3 +147,126 @@ def test_a_series_without_outliers_is_learned_as_ever(monkeypatch):
     plain = post_model(10, device="numpy").fit(sine(600)).prediction
     monkeypatch.setattr("deephtm_gpu.ops.outlier.LIMIT", 1e30)
     assert np.array_equal(plain, post_model(10, device="numpy").fit(sine(600)).prediction)
+
+
+# What is no number
+
+
+def population(models=5):
+    return dh.Population(small()._network, models, device="numpy")
+
+
+def holed(array, index):
+    array = np.array(array, float)
+    array[index] = np.nan
+    return array
+
+
+MASKED = np.ma.masked_array(np.arange(20.0), mask=np.arange(20) == 17)
+BAD = {
+    "masked": (lambda: small().fit(MASKED), "inputs must be an array of numbers without a mask, got 1 masked, the first at index (17,); fill"),
+    "masked in a list": (lambda: small().fit([1.0, np.ma.masked]), "without a mask"),
+    "masked targets": (lambda: small().fit(np.zeros(20), targets=MASKED), "targets must be an array of numbers without a mask"),
+    "masked step": (lambda: small(3).step(np.ma.masked_less([1.0, 2.0, 0.0], 1)), "x must be an array of numbers without a mask"),
+    "masked target of a step": (lambda: small().step([1.0], np.ma.masked_array([1.0], True)), "target must be an array"),
+    "masked mask": (lambda: small(streams=2).fit(np.zeros((20, 2)), mask=np.ma.masked_array(np.ones((20, 2)), MASKED.mask[:, None] & [True, False])),
+                    "mask must be an array of numbers without a mask"),
+    "masked to predict": (lambda: small().predict(MASKED), "without a mask"),
+    "masked population": (lambda: population(2).fit(np.ma.stack([MASKED, MASKED])), "got 2 masked, the first at index (0, 17)"),
+    "masked step of a population": (lambda: population(2).step(MASKED[16:18]), "without a mask, got 1 masked, the first at index (1,)"),
+    "None": (lambda: small().fit([1.0, None, 2.0]), "got Python objects, None (NoneType) at index (1,); fill it in"),
+    "NA": (lambda: small().fit(pd.Series([1.0, None], dtype="Int64").to_numpy(object)), "<NA> (NAType) at index (1,)"),
+    "objects": (lambda: small().fit(np.array([1, 2], object)), "got Python objects; convert them, such as by array.astype(float)"),
+    "complex": (lambda: small().fit(np.arange(5) * 1j), "got complex numbers; give their real and imaginary parts"),
+    "text": (lambda: small().fit(["1.5", "2"]), "got text; convert it"),
+    "bytes": (lambda: small().fit([b"1.5", b"2"]), "got bytes; convert them"),
+    "dates": (lambda: small().fit(np.arange(5).astype("datetime64[h]")), "got dates; give numbers made of them"),
+    "durations": (lambda: small().fit(np.arange(5).astype("timedelta64[h]")), "got time differences; give numbers"),
+    "records": (lambda: small().fit(np.zeros(5, [("a", float)])), "got records"),
+    "uneven": (lambda: small(2).fit([[1.0, 2.0], [1.0]]), "make all its rows equally long"),
+    "NaN": (lambda: small().fit(holed(np.zeros(20), 17)), "inputs holds nan at step 17; fill it in"),
+    "infinity": (lambda: small().fit([1.0, 1e300]), "inputs holds 1e+300 at step 1"),
+    "NaN of a feature": (lambda: small(3).fit(holed(np.zeros((20, 3)), (17, 2))), "inputs: feature 2 holds nan at step 17"),
+    "NaN of a stream": (lambda: small(streams=4).fit(holed(np.zeros((20, 4)), (17, 3))), "inputs: stream 3 holds nan at step 17"),
+    "NaN of a model": (lambda: population().fit(holed(np.zeros((5, 20)), (3, 17))), "inputs: model 3 holds nan at step 17"),
+    "NaN of a model's target": (lambda: population().fit(np.zeros((5, 20)), holed(np.zeros((5, 20)), (3, 17))), "targets: model 3 holds nan at step 17"),
+    "NaN in a step": (lambda: small(3).step([0.0, np.nan, 0.0]), "inputs: feature 1 holds nan; fill"),
+    "NaN in a step of a population": (lambda: population().step([0.0, 0.0, 0.0, np.nan, 0.0]), "inputs: model 3 holds nan; fill"),
+}
+
+
+@pytest.mark.parametrize("mistake, said", BAD.values(), ids=BAD.keys())
+def test_what_is_no_number_is_named(mistake, said):
+    with pytest.raises(dh.UserError) as caught:
+        mistake()
+    assert said in str(caught.value)
+
+
+def test_a_mask_that_masks_nothing_is_no_mask():
+    plain, wrapped = (small().fit(s).prediction for s in (np.arange(9.0), np.ma.masked_array(np.arange(9.0), mask=False)))
+    assert np.array_equal(plain, wrapped)
+
+
+@pytest.mark.parametrize("kind", ["float64", "Float64", "Int64", "boolean"])
+def test_pandas_series_without_holes_are_taken(kind):
+    plain, series = (small().fit(s).prediction for s in (np.array([1.0, 0.0, 1.0]), pd.Series([1, 0, 1]).astype(kind)))
+    assert np.array_equal(plain, series)
+
+
+# What float32 merges
+
+TIME = 1.7e9 + np.arange(500)
+REFUSED = {"an offset": 1e9 + sine(500).astype(float), "seconds": TIME, "whole numbers": TIME.astype(np.int64),
+           "beside a good one": np.stack([sine(500)[:, 0], TIME], axis=1)}
+WARNED = {"a smaller offset": 1e6 + sine(500).astype(float), "whole numbers": 2**25 + 10 * (np.arange(500) % 50)}
+TAKEN = {"whole numbers up to 2^24": 2**24 - np.arange(500), "steps of 128": 2.0**30 + 128 * np.arange(500), "float64": sine(500).astype(float) * np.pi,
+         "already float32": (1e9 + sine(500)).astype(np.float32), "constant": np.full(500, 1e9 + 0.1), "large jumps": 1e9 + 1e8 * sine(500).astype(float),
+         "jitter": 0.7 + 1e-9 * np.arange(500) % 7, "settling": 20 + np.exp(-np.arange(500) / 3.0), "trues": np.arange(500) % 2 == 0}
+
+
+@pytest.mark.parametrize("series", REFUSED.values(), ids=REFUSED.keys())
+def test_a_series_that_float32_flattens_is_refused(series):
+    with pytest.raises(dh.UserError, match="^inputs.*must not lose its changes in float32.*subtract an offset"):
+        small(1 if series.ndim == 1 or series.shape[1] == 1 else 2).fit(series)
+
+
+@pytest.mark.parametrize("series", WARNED.values(), ids=WARNED.keys())
+def test_a_series_that_float32_coarsens_is_warned_about_once(series):
+    model = small()
+    with pytest.warns(UserWarning, match="inputs loses some of its changes.*subtract an offset") as caught:
+        for _ in range(3):
+            model.fit(series)
+    assert {w.filename for w in caught} == {__file__} and len({str(w.message) for w in caught}) == 1  # which Python shows once
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("series", TAKEN.values(), ids=TAKEN.keys())
+def test_other_series_are_taken(series):
+    small().fit(series)
+
+
+def test_merging_is_named_by_model_and_stream():
+    good, bad = sine(300).astype(float), 1e9 + sine(300).astype(float)
+    with pytest.raises(dh.UserError, match="inputs: model 1 must not lose"):
+        population(3).fit(np.stack([good, bad, good]))
+    with pytest.raises(dh.UserError, match="targets: stream 2 must not lose"):
+        small(streams=3).fit(np.stack([good] * 3, 1), np.stack([good, good, bad], 1))
+    active = np.arange(300)[:, None] < [300, 200, 250]
+    with pytest.raises(dh.UserError, match="inputs: stream 1 must not lose"):
+        small(streams=3).fit(np.stack([good, bad, good], 1), mask=active)
+    with pytest.warns(UserWarning, match="inputs loses"):
+        small().step(2**24 + 1)
+
+
+def test_run_learns_a_series_with_a_large_offset(tmp_path, capsys):
+    """It scales in float64, before float32 could merge anything."""
+    from deephtm_gpu.cli.main import main
+
+    tables = []
+    for offset in (0.0, 1e9):
+        file = tmp_path / f"{offset}.csv"
+        file.write_text("v\n" + "".join(f"{offset + x:.9f}\n" for x in sine(300)[:, 0].astype(float)))
+        assert main(["run", str(file), "--column", "v", "--device", "numpy", "--out", str(tmp_path / "out.csv")]) == 0
+        rows = (tmp_path / "out.csv").read_text().splitlines()[-100:]
+        tables.append(np.array([row.split(",")[2] for row in rows], float) - offset)
+    assert np.abs(tables[0] - tables[1]).max() < 0.05
