@@ -270,3 +270,47 @@ def test_run_learns_a_series_with_a_large_offset(tmp_path, capsys):
         rows = (tmp_path / "out.csv").read_text().splitlines()[-100:]
         tables.append(np.array([row.split(",")[2] for row in rows], float) - offset)
     assert np.abs(tables[0] - tables[1]).max() < 0.05
+
+
+# Counters that overflow
+
+
+def placed_at(steps, device, optimizer=None, updates=None, window=3):
+    """A model that has run for so long."""
+    net = dh.Sequential(dh.Linear(12), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(20, 3), dh.TemporalMemory(3, window=window), dh.Linear(1))
+    model = dh.Model(net, input_shape=(1,), optimizer=optimizer or dh.SGD(0.05), seed=1, device=device)
+    model._steps, model._updates = steps, steps if updates is None else updates
+    return model
+
+
+@pytest.mark.parametrize("steps", [2**24 - 20, 2**31 - 20, 2**32 - 20, 2**33 - 20], ids=["2^24", "2^31", "2^32", "2^33"])
+def test_gpu_and_numpy_agree_where_a_step_counter_overflows(adapter, steps):
+    """The ring of a window of 3 has its places by the step's number modulo 3, which 2^32 is no multiple of."""
+    series = np.random.default_rng(0).normal(size=(40, 1))
+    for window in (1, 3):
+        models = [placed_at(steps, device, window=window) for device in DEVICES]
+        numpy, gpu = (model.fit(series, ahead=2) for model in models)
+        assert np.abs(numpy.prediction - gpu.prediction).max() < 1e-4
+        for name, weight in models[0].state_dict().items():
+            assert np.abs(weight - models[1].state_dict()[name]).max() < 1e-4, name
+
+
+def test_a_model_does_not_notice_that_its_step_counter_overflows():
+    """All but which losers the head draws goes by the number of the step in the ring, whatever the number."""
+    series = np.random.default_rng(0).normal(size=(40, 1))
+    early, late = (placed_at(steps, "numpy", updates=0).fit(series).prediction for steps in (0, 3 * 2**32))
+    assert np.array_equal(early, late)
+
+
+@pytest.mark.parametrize("schedule", [dh.Constant(), dh.InverseDecay(1000, floor=0)], ids=str)
+def test_gpu_and_numpy_agree_where_a_float32_counts_no_further(adapter, schedule):
+    series = np.random.default_rng(0).normal(size=(40, 1))
+    models = []
+    for device in DEVICES:
+        model = placed_at(2**24 - 20, device, dh.Adam(0.01, schedule=schedule))
+        for tensor in model._plan.placed("param"):
+            if tensor.name.endswith(".count") and tensor.moment:
+                model._backend.write(tensor.name, np.full(tensor.shape, 2.0**24 - 10, np.float32))
+        models.append((model, model.fit(series).prediction))
+    (_, numpy), (_, gpu) = models
+    assert np.isfinite(numpy).all() and np.abs(numpy - gpu).max() < 1e-4
