@@ -1,5 +1,6 @@
 """Series that people do have and models must bear: constant ones, outliers, what a float32 merges, what is no number."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -279,7 +280,8 @@ def placed_at(steps, device, optimizer=None, updates=None, window=3):
     """A model that has run for so long."""
     net = dh.Sequential(dh.Linear(12), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(20, 3), dh.TemporalMemory(3, window=window), dh.Linear(1))
     model = dh.Model(net, input_shape=(1,), optimizer=optimizer or dh.SGD(0.05), seed=1, device=device)
-    model._steps, model._updates = steps, steps if updates is None else updates
+    session, updates = model.session, steps if updates is None else updates
+    session._committed = replace(session.position, steps=steps, began=steps, updates=updates), 0
     return model
 
 
@@ -308,9 +310,9 @@ def test_gpu_and_numpy_agree_where_a_float32_counts_no_further(adapter, schedule
     models = []
     for device in DEVICES:
         model = placed_at(2**24 - 20, device, dh.Adam(0.01, schedule=schedule))
-        for tensor in model._plan.placed("param"):
+        for tensor in model.session.plan.placed("param"):
             if tensor.name.endswith(".count") and tensor.moment:
-                model._backend.write(tensor.name, np.full(tensor.shape, 2.0**24 - 10, np.float32))
+                model.session.backend.write(tensor.name, np.full(tensor.shape, 2.0**24 - 10, np.float32))
         models.append((model, model.fit(series).prediction))
     (_, numpy), (_, gpu) = models
     assert np.isfinite(numpy).all() and np.abs(numpy - gpu).max() < 1e-4
