@@ -113,7 +113,7 @@ def test_whatever_the_optimiser(memory, optimiser):
     errors = []
     for s in (clean, series):
         model = small() if memory else dh.Model(plain, input_shape=(1,), seed=3, device="numpy")
-        errors.append(late_error(dh.Model(model._network, optimizer=optimiser(), seed=3, device="numpy"), s, clean))
+        errors.append(late_error(dh.Model(model.network, optimizer=optimiser(), seed=3, device="numpy"), s, clean))
     assert errors[0] < 0.3 and errors[1] < 1.5 * errors[0]
 
 
@@ -129,7 +129,7 @@ def test_an_outlier_in_one_stream_or_model(adapter, device):
     clean = np.stack([sine(1500, phase=p) for p in (0, 1, 2)])  # (P, steps, 1)
     series = clean.copy()
     series[1, 700] = 1e3
-    undisturbed, disturbed = (dh.Population(small()._network, 3, device=device).fit(s).prediction for s in (clean, series))
+    undisturbed, disturbed = (dh.Population(small().network, 3, device=device).fit(s).prediction for s in (clean, series))
     assert np.array_equal(undisturbed[[0, 2]], disturbed[[0, 2]]), "one model's outlier is its own"
     assert np.sqrt(np.mean((disturbed[1, -301:-1] - clean[1, -300:]) ** 2)) < 0.3
     errors = [late_error(small(streams=3, device=device), np.moveaxis(s, 0, 1), np.moveaxis(clean, 0, 1)) for s in (clean, series)]
@@ -154,7 +154,7 @@ def test_a_series_without_outliers_is_learned_as_ever(monkeypatch):
 
 
 def population(models=5):
-    return dh.Population(small()._network, models, device="numpy")
+    return dh.Population(small().network, models, device="numpy")
 
 
 def holed(array, index):
