@@ -1,4 +1,4 @@
-"""What learning leaves behind: one row per input."""
+"""The outputs of `fit`: one row per input."""
 
 from dataclasses import dataclass, field
 from typing import Any

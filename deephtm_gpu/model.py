@@ -162,9 +162,9 @@ class Model(Inspectable, Copyable):
         with self.session.turn():
             at, network = self.session.position, self.session.setup.network
             if at.ahead != 1 or len(network.outputs) != len(network.inputs):
-                raise UserError("rollout must have a network that predicts all its inputs one step ahead, to feed its predictions back; fit it so.")
+                raise UserError("rollout must have a model that predicts all its inputs one step ahead, got another; fit it without targets and with ahead=1.")
             if at.last is None:
-                raise UserError("rollout must go on from an input, and the model has seen none since it was made or reset; fit or step first.")
+                raise UserError("rollout must come after an input, got none since the model was made or reset; call fit or step first.")
             return history_of(self, [self.session.rollout(steps)], False).prediction
 
     def reset(self) -> None:

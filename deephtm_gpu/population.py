@@ -63,7 +63,7 @@ class Population(Model):
             learn: bool = True) -> History:
         """As `Model.fit`, with inputs (P, T, *shape), for single numbers (P, T) too. All models step together: there is no mask."""
         if mask is not None:
-            raise UserError("mask must be left out: the models of a population step together; take out those whose series end: population.model(p).")
+            raise UserError("mask must be None for a population, whose models step together, got a mask; take out those whose series end: population.model(p).")
         return super().fit(inputs, targets, ahead, progress, callback, None, learn)
 
     def model(self, number: int) -> Model:

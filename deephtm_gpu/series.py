@@ -14,16 +14,16 @@ def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None,
     whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. unit: what one
     of the S is, for messages. Returns float32 arrays (T, S, D). Raises UserError."""
     if len(shapes) > 1 and not isinstance(given, (list, tuple)):
-        raise UserError(f"{what}: one {type(given).__name__} was given; the network has {len(shapes)}: give a list with one series for each.")
+        raise UserError(f"{what} must be a list of {len(shapes)} series, one for each of the network's, got one {type(given).__name__}.")
     arrays = [given] if len(shapes) == 1 and not is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
-        raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")
+        raise UserError(f"{what} must be a list of {len(shapes)} series, one for each of the network's, got {len(arrays)} series.")
     names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
     series = [_one(n, a, s, streams, bool(classes and classes[j]), mask, unit)
               for j, (n, a, s) in enumerate(zip(names, arrays, shapes))]
     for name, x in zip(names, series):
         if len(x) != (steps or len(series[0])):
-            raise UserError(f"{name} has {len(x)} steps, the inputs have {steps or len(series[0])}; they must be as many.")
+            raise UserError(f"{name} must have as many steps as the inputs, {steps or len(series[0])}, got {len(x)}.")
     return series
 
 
@@ -33,7 +33,7 @@ def is_list_of_one(given, least) -> bool:
 
 
 def _masked(array, mask):
-    """0 where the mask is false: there may stand anything, NaN too. What does not fit is told later."""
+    """0 where the mask is False, where any value is allowed, NaN too. A wrong shape is reported later."""
     if array.shape[:2] != mask.shape:
         return array
     return np.where(mask.reshape(*mask.shape, *[1] * (array.ndim - 2)), array, 0)
@@ -59,7 +59,7 @@ def _one(name, given, shape, streams, classes, mask=None, unit="stream"):
         shown = f"(steps, {', '.join(map(str, wanted))})"
         raise UserError(f"{name} has shape {array.shape}; it must be {shown}{classes_too}{order}.")
     if len(array) == 0:
-        raise UserError(f"{name} has 0 steps; give at least one.")
+        raise UserError(f"{name} must have a step or more, got 0 steps.")
     array = as_float32(array, partial(_subject, name, unit if lead else None, shape), mask)
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
 
@@ -76,5 +76,5 @@ def _subject(name, unit, shape, position):
 
 def _one_hot(name, classes, D):
     if classes.size and not 0 <= classes.min() <= classes.max() < D:
-        raise UserError(f"{name} holds classes {classes.min()} to {classes.max()}; the network's output has classes 0 to {D - 1}.")
+        raise UserError(f"{name} must be classes from 0 to {D - 1}, as the network's output, got {classes.min()} to {classes.max()}.")
     return np.eye(D, dtype=np.float32)[classes.astype(np.int64)]

@@ -35,7 +35,7 @@ def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]
             array = np.where(np.isnan(array), -1, array).astype(np.int64)  # -1: the stream had ended
         elif shown == "cells":
             array = array.reshape(T, S, form.winners, form.cells, *at)
-        else:  # the winners stand in front of the losers that the head was asked about too
+        else:  # the winners come before the losers that the head evaluated too
             array = 1 / (1 + np.exp(-array[:, :, : form.winners]))
         told.setdefault(name, {})[shown] = array
     return told

@@ -191,17 +191,17 @@ PLACE, FEATURE = dh.Input((5,)), dh.Input((4,))
 @pytest.mark.parametrize("wrong, said", [
     (lambda: dh.Expectation(0), "columns must be .*got 0"),
     (lambda: dh.Expectation(8, 1.5), "cells_per_column must be .*got 1.5"),
-    (lambda: dh.Expectation(8, std=-1), "std = -1"),
-    (lambda: dh.Expectation(8, floor=-1e-3), "floor = -0.001"),
-    (lambda: dh.Expectation(8, bias="low"), "bias = 'low'"),
+    (lambda: dh.Expectation(8, std=-1), "std must be .*got -1"),
+    (lambda: dh.Expectation(8, floor=-1e-3), "floor must be .*got -0.001"),
+    (lambda: dh.Expectation(8, bias="low"), "bias must be .*got 'low'"),
     (lambda: dh.Expectation(8, lr_scale=-1), "lr_scale must be .*got -1"),
     (lambda: dh.Expectation(8)(3), "'int'"),
     (lambda: dh.Expectation(8)(PLACE, of=3), "'int'"),
     (lambda: net(dh.Expectation(8)(PLACE, of=FEATURE)), "a node of 4 numbers"),
     (lambda: net(dh.Expectation(8)(PLACE, of=dh.SpatialPooler(9, 2)(FEATURE))), r"SpatialPooler\(8"),
     (lambda: net(dh.Expectation(24)(PLACE, of=dh.TemporalMemory(3)(dh.SpatialPooler(8, 2)(FEATURE)))), r"SpatialPooler\(24"),
-    (lambda: dh.Evidence(0), "epsilon = 0"),
-    (lambda: dh.Evidence(1.0), "epsilon = 1.0"),
+    (lambda: dh.Evidence(0), "epsilon must be .*got 0"),
+    (lambda: dh.Evidence(1.0), "epsilon must be .*got 1.0"),
     (lambda: net(dh.Evidence()(dh.Expectation(8)(PLACE))), r"of=cols"),
 ])
 def test_what_is_wrong_is_said_in_a_sentence(wrong, said):

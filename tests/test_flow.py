@@ -65,7 +65,7 @@ def test_weights_of_losses_on_the_gpu_and_in_a_file(tmp_path):
 
 @pytest.mark.parametrize("weights, words", [
     ([1], ["loss_weights", "list of 2"]), (2.0, ["loss_weights", "2.0"]), ([1, -1], ["loss_weights[1]", "-1"]),
-    ([1, float("nan")], ["loss_weights[1]", "nan"]), ([0, 0], ["nothing is learned"]), ([1, "a"], ["loss_weights[1]", "'a'"]),
+    ([1, float("nan")], ["loss_weights[1]", "nan"]), ([0, 0], ["must not all be 0"]), ([1, "a"], ["loss_weights[1]", "'a'"]),
 ])
 def test_wrong_weights_of_losses(weights, words):
     tells(lambda: dh.Model(two_outputs(), device="numpy", loss_weights=weights), *words)

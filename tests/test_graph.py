@@ -69,7 +69,7 @@ def input_listed_twice():
     (lambda: dh.TemporalMemory(5, synapses=2.5), ["synapses", "2.5"]),
     (lambda: dh.Input((0,)), ["input", "0"]),
     (lambda: dh.Input((2, "3")), ["input", "'3'"]),
-    (lambda: dh.Sequential(), ["Sequential", "no layers"]),
+    (lambda: dh.Sequential(), ["Sequential must have a layer", "got none"]),
     (lambda: dh.Sequential(dh.Linear(2), "relu"), ["Sequential", "relu"]),
     (lambda: dh.Linear(2)(np.zeros(3)), ["Linear", "ndarray"]),
     (lambda: dh.Concat()([dh.Input((2,))]), ["Concat", "two nodes"]),
@@ -78,7 +78,7 @@ def input_listed_twice():
     (lambda: dh.previous(3), ["previous", "int"]),
     (lambda: dh.TemporalMemory(2)(dh.SpatialPooler(4, 1)(dh.Input((2,))), context=[3]), ["TemporalMemory", "int"]),
     (input_listed_twice, ["input"]),
-    (loop, ["circle", "Linear(units=3) -> Linear(units=2) -> Linear(units=3)", "dh.previous"]),
+    (loop, ["no cycle", "got Linear(units=3) -> Linear(units=2) -> Linear(units=3)", "dh.previous"]),
     (unlisted, ["Input", "inputs"]),
     (lambda: dh.Network(dh.Input((2,)), 7), ["outputs", "int"]),
     (lambda: dh.Network([], dh.Linear(2)(dh.Input((2,)))), ["inputs"]),
@@ -94,7 +94,7 @@ def shared_between_sizes():
     return dh.Network([x, z], layer(x) + layer(z))
 
 
-def previous_of_two_places():
+def previous_of_two_uses():
     x, layer = dh.Input((2,)), dh.Linear(2)
     return dh.Network(x, layer(x) + layer(dh.ReLU()(x)) + dh.previous(layer))
 
@@ -108,14 +108,14 @@ def sizes_in_a_circle():
     (lambda: dh.Sequential(dh.Linear(4), dh.TemporalMemory(3)).network((2,)), ["TemporalMemory", "SpatialPooler"]),
     (lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3), dh.TemporalMemory(3)).network((2,)), ["SpatialPooler"]),
     (lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3, synapses=25)).network((2,)),
-     ["synapses=25", "24 places", "18 cells", "6 columns", "<= 24"]),
+     ["synapses=25", "at most 24", "18 cells", "6 columns", "<= 24"]),
     (lambda: dh.Network(x := dh.Input((2,)), dh.TemporalMemory(3, synapses=27)(dh.SpatialPooler(6, 2)(x), context=x)),
-     ["synapses=27", "26 places", "2 of further contexts", "<= 26"]),
+     ["synapses=27", "at most 26", "2 of further contexts", "<= 26"]),
     (lambda: dh.Sequential(dh.SpatialPooler(1 << 20, 2), dh.TemporalMemory(1, synapses=1 << 11)).network((2,)),
      ["synapses=2048", "2^32", "<= 2047"]),
     (lambda: dh.Network(x := dh.Input((2,)), dh.Add()([x, dh.Linear(3)(x)])), ["Add", "[2, 3]", "Input(shape=(2,)) (2), Linear(units=3) (3)"]),
     (shared_between_sizes, ["Linear(units=2)", "'0.weight'", "(2, 2)", "(2, 3)"]),
-    (previous_of_two_places, ["previous", "Linear(units=2)", "2 places"]),
+    (previous_of_two_uses, ["previous", "Linear(units=2)", "called 2 times"]),
     (sizes_in_a_circle, ["previous", "dh.Linear"]),
 ])
 def test_what_does_not_fit_is_told_by_the_model(make, words):
@@ -188,7 +188,7 @@ def test_mistakes_in_a_series(use, series, words):
 
 
 @pytest.mark.parametrize("targets, words", [
-    (np.zeros((4, 2)), ["targets", "4 steps", "5"]),
+    (np.zeros((4, 2)), ["targets must have as many steps", "5, got 4"]),
     (np.zeros((5, 3)), ["targets", "(5, 3)", "(steps, 2)"]),
     (np.full((5, 2), np.nan), ["targets", "nan", "step 0"]),
 ])
@@ -226,9 +226,9 @@ def test_mistakes_in_streams_and_several_inputs():
     tells(lambda: line(streams=3).fit(np.zeros((5, 2, 2))), "inputs", "(5, 2, 2)", "(steps, 3, 2)")
     x, z = dh.Input((2,)), dh.Input((3,))
     m = on_numpy(dh.Network([x, z], dh.Linear(2)(dh.Concat()([x, z]))))
-    tells(lambda: m.fit([ok]), "inputs", "1 series", "2")
+    tells(lambda: m.fit([ok]), "inputs must be a list of 2 series", "got 1 series")
     tells(lambda: m.fit([ok, ok]), "inputs[1]", "(5, 2)", "(steps, 3)")
-    tells(lambda: m.fit([ok, np.zeros((4, 3))]), "inputs[1]", "4 steps", "5")
+    tells(lambda: m.fit([ok, np.zeros((4, 3))]), "inputs[1] must have as many steps", "5, got 4")
 
 
 @pytest.mark.parametrize("ahead", [0, -1, 1.5, "soon"])
@@ -247,10 +247,10 @@ def test_mistakes_in_rollout():
 def test_outputs_that_cannot_predict_their_inputs():
     """Without targets, output j predicts input j: it must be of its size."""
     m = on_numpy(dh.Sequential(dh.Linear(3)), input_shape=(2,))
-    tells(lambda: m.fit(ok), "3 numbers", "has 2", "targets")
+    tells(lambda: m.fit(ok), "must have the size of input 0, got 3 and 2", "targets")
     x = dh.Input((2,))
     two = on_numpy(dh.Network(x, [dh.Linear(2)(x), dh.Linear(4)(x)]))
-    tells(lambda: two.fit(ok), "Output 1", "targets")
+    tells(lambda: two.fit(ok), "output 1", "got 1 inputs", "targets")
 
 
 def test_a_mistake_leaves_the_model_as_it_was():

@@ -319,8 +319,8 @@ class Forgetful(dh.ReLU):
 
 
 @pytest.mark.parametrize("change, said", [
-    (dict(optimizer=dh.SGD(0.1, schedule=Halving())), "SGD.*'Halving' is no class of deephtm_gpu"),
-    (dict(net=dh.Sequential(Wider(1))), "'Wider' is no class"),
+    (dict(optimizer=dh.SGD(0.1, schedule=Halving())), "SGD.*must be one of deephtm_gpu, .*got 'Halving'"),
+    (dict(net=dh.Sequential(Wider(1))), "must be one of deephtm_gpu, .*got 'Wider'"),
 ])
 def test_own_classes_are_not_saved(change, said, tmp_path):
     model = dh.Model(**{"net": dh.Sequential(dh.Linear(1)), "input_shape": (1,), "device": "numpy", **change})
@@ -331,7 +331,7 @@ def test_own_classes_are_not_saved(change, said, tmp_path):
 def test_a_class_that_forgets_its_arguments_is_told(monkeypatch):
     monkeypatch.setattr(layers, "ReLU", Forgetful)
     Forgetful.__name__ = "ReLU"
-    _refused(lambda: describe(Forgetful(2)), "does not keep its argument 'slope'")
+    _refused(lambda: describe(Forgetful(2)), "must keep its argument 'slope'")
 
 
 # Refusals
@@ -354,17 +354,17 @@ def _load(path):
 
 
 def test_no_such_file(tmp_path):
-    _refused(lambda: _load(tmp_path / "none"), "no such file")
-    _refused(lambda: _load(tmp_path), "is a folder")
+    _refused(lambda: _load(tmp_path / "none"), "got a path without a file")
+    _refused(lambda: _load(tmp_path), "must be a model's file, got a folder")
     if os.path.exists("/dev/null"):
         _refused(lambda: _load("/dev/null"), "pipe or a device")
     for path in (None, 7, "", "a\0b"):
         _refused(lambda: _load(path), "must be the name of a file")
         _refused(lambda: _small().save(path), "must be the name of a file")
     (tmp_path / "text").write_text("no tensors at all, but long enough to look at\n" * 9)
-    _refused(lambda: _load(tmp_path / "text"), "is no safetensors file")
+    _refused(lambda: _load(tmp_path / "text"), "must be a safetensors file")
     (tmp_path / "other").write_bytes(save_safetensors({"a": np.zeros(3)}, metadata={"format": "pt"}))
-    _refused(lambda: _load(tmp_path / "other"), "no model of deephtm_gpu")
+    _refused(lambda: _load(tmp_path / "other"), "must be a model of deephtm_gpu, got another safetensors file")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read and write everything")
@@ -382,7 +382,7 @@ def test_no_place_to_save(tmp_path, saved):
     model, before = _small(), saved.read_bytes()
     _refused(lambda: model.save(tmp_path / "none" / "m"), "there is no folder")
     _refused(lambda: model.save(saved / "m"), "there is no folder")
-    _refused(lambda: model.save(tmp_path), "is a folder")
+    _refused(lambda: model.save(tmp_path), "got a folder")
     if os.path.exists("/dev/null"):
         _refused(lambda: model.save("/dev/null"), "pipe or a device")
     assert saved.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m"]
@@ -399,7 +399,7 @@ def test_a_link_is_followed(tmp_path, saved):
 def test_every_prefix_is_refused(saved):
     for size in reversed(range(saved.stat().st_size)):
         os.truncate(saved, size)
-        with pytest.raises(UserError, match="cut short"):
+        with pytest.raises(UserError, match="must be a safetensors file, got another, incomplete or damaged file"):
             read_container(saved)
 
 
@@ -419,7 +419,7 @@ def test_a_flipped_bit_is_refused(saved):
 def test_another_format_is_refused(saved, monkeypatch):
     was = container.FORMAT
     monkeypatch.setattr(container, "FORMAT", was + 1)
-    _refused(lambda: _load(saved), f"in format {was} and this version of deephtm_gpu reads format {was + 1}")
+    _refused(lambda: _load(saved), f"must be in format {was + 1}, .*got format {was}")
 
 
 @pytest.mark.parametrize("kind", [dict(), dict(streams=2), dict(models=2)], ids=str)
@@ -454,24 +454,24 @@ NODES = ("network", "nodes")
 
 
 @pytest.mark.parametrize("change, said", [
-    (lambda d, a: a.pop("2.weight"), "lacks '2.weight'"),
-    (lambda d, a: a.pop("lengths:1.fast_list"), "lacks 'lengths:1.fast_list'"),
-    (_array("9.weight", lambda _: np.zeros(3, np.float32)), "holds '9.weight'"),
-    (_array("2.weight", lambda w: w[:3]), "'2.weight' is float32 .*that network's is"),
-    (_array("2.bias", lambda w: w.astype(np.float64)), "'2.bias' is float64"),
-    (_array("2.bias", lambda w: w * np.nan), "'2.bias' holds NaN"),
-    (_array("lengths:1.fast_list", lambda n: n + 1000), "lengths of 0 to 8"),
-    (_array("0.winners", lambda w: w - 1000), "'0.winners' holds places"),
-    (_set(*NODES, 2, "arguments", "cells_per_column", to=3), "that network's is"),
-    (_set(*NODES, 2, "arguments", "cells_per_column", to=10**12), "that network's is"),
+    (lambda d, a: a.pop("2.weight"), "must hold '2.weight'"),
+    (lambda d, a: a.pop("lengths:1.fast_list"), "must hold 'lengths:1.fast_list'"),
+    (_array("9.weight", lambda _: np.zeros(3, np.float32)), "must hold only tensors of its network, got '9.weight'"),
+    (_array("2.weight", lambda w: w[:3]), "'2.weight' must be float32 .*got float32"),
+    (_array("2.bias", lambda w: w.astype(np.float64)), "'2.bias' must be float32 .*got float64"),
+    (_array("2.bias", lambda w: w * np.nan), "'2.bias' must be finite, got NaN"),
+    (_array("lengths:1.fast_list", lambda n: n + 1000), "lengths from 0 to 8"),
+    (_array("0.winners", lambda w: w - 1000), "'0.winners' must hold indices"),
+    (_set(*NODES, 2, "arguments", "cells_per_column", to=3), "its '.*' must be .*, got"),
+    (_set(*NODES, 2, "arguments", "cells_per_column", to=10**12), "its '.*' must be .*, got"),
     (_set(*NODES, 3, "arguments", "units", to=-1), "units must be .*got -1"),
     (_set(*NODES, 3, "arguments", "width", to=1), "width"),
     (_set(*NODES, 3, "inputs", to=[2, 1]), "describe a model"),
     (_set(*NODES, 3, "inputs", to=[77]), "describe a model"),
-    (_set(*NODES, 3, "class", to="os.system"), "'os.system', which is no layer"),
-    (_set(*NODES, 3, "class", to="Model"), "'Model', which is no layer"),
-    (_set(*NODES, 3, "class", to="load"), "'load', which is no layer"),
-    (_set("optimizer", "class", to="Linear"), "no optimizer"),
+    (_set(*NODES, 3, "class", to="os.system"), "must name a layer .*got 'os.system'"),
+    (_set(*NODES, 3, "class", to="Model"), "must name a layer .*got 'Model'"),
+    (_set(*NODES, 3, "class", to="load"), "must name a layer .*got 'load'"),
+    (_set("optimizer", "class", to="Linear"), "must name a optimizer .*got 'Linear'"),
     (_set("optimizer", to=None), "describe a model"),
     (_set("losses", to=["rmse"]), "'rmse'"),
     (_set("pending", to=[[0, 1, False]] * 9), "counts"),
@@ -612,10 +612,10 @@ def test_a_ring_of_another_window_is_refused():
     ("b", ["--resume", "{folder}/timed"], "a column of timestamps, got no --timestamp"),
     ("b", ["--resume", "{folder}/bare", "--timestamp", "when"], "no timestamps, got --timestamp when"),
     ("b", ["--resume", "{folder}/model"], "must be a file that `deephtm run --save` wrote, got a model alone"),
-    ("b", ["--resume", "{folder}/none"], "no such file"),
-    ("b", ["--resume", "{folder}/a.csv"], "no safetensors file"),
+    ("b", ["--resume", "{folder}/none"], "got a path without a file"),
+    ("b", ["--resume", "{folder}/a.csv"], "must be a safetensors file"),
     ("a", ["--save", "{folder}/none/m"], "no folder"),
-    ("a", ["--save", "{folder}"], "is a folder"),
+    ("a", ["--save", "{folder}"], "must be a file to save a model, got a folder"),
     ("a", ["--save", "{folder}/a.csv"], "is the file that is read"),
     ("a", ["--save", "{folder}/m", "--out", "{folder}/m"], "is the file of --out"),
 ])

@@ -269,7 +269,7 @@ def test_names_that_are_numbers_of_numpy_come_back_as_numbers(tmp_path):
     column.save(tmp_path / "column")
     assert SensorimotorColumn.load(tmp_path / "column", device="numpy").objects == column.objects == (7, "x", True)
     for call in (column.save, SensorimotorColumn.load):
-        with pytest.raises(UserError, match="path = 3 was given"):
+        with pytest.raises(UserError, match="path must be the name of a file, got 3"):
             call(3)
 
 

@@ -43,13 +43,13 @@ class Form:
 
 
 def forms_of(network) -> dict:
-    """What every node gives. Raises UserError where sizes do not fit or hang on themselves."""
+    """Node -> the form of its value. Raises UserError if sizes do not match or depend on themselves."""
     forms, maps = {}, _maps_of(network.nodes)
 
     def form(node, asked=()):
         if node not in forms:
             if node in asked:
-                raise UserError(f"The size of {node.layer!r} depends on itself through dh.previous; put a dh.Linear(units) in the circle.")
+                raise UserError(f"The size of {node.layer!r} must not depend on itself through dh.previous; put a dh.Linear(units) in the cycle.")
             before = [] if node.layer.sizes_itself else node.sources
             read = [form(b, (*asked, node)) for b in before]
             try:
@@ -57,7 +57,7 @@ def forms_of(network) -> dict:
                 forms[node] = replace(node.layer.form(read), positions=maps[node])
             except UserError as error:
                 told = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
-                raise UserError(f"{error} In this network it reads {told}.") from None
+                raise UserError(f"{error} In this network it reads {sources}.") from None
         return forms[node]
 
     for node in network.nodes:

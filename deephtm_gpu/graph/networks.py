@@ -37,9 +37,9 @@ class Network:
         self.inputs, self.outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
         for n, node in enumerate(self.inputs):
             if not isinstance(node.layer, Input):
-                raise UserError(f"Network's input {n} is the node of {node.layer!r}; inputs are the nodes of dh.Input(shape).")
+                raise UserError(f"Network's input {n} must be a node of dh.Input(shape), got that of {node.layer!r}.")
             if node in self.inputs[:n]:
-                raise UserError(f"Network's input {n} is listed twice; list each node of dh.Input once.")
+                raise UserError(f"Network's inputs must differ, got input {n} twice; list each node of dh.Input once.")
         self.nodes = _in_order(self.inputs, self.outputs)
 
     def summary(self) -> str:
@@ -113,10 +113,10 @@ class Sequential:
     def __init__(self, *layers: Layer | Sequence[Layer]) -> None:
         layers = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         if not layers:
-            raise UserError("A Sequential of no layers was asked for; list at least one, as in dh.Sequential(dh.Linear(1)).")
+            raise UserError("Sequential must have a layer or more, got none; list one, as in dh.Sequential(dh.Linear(1)).")
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise UserError(f"Sequential was given {layer!r}; it takes layers, such as dh.Linear(256).")
+                raise UserError(f"Sequential must be of layers, such as dh.Linear(256), got {layer!r}.")
         self.layers = list(layers)
 
     def __repr__(self) -> str:
@@ -158,9 +158,9 @@ def _nodes(given, what) -> list[Node]:
     nodes = list(given) if isinstance(given, (list, tuple)) else [given]
     for node in nodes:
         if not isinstance(node, Node):
-            raise UserError(f"Network's {what} hold {type(node).__name__!r}; they are nodes: what dh.Input or a layer returns.")
+            raise UserError(f"Network's {what} must be nodes (what dh.Input or a layer returns), got {type(node).__name__!r}.")
     if not nodes:
-        raise UserError(f"A Network without {what} was asked for; give one node or more.")
+        raise UserError(f"Network's {what} must be one node or more, got none.")
     return nodes
 
 
@@ -174,11 +174,11 @@ def _in_order(inputs, outputs) -> list[Node]:
         if node in open_nodes:
             circle = " -> ".join(repr(n.layer) for n in reversed([*open_nodes[open_nodes.index(node):], node]))
             raise UserError(
-                f"The flow runs in a circle: {circle}; a value cannot be its own cause within a step: put "
-                "dh.previous(...) where the circle closes."
+                f"A network must have no cycle within a step, got {circle}; put "
+                "dh.previous(...) where the cycle closes."
             )
         if isinstance(node.layer, Input):
-            raise UserError(f"The network reads an Input of shape {node.layer.shape} that is not among its inputs; add it to inputs=[...].")
+            raise UserError(f"Network's inputs must hold every Input that it reads, got none of shape {node.layer.shape}; add it to inputs=[...].")
         open_nodes.append(node)
         for before in node.inputs + node.contexts:
             visit(before)

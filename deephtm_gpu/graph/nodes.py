@@ -56,7 +56,7 @@ class Layer:
 
     lr_scale: float | None = None
     sizes_itself = False  # whether its form is known without its inputs'
-    ticks = False  # whether what stands behind it goes by a clock of its own (see `graph/clocks.py`)
+    ticks = False  # whether the layers after it have a clock of their own (see `graph/clocks.py`)
     first_alone = False  # whether it steps when its first input does, and only looks at the others
     slows_what_it_reads = False  # whether it reads a code, which must move slowly (see `graph/defaults.py`)
 
@@ -124,8 +124,8 @@ class Layer:
 def check_node(node, layer) -> Node:
     if not isinstance(node, Node):
         raise UserError(
-            f"{layer!r} was called on {type(node).__name__!r}; layers are called on nodes: begin with dh.Input(shape) and "
-            "call the layers on what comes out, or list them in dh.Sequential."
+            f"{layer!r} must be called on a node, got {type(node).__name__!r}; begin with dh.Input(shape) and "
+            "call the layers on what it returns, or list them in dh.Sequential."
         )
     return node
 
@@ -263,7 +263,7 @@ def previous(node: Node | Layer) -> Node:
     >>> net = dh.Network(x, dh.Linear(2)(memory(code, context=dh.previous(memory))))
     """
     if not isinstance(node, (Node, Layer)):
-        raise UserError(f"dh.previous was given {type(node).__name__!r}; it takes a node (what a layer returns) or a layer.")
+        raise UserError(f"dh.previous must get a node (what a layer returns) or a layer, got {type(node).__name__!r}.")
     return Previous(node).nodes[0]
 
 
@@ -276,10 +276,10 @@ def source_of(node) -> Node | None:
         return source
     places = getattr(source, "nodes", ())
     if not places:
-        raise UserError(f"dh.previous({source!r}) looks back at a layer that stands nowhere in the flow; call the layer on a node.")
+        raise UserError(f"dh.previous({source!r}) must be of a layer in the network, got one that is never called; call it on a node.")
     if len(places) > 1:
         raise UserError(
-            f"dh.previous({source!r}) looks back at a layer that stands at {len(places)} places of the flow; give it the node "
-            "that the call of that place returned."
+            f"dh.previous({source!r}) must be of a layer that is called once, got one called {len(places)} times; give it the node "
+            "that one of the calls returned."
         )
     return places[0]

@@ -2,7 +2,7 @@
 
     weights  vec4<f32>   per model: matrices, rows padded to a multiple of 4
     params   f32         per model: all other parameters
-    work     f32         per stream: state, scratch, then the tape's slots; behind the streams the rows of the chunk (IO)
+    work     f32         per stream: state, scratch, then the tape's slots; after the streams the steps of the chunk (IO)
     lists    u32         per stream: numbers of places; a ragged list as [length, entries...]
 
 All of a stream's tensors stand at the same distance from those of the next stream, `stride`, and a model's parameters from those
@@ -61,7 +61,7 @@ class Layout:
         self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))
         room = self.rows * plan.units
         end = self._stack("work", given, streams["work"], lambda t: room * t.size)
-        self.told_begin = end  # what is read back lies in one piece
+        self.told_begin = end  # the outputs are contiguous, so that one copy reads them back
         self.told_end = self._stack("work", self.told, end, lambda t: room * t.size)
         self.sizes = {"weights": max(4, 4 * plan.models * self.stride["weights"]), "params": max(4, plan.models * self.stride["params"]),
                       "work": self.told_end, "lists": streams["lists"]}

@@ -15,8 +15,8 @@ from deephtm_gpu.ops.spec import Struct
 from deephtm_gpu.ops.table import SHADERS
 from deephtm_gpu.plan.tensors import IO, STEP, TAPE, Tensor
 
-ACROSS = 32768  # workgroups along x; more go on along y
-BINDINGS = ("weights", "params", "work", "lists")  # by number; the steps come behind them
+ACROSS = 32768  # workgroups along x; more are along y
+BINDINGS = ("weights", "params", "work", "lists")  # by binding number; the steps are the next binding
 STEPS, TURN = len(BINDINGS), len(BINDINGS) + 1
 
 _LIB = re.compile(r"// lib: ([\w, ]+)\n")
@@ -156,7 +156,7 @@ def _solo(dispatch, layout):
 
 def _many_steps(dispatch, layout):
     yield from _bases(layout, "group", "group")
-    # Row n says its own number. (Told by `turn` alone, Mesa's lavapipe would compile the kernel anew for each number of steps.)
+    # Row n holds its own number. (With `turn` alone, Mesa's lavapipe would compile the kernel again for each number of steps.)
     yield "for (var n = turn.first; steps[n].row < turn.first + turn.count; n++) {"
     yield "  let now = steps[n];"
     yield from ("  " + line for line in _calls(dispatch.groups[0], layout))

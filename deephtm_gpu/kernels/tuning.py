@@ -32,7 +32,7 @@ HARDWARE = Tuning(lanes=128)
 # 65,536 iterations in all.
 SOFTWARE = Tuning(lanes=8, loops=60_000, workgroups=2)
 LLVMPIPE = replace(SOFTWARE, textures=True)
-STEP_OF_AN_OP = 1000  # what an op costs beside its work, in multiply-adds
+STEP_OF_AN_OP = 1000  # the overhead of an op, in multiply-adds
 
 
 def tuning_of(adapter) -> Tuning:

@@ -1,4 +1,4 @@
-"""Parts of a network that step less often than the rest: what stands behind `every` or `when`."""
+"""Parts of a network that step less often than the rest: the layers after `every` or `when`."""
 
 from deephtm_gpu.arguments import check_count, is_number
 from deephtm_gpu.errors import UserError
@@ -17,7 +17,7 @@ class Hold(Layer):
 
     def _check_gather(self, gather):
         if gather not in GATHERS:
-            raise UserError(f"{type(self).__name__}'s gather = {gather!r} was asked for; there are 'last' and 'sum'.")
+            raise UserError(f"{type(self).__name__}'s gather must be 'last' or 'sum', got {gather!r}.")
         self.gather = gather
 
     def form(self, inputs):
@@ -73,7 +73,7 @@ class Every(Hold):
     def __init__(self, steps: int, gather: str = "last") -> None:
         self.steps = check_count("every's steps", steps)
         if self.steps > MOST_STEPS:
-            raise UserError(f"every's steps = {steps!r} was asked for; they are counted in float32: give at most {MOST_STEPS:,}.")
+            raise UserError(f"every's steps must be at most {MOST_STEPS:,}, as they are counted in float32, got {steps!r}.")
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, begun, started):
@@ -111,7 +111,7 @@ class When(Hold):
 
     def form(self, inputs):
         if inputs[1].size != 1:
-            raise UserError(f"dh.when was given a gate of {inputs[1].size} numbers; a gate is one, open above 0.5.")
+            raise UserError(f"The gate of dh.when must be one number (open above 0.5), got {inputs[1].size} numbers.")
         return super().form(inputs)
 
     def check_maps(self, own, inputs, contexts):
@@ -231,7 +231,7 @@ class Trace(Layer):
 
     def __init__(self, decay: float = 0.97) -> None:
         if not (is_number(decay) and 0 <= decay < 1):
-            raise UserError(f"Trace's decay = {decay!r} was asked for; it leaks: give 0 <= decay < 1.")
+            raise UserError(f"Trace's decay must be 0 <= decay < 1, got {decay!r}.")
         self.decay = float(decay)
 
     def form(self, inputs):
@@ -243,7 +243,7 @@ class Trace(Layer):
         low.forward("trace_forward", x=x.tensor, tick=low.tick or low.always(), kept=low.state("kept", (x.size,)), y=y, decay=self.decay, D=x.size)
 
         def backward(dy):
-            # Between ticks it stands still, whatever comes.
+            # Between ticks it is constant, whatever the input.
             return [to_pairs(low.times("dx", dy, low.tick, learns=True) if low.tick else dy)]
 
         return low.value(y), backward
@@ -266,7 +266,7 @@ class Surprise(Layer):
 
     def form(self, inputs):
         if not inputs[0].memory:
-            raise UserError("Surprise was put behind something that expects nothing; it needs the node of a TemporalMemory.")
+            raise UserError("Surprise must be called on the node of a TemporalMemory, got a node without expectations.")
         return Form(1, shape=(1,))
 
     def lower(self, low, inputs):

@@ -27,7 +27,7 @@ class _Combine(Layer):
             Where these are no list of nodes, or too few.
         """
         if not isinstance(nodes, (list, tuple)) or len(nodes) < 2:
-            raise UserError(f"{type(self).__name__} was called on {nodes!r}; it takes a list of two nodes or more.")
+            raise UserError(f"{type(self).__name__} must be called on a list of two nodes or more, got {nodes!r}.")
         return self.place([check_node(n, self) for n in nodes])
 
 
@@ -43,7 +43,7 @@ class Add(_Combine):
 
     def form(self, inputs):
         if len({f.size for f in inputs}) > 1:
-            raise UserError(f"Add was given nodes of sizes {[f.size for f in inputs]}; they must be of one size.")
+            raise UserError(f"Add's nodes must have the same size, got sizes {[f.size for f in inputs]}.")
         return Form(inputs[0].size, shape=inputs[0].shape)
 
     def lower(self, low, inputs):

@@ -58,7 +58,7 @@ class Expectation(Layer):
         self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)
         self.std, self.floor, self.losers = (_not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers)))
         if not is_number(bias):
-            raise UserError(f"Expectation's bias = {bias!r} was asked for; it must be a number.")
+            raise UserError(f"Expectation's bias must be a number, got {bias!r}.")
         self.bias = float(bias)
         self.lr_scale = check_scale(lr_scale)
 
@@ -90,7 +90,7 @@ class Expectation(Layer):
         (of,) = inputs
         if not of.sparse or of.cells != 1 or of.size != self.columns:
             raise UserError(
-                f"{self!r} was called with of= a node of {of.size} numbers; it needs the winners of a pooler of as many columns: give "
+                f"{self!r}'s of must be the winners of a pooler of as many columns, got a node of {of.size} numbers; give "
                 f"the node of a SpatialPooler({self.columns}, ...)."
             )
         return Form(self.columns, length=of.length, winners=of.length, shape=(self.columns,))
@@ -132,7 +132,7 @@ class Expectation(Layer):
                 dx = low.scratch("dx", (I,))
                 low.learn("rows_backward", dy=dq, index=cells, weight=weight, dx=dx, L=K * M, I=I)
             low.update_outputs(weight, None, cells, dq, x.tensor)
-            return [None, to_pairs(dx)]  # who wins hangs on the pooler, how much it won by plays no part
+            return [None, to_pairs(dx)]  # the winners depend on the pooler alone; their values are not used
 
         return low.value(self._any(low, q), cols.index), backward
 
@@ -177,13 +177,13 @@ class Evidence(Layer):
 
     def __init__(self, epsilon: float = 0.02) -> None:
         if not (is_number(epsilon) and 0 < epsilon < 1):
-            raise UserError(f"Evidence's epsilon = {epsilon!r} was asked for; it must be above 0, and below 1.")
+            raise UserError(f"Evidence's epsilon must be above 0 and below 1, got {epsilon!r}.")
         self.epsilon = float(epsilon)
 
     def form(self, inputs):
         if not inputs[0].sparse:
             raise UserError(
-                f"{self!r} was put behind something that gives all its {inputs[0].size} numbers; it adds up winners: put it behind "
+                f"{self!r} must be called on expectations of winners, got a dense node of {inputs[0].size} numbers; call it on "
                 "dh.Expectation(columns)(context, of=cols)."
             )
         return Form(1, shape=(1,))
@@ -203,5 +203,5 @@ class Evidence(Layer):
 
 def _not_negative(what, value) -> float:
     if not (is_number(value) and value >= 0):
-        raise UserError(f"Expectation's {what} = {value!r} was asked for; it must be a number, 0 or more.")
+        raise UserError(f"Expectation's {what} must be a number, 0 or more, got {value!r}.")
     return float(value)

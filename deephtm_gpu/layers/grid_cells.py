@@ -80,14 +80,14 @@ class GridCells(Layer):
                             f"{STEEPEST}.")
         for what, value in (("scale", scale), ("ratio", ratio)):
             if not (is_number(value) and value > 0):
-                raise UserError(f"GridCells' {what} = {value!r} was asked for; it must be a number above 0.")
+                raise UserError(f"GridCells' {what} must be a number above 0, got {value!r}.")
         if orientation is not None and not is_number(orientation):
             raise UserError(f"GridCells' orientation = {orientation!r} was asked for; it must be an angle in radians, "
                             "or None.")
         if not isinstance(learn, (bool, np.bool_)):
-            raise UserError(f"GridCells' learn = {learn!r} was asked for; it must be True or False.")
+            raise UserError(f"GridCells' learn must be True or False, got {learn!r}.")
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"GridCells' init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
+            raise UserError(f"GridCells' init_std must be a number, 0 or more, got {init_std!r}.")
         self.sharpness, self.scale, self.ratio = float(sharpness), float(scale), float(ratio)
         self.orientation = orientation
         self.learn, self.init_std, self.lr_scale = bool(learn), init_std, check_scale(lr_scale)
@@ -127,7 +127,7 @@ class GridCells(Layer):
 
     def check(self, node, inputs):
         wanted = {"anchor": (2 * self.modules, f"two phases for each of {self.modules} modules"),
-                  "restart": (1, "above 0.5 where the path begins anew")}
+                  "restart": (1, "above 0.5 where the path begins")}
         for role, given in zip(getattr(node, "roles", self._roles(inputs[1:])), inputs[1:]):
             size, why = wanted[role]
             if given.size != size:

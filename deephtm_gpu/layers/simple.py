@@ -53,7 +53,7 @@ class Linear(Layer):
         self.units = check_count("Linear's units", units)
         self.lr_scale = check_scale(lr_scale)
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"Linear's init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
+            raise UserError(f"Linear's init_std must be a number, 0 or more, got {init_std!r}.")
         self.init_std = init_std
 
     def form(self, inputs):

@@ -57,8 +57,8 @@ class SpatialPooler(Layer):
         self.lr_scale = check_scale(lr_scale)
         if self.winners >= self.columns:
             raise UserError(
-                f"A SpatialPooler of {columns} columns with {winners} winners was asked for; one column more must be there to "
-                f"lose (the runner-up inhibits the winners): give winners <= {self.columns - 1}."
+                f"SpatialPooler's winners must be fewer than its columns, got {winners} winners of {columns} columns "
+                f"(the runner-up inhibits the winners); give winners <= {self.columns - 1}."
             )
 
     def form(self, inputs):

@@ -66,11 +66,11 @@ def check_pool(layer, F, N, C, P):
     if F > P:
         beside = f" and {P - N - C:,} of further contexts" if P > N + C else ""
         raise UserError(
-            f"{layer!r} was asked for; there are {P:,} places for a cell to see, of {N:,} cells and {C:,} columns{beside}: give "
-            f"synapses <= {P}, or leave it out, and every cell sees all of them."
+            f"{layer!r}'s synapses must be at most {P:,}, the {N:,} cells and {C:,} columns{beside}; give "
+            f"synapses <= {P}, or leave it out for a synapse to each of them."
         )
     if P * F >= MOST:
         raise UserError(
-            f"{layer!r} was asked for; it sees {P:,} places, and places times synapses must stay below 2^32: give synapses <= "
+            f"{layer!r}'s synapses times the {P:,} cells and columns must be below 2^32; give synapses <= "
             f"{(MOST - 1) // P}."
         )

@@ -90,11 +90,11 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's decay = {decay!r} was asked for; the context leaks: "
                             "give 0 <= decay < 1.")
         if gate not in ("entmax", "uniform"):
-            raise UserError(f"TemporalMemory's gate = {gate!r} was asked for; there are 'entmax' and 'uniform'.")
+            raise UserError(f"TemporalMemory's gate must be 'entmax' or 'uniform', got {gate!r}.")
         if not isinstance(slow, bool):
-            raise UserError(f"TemporalMemory's slow = {slow!r} was asked for; it is True or False.")
+            raise UserError(f"TemporalMemory's slow must be True or False, got {slow!r}.")
         if not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"TemporalMemory's init_std = {init_std!r} was asked for; it must be a number, 0 or more.")
+            raise UserError(f"TemporalMemory's init_std must be a number, 0 or more, got {init_std!r}.")
         if clock is not None and clock not in CLOCKS:
             raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got "
                             f"{clock!r}; give one of these.")

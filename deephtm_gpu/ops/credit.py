@@ -58,7 +58,7 @@ def _example(rng, S, N, T, L, A, fill):
     """fill: how much of the ring is taken. Stream 1 has no context."""
     index, value, dvalue = [], [], []
     for s in range(S):
-        places = rng.permutation(N + 7)[:0 if s == 1 else A]  # some belong to columns, behind the cells
+        places = rng.permutation(N + 7)[:0 if s == 1 else A]  # some belong to columns, which come after the cells
         places = np.concatenate([places[places < N], places[places >= N]])
         index.append(places)
         value.append(rng.normal(size=len(places)))

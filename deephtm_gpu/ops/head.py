@@ -1,7 +1,7 @@
 """Predicted columns and the anomaly score (MODEL: "Predicted columns and anomaly").
 
 Each column has a logistic unit that looks at the context and says how likely the column is to win next. It learns
-locally, with no gradient into the network: the K winners are told 1, at most 4K random losers are told 0. The anomaly
+locally, with no gradient into the network: the targets are 1 for the K winners, 0 for at most 4K random losers. The anomaly
 score is the share of the winners' activity that was not predicted. Where no winner is active, as in a series that has been constant
 since its first step, nothing is unexpected: the score is 0.
 """

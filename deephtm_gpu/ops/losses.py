@@ -1,5 +1,5 @@
 """Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities; "bce",
-binary cross-entropy, of a sigmoid for each output by itself, summed over them."""
+binary cross-entropy of a sigmoid for each output, summed over the outputs."""
 
 import math
 
@@ -56,7 +56,7 @@ def bce_forward(probability, target):
 
 
 def ended_backward(dy, share):
-    """dy (S, D), share (S, 1) -> dliving (S, D): 0 for a stream that has ended, whose share is 0"""
+    """dy (S, D), share (S, 1) -> dliving (S, D): dy for active streams, 0 for the others, whose share is 0"""
     return np.where(share > 0, dy, 0)
 
 

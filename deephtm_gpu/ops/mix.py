@@ -1,4 +1,4 @@
-"""Noise that hangs on nothing but whole numbers, the same to the bit in NumPy and in WGSL."""
+"""Noise that depends on whole numbers alone, the same to the bit in NumPy and in WGSL."""
 
 
 def mix32(x):

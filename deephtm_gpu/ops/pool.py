@@ -26,7 +26,7 @@ from deephtm_gpu.ops.spec import Op, Pass, Struct, turns
 from deephtm_gpu.ops.synapse import STRUCTS, add_up, ragged
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
-POOLS = 1 << 24  # so many are there: their numbers stand among the parameters, and float32 tells these apart
+POOLS = 1 << 24  # how many there are: their numbers are parameters, and a float32 represents all of them exactly
 MOST = 1 << 32  # P * F stays below: places are found with 32 bits
 
 
@@ -37,7 +37,7 @@ def stretch_of(place, F, P):
 
 def visible(rows, places, pool, F, P):
     """Who sees whom. rows (L,), places (A,), pool (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th place with the
-    synapse that stands there in its weights (N, F) laid out in a row; l ascends."""
+    index of that synapse in its flattened weights (N, F); l ascends."""
     stretch = stretch_of(places, F, P)  # (A,)
     begin = stretch * P // F
     length = (stretch + 1) * P // F - begin

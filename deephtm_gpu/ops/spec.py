@@ -51,7 +51,7 @@ class Pass:
     shared: bool = False  # sums over the streams: cannot run inside the workgroup of one stream
     rows: str | None = None  # the constant whose range the workgroups share out; None: one workgroup does all
     tile: int = 1  # of `rows` that a lane takes at once where there are MANY streams
-    looks_alone: bool = False  # each row is looked for by itself in several streams' lists, not `rows_at_once`
+    looks_alone: bool = False  # each row is searched alone in the lists of several streams, not `rows_at_once`
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     structs: tuple[Struct, ...] = ()  # what the WGSL function takes together
     # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to choose the
@@ -87,7 +87,7 @@ class Pass:
 class Op:
     """A row of the op table.
 
-    shader: the file in `shaders/`. passes: forward and backward (and update) beside each other.
+    shader: the file in `shaders/`. passes: forward and backward (and update) next to each other.
     example(rng, **size) -> {tensor name: array, ..., constant name: number}: a test case. sizes: those that hurt.
     tolerance: the largest normalised mean-squared error that a shader may have against the float64 reference:
     1e-10 for elementwise ops, 1e-7 for reductions, 0 where only whole numbers come out.
@@ -99,7 +99,7 @@ class Op:
     example: Callable
     sizes: tuple[dict, ...]
     tolerance: float = 1e-7
-    matrices: tuple[str, ...] = ()  # tensors of the example that lie among the matrices
+    matrices: tuple[str, ...] = ()  # tensors of the example that are stored as matrices
     params: tuple[str, ...] = ()  # and among the other parameters; the rest belongs to streams
 
 

@@ -33,7 +33,7 @@ def _largest(overlap, count):
     parted = losing.copy()
     parted.partition(count - 1)  # NaN comes last
     least = parted[count - 1]
-    if not least < np.inf:  # NaN is minus infinity, also beside one
+    if not least < np.inf:  # NaN counts as minus infinity
         losing, least = np.where(np.isnan(losing), np.inf, losing), np.inf
     candidates = (losing <= least).nonzero()[0]  # in rising order, ties and all
     return candidates[losing[candidates].argsort(kind="stable")[:count]]

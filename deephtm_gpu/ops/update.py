@@ -38,7 +38,7 @@ def vector_update(left, coef, rate, k, bias, moment, power, scale, **rule):
 
 def rows_update(rows, left, right, coef, rate, weight, moment, power, count, scale, **rule):
     """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment, power (N, I) and count (N,) in the rows touched.
-    No row stands twice in a stream with left != 0."""
+    A stream has no row twice with left != 0."""
     touched, factors = touched_rows(rows, coef * left)
     _step_rows(touched, factors, right, weight, moment, power, count, rate * scale, rule)
 

@@ -99,7 +99,7 @@ class Adam(Optimizer):
         super().__init__(lr, clip_norm, schedule)
         name = type(self).__name__
         if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
-            raise UserError(f"{name}'s betas = {betas!r} was asked for; give two numbers, such as (0.9, 0.999).")
+            raise UserError(f"{name}'s betas must be two numbers, such as (0.9, 0.999), got {betas!r}.")
         self.betas = check_share(f"{name}'s first beta", betas[0]), _check_beta(f"{name}'s second beta", betas[1])
         self.eps = check_rate(f"{name}'s eps", eps)
 
@@ -149,7 +149,7 @@ class AdamW(Adam):
                  eps: float = 1e-8, clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
         super().__init__(lr, betas, eps, clip_norm, schedule)
         if not (is_number(weight_decay) and weight_decay >= 0):
-            raise UserError(f"AdamW's weight_decay = {weight_decay!r} was asked for; it must be a number, 0 or more.")
+            raise UserError(f"AdamW's weight_decay must be a number, 0 or more, got {weight_decay!r}.")
         self.weight_decay = float(weight_decay)
 
     def _rule(self):
@@ -159,5 +159,5 @@ class AdamW(Adam):
 def _check_beta(what, value):
     """The rate of the squares' mean: with 0 there would be none."""
     if check_share(what, value) == 0:
-        raise UserError(f"{what} = {value!r} was asked for; it must be above 0, and below 1.")
+        raise UserError(f"{what} must be above 0, and below 1, got {value!r}.")
     return float(value)

@@ -29,7 +29,7 @@ class Optimizer:
         self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
         if not isinstance(schedule, Schedule | None):
-            raise UserError(f"{name}'s schedule = {schedule!r} was given; it is dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps).")
+            raise UserError(f"{name}'s schedule must be dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps), got {schedule!r}.")
         self.schedule = schedule or Constant()
 
     @property
@@ -96,7 +96,7 @@ class Optimizer:
 
 
     def _without_the_ended(self, lowering, coef) -> Tensor:
-        """A stream that has ended touches nothing, so that no moment moves for it; what it has deferred counts all the same."""
+        """A stream that is not active changes no moments, except by its deferred steps."""
         if lowering.plan.streams == 1:
             return coef
         living = lowering.plan.add(Tensor("living", (1,), SCRATCH))
@@ -114,13 +114,13 @@ def check_rates(what: str, value) -> float | tuple[float, ...]:
 
 def check_rate(what: str, value) -> float:
     if not is_number(value) or not value > 0:
-        raise UserError(f"{what} = {value!r} was asked for; it must be a number above 0 that a float32 holds.")
+        raise UserError(f"{what} must be a number above 0 that a float32 can hold, got {value!r}.")
     return float(value)
 
 
 def check_share(what: str, value) -> float:
     if not (is_number(value) and 0 <= value < 1):
-        raise UserError(f"{what} = {value!r} was asked for; it must be 0 or more, and below 1.")
+        raise UserError(f"{what} must be 0 or more, and below 1, got {value!r}.")
     return float(value)
 
 

@@ -115,7 +115,7 @@ class InverseDecay(Schedule):
     def __init__(self, steps: int, floor: float = 0.2) -> None:
         self.steps = check_count("InverseDecay's steps", steps)
         if not (is_number(floor) and 0 <= floor <= 1):
-            raise UserError(f"InverseDecay's floor = {floor!r} was asked for; it is a part of the rate: give 0 to 1.")
+            raise UserError(f"InverseDecay's floor, a part of the learning rate, must be from 0 to 1, got {floor!r}.")
         self.floor = float(floor)
 
     def slowing(self) -> dict[str, float]:

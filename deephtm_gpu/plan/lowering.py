@@ -157,7 +157,7 @@ class _Lowering:
                     D=probability.size)
 
     def _without_the_ended(self, scope, dy) -> Tensor:
-        """A stream that has ended teaches nothing more; what it has deferred comes through all the same."""
+        """Nothing is learned from a stream that is not active, except from its deferred steps."""
         if self.plan.streams == 1:
             return dy
         living = scope.scratch("dliving", dy.shape)
@@ -168,9 +168,9 @@ class _Lowering:
         """Why output j cannot predict input j; None where it can."""
         inputs = self.plan.inputs
         if j >= len(inputs):
-            return f"Output {j} predicts input {j} where no targets are given, and there are {len(inputs)} inputs; give targets."
+            return f"Without targets there must be an input for output {j} to predict, got {len(inputs)} inputs; give targets."
         if inputs[j].size != D:
-            return (f"Output {j} ({node.layer!r}) gives {D} numbers and input {j}, which it is to predict, has {inputs[j].size}; "
+            return (f"Without targets output {j} ({node.layer!r}) must have the size of input {j}, got {D} and {inputs[j].size}; "
                     "make them the same, or give targets.")
         given, made = self.forms[self.network.inputs[j]], self.forms[node]
         if given.positions and made.positions and given.positions != made.positions:

@@ -1,5 +1,5 @@
-"""A plan: the flat list of op calls of one step over named tensors. The NumPy backend walks it, the GPU backend turns it
-into dispatches; what one validates, the other runs."""
+"""A plan: the flat list of op calls of one step over named tensors. The NumPy backend runs it, the GPU backend turns it
+into dispatches. Both run the same plan, so one validates the other."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,7 +9,7 @@ from deephtm_gpu.ops.spec import Pass
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.plan.tensors import IO, TAPE, Tensor
 
-Argument = Tensor | float  # a number may stand where a pass reads one, and 0 where it has nothing to change
+Argument = Tensor | float  # a number for a constant input, and 0 for a tensor that is not updated
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class Plan:
     anomaly: Tensor | None = None
     observed: list[Tensor] = field(default_factory=list)
     credit: list[Tensor] = field(default_factory=list)
-    share: Tensor | None = None  # IO, with several streams: what each counts for in a mean over them, 0 when it has ended
+    share: Tensor | None = None  # IO, with several streams: the weight of each in a mean over them, 0 if it is not active
 
     @property
     def models(self) -> int:

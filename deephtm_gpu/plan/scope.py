@@ -47,7 +47,7 @@ class Scope:
     def __init__(self, lowering, node: Node, name: str | None = None):
         self._lowering, self._node, self._written = lowering, node, -1
         self.name = name or lowering.names[node]
-        self._owner = lowering.names[lowering.owners[node]]  # under this name stand the parameters
+        self._owner = lowering.names[lowering.owners[node]]  # the prefix of its parameters' names
         self.learns = False  # whether the layer has parameters that are learned
         self.form = lowering.forms[node]
         self.sites = self.form.sites
@@ -59,7 +59,7 @@ class Scope:
     def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
               moment=False) -> Tensor:
         """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or a function that
-        makes the array with the random generator that it is given. Layers that stand at several places have it once."""
+        makes the array with the given random generator. A layer that is used several times has it once."""
         full = f"{self._owner}.{name}"
         self.learns |= learned
 
@@ -229,8 +229,8 @@ class Scope:
             return self._add(name, shape, place, **more)
         if (there.shape, there.place, there.transposed) != (tuple(shape), place, more.get("transposed", False)):
             raise UserError(
-                f"{self._node.layer!r} shares its weights between places of the flow that do not fit together: {there.name!r} is "
-                f"{there.shape} at the first, and would be {tuple(shape)} at another; make a second layer, or bring what it reads to one size "
+                f"{self._node.layer!r}, which is used several times, must have weights of one shape, got {there.name!r} "
+                f"{there.shape} at the first use and {tuple(shape)} at another; make a second layer, or give it nodes of one size "
                 "and kind."
             )
         return there
@@ -292,7 +292,7 @@ class Scope:
 
     def update_synapses(self, op, weight, bias, rows, dy, index, value, sight, lag=0):
         """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the step `lag`
-        before. op: "synapse", where all rows see all places, or "pool"; sight: what its passes are told of who sees what."""
+        before. op: "synapse" for synapses to all sources, or "pool" for sampled synapses; visibility: further arguments of its passes."""
         L = dy.size
         square = ("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))
         if op == "pool":

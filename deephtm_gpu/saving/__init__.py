@@ -1,1 +1,1 @@
-"""Models as files: everything that is needed to go on to the bit."""
+"""Models as files: everything needed to continue to the bit."""

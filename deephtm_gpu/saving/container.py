@@ -32,7 +32,7 @@ def check_target(path) -> Path:
     """The file that is to be written, links followed. Raises UserError where it cannot be."""
     path = Path(_text(path, "written")).resolve()
     if path.is_dir():
-        raise UserError(f"{path} was to be written as a model's file, but is a folder; name a file in it.")
+        raise UserError(f"{path} must be a file to save a model, got a folder; name a file in it.")
     if path.exists() and not path.is_file():
         raise UserError(f"{path} was to be written as a model's file, but is a pipe or a device; name "
                         "an ordinary file.")
@@ -40,7 +40,7 @@ def check_target(path) -> Path:
         raise UserError(f"{path} was to be written, but there is no folder {path.parent}; create it, or name another "
                         "one.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(f"{path} was to be written, but its folder is not writable; name another one.")
+        raise UserError(f"{path} cannot be written (its folder is not writable); name another one.")
     return path
 
 
@@ -49,11 +49,11 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
     left it."""
     path = Path(_text(path, "read"))
     if path.is_dir():
-        raise UserError(f"{path} was to be read as a model's file, but is a folder; name a file in it.")
+        raise UserError(f"{path} must be a model's file, got a folder; name a file in it.")
     if not path.exists():
-        raise UserError(f"{path} was to be read as a model's file, but there is no such file; check its path.")
+        raise UserError(f"{path} must be a model's file, got a path without a file; check it.")
     if not path.is_file():
-        raise UserError(f"{path} was to be read as a model's file, but is a pipe or a device; name an ordinary file.")
+        raise UserError(f"{path} must be a model's file, got a pipe or a device; name an ordinary file.")
     metadata, arrays = _open(path)
     try:
         whole = json.loads(metadata[KEY])
@@ -67,11 +67,11 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
             "that wrote it, or save the model anew with this one."
         )
     if not isinstance(text, str) or checksum != _checksum(text, arrays):
-        raise UserError(f"{path} is damaged: its checksum does not fit what it holds; take another copy of it.")
+        raise UserError(f"{path} is damaged (its checksum does not match its content); use another copy of it.")
     try:
         return json.loads(text), arrays
     except (ValueError, RecursionError):
-        raise UserError(f"{path} does not describe a model; name a file that model.save(path) wrote.") from None
+        raise UserError(f"{path} must describe a model, got another description; name a file that model.save(path) wrote.") from None
 
 
 def _open(path) -> tuple[dict, dict[str, np.ndarray]]:

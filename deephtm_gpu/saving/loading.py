@@ -65,16 +65,16 @@ def load_beside(path, device="auto"):
         beside, population = join(description["beside"], arrays), bool(description["population"])
     except UserError as error:
         why = str(error).rstrip(".")
-        raise UserError(f"{path} does not describe a model that can go on: {why}; save the model anew.") from None
-    except Exception as error:  # what stands in a file may be anything
+        raise UserError(f"{path} must describe a model that can continue: {why}; save the model again.") from None
+    except Exception as error:  # a file can contain anything
         why = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path} does not describe a model ({why}); save the model anew.") from None
+        raise UserError(f"{path} must describe a model, got an invalid description ({why}); save the model again.") from None
     try:
         return _model(setup, contents, population, device), beside
     except DeviceError:
         raise
     except UserError as error:
-        raise UserError(f"{path} does not describe a model that can go on: {error}") from None
+        raise UserError(f"{path} must describe a model that can continue: {error}") from None
 
 
 def _model(setup: Setup, contents: Contents, population: bool, device):
@@ -124,7 +124,7 @@ def _pending(description, counts, plan, arrays) -> tuple[Pending, ...]:
     if "pending" not in description:  # files of before: the last ones wait, and nothing has arrived for them
         steps, ahead, waiting = counts["steps"], counts["ahead"], _count("pending", counts["pending"])
         if waiting > min(ahead, steps):
-            raise UserError(f"its counts are {counts}")
+            raise UserError(f"its counts must agree with each other, got {counts}")
         return tuple(Pending(s, s + ahead) for s in range(steps - waiting, steps))
     found = []
     for n, (step, due, given) in enumerate(description["pending"]):
@@ -132,7 +132,7 @@ def _pending(description, counts, plan, arrays) -> tuple[Pending, ...]:
         names = [f"{MODEL}pending{n}.{j}" for j in range(len(wanted))]
         target = tuple(arrays[name] for name in names) if names[0] in arrays else None
         if target and [x.shape for x in target] != wanted:
-            raise UserError(f"what waits for step {step} has shapes {[x.shape for x in target]}, it must have {wanted}")
+            raise UserError(f"its targets of step {step} must have shapes {wanted}, got {[x.shape for x in target]}")
         found.append(Pending(_count("a step", step), _count("a step", due), target, bool(given)))
     return tuple(found)
 
@@ -143,12 +143,12 @@ def _check(at: Position, plan):
     good = at.began <= at.steps and at.ahead <= plan.ahead and steps == sorted(set(steps)) and all(s < at.steps for s in steps)
     good = good and at.oldest() + plan.window <= plan.slots and all(p.due >= p.step for p in at.pending)
     if not good or (at.learned or 0) > at.steps or any(p.due < at.steps and p.target is None for p in at.pending):
-        raise UserError(f"its counts are {at.steps} steps, {at.ahead} ahead, pending {[(p.step, p.due) for p in at.pending]}")
+        raise UserError(f"its counts must agree with each other, got {at.steps} steps, {at.ahead} ahead, pending {[(p.step, p.due) for p in at.pending]}")
 
 
 def _count(what, n) -> int:
     if type(n) is not int or n < 0:
-        raise UserError(f"its count of {what} is {n!r}")
+        raise UserError(f"its count of {what} must be a whole number, 0 or more, got {n!r}")
     return n
 
 

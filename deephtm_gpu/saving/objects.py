@@ -29,7 +29,7 @@ def make(described: dict, kind: type):
     name = described["class"]
     made = _public(name)
     if made is None or not issubclass(made, kind):
-        raise UserError(f"It names {name!r}, which is no {kind.__name__.lower()} of this version of deephtm_gpu.")
+        raise UserError(f"It must name a {kind.__name__.lower()} of this version of deephtm_gpu, got {name!r}.")
     return made(**{n: _value(v) for n, v in described["arguments"].items()})
 
 
@@ -64,7 +64,7 @@ def _plain(value, owner):
     try:
         return describe(value)
     except UserError as error:
-        raise UserError(f"{owner!r} cannot be saved, for one of its arguments: {error}") from None
+        raise UserError(f"{owner!r} cannot be saved because of one of its arguments: {error}") from None
 
 
 def _value(described):

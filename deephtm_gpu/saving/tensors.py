@@ -36,7 +36,7 @@ def read_tensors(plan: Plan, backend, models: list[int] | None = None) -> dict[s
         arrays[LENGTHS + tensor.name] = np.array([len(part) for part in lists], np.int64).reshape(_lead(some, tensor))
     if name := _not_finite(plan, arrays):
         raise UserError(
-            f"The model holds NaN or infinity in {name!r}, from where nothing can be learned; go back to what was saved before."
+            f"A saved model must be finite, got NaN or infinity in {name!r}; load an earlier save."
         )
     return arrays
 
@@ -71,18 +71,18 @@ def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
     wanted = {t.name: t for t in _kept(plan)}
     known = wanted.keys() | {LENGTHS + n for n, t in wanted.items() if t.ragged}
     if missing := sorted(known - arrays.keys()):
-        raise UserError(f"it lacks {_some(missing)}")
+        raise UserError(f"it must hold {_some(missing)}, got none")
     if unknown := sorted(arrays.keys() - known):
-        raise UserError(f"it holds {_some(unknown)}, which that network does not have")
+        raise UserError(f"it must hold only tensors of its network, got {_some(unknown)}")
     for name, tensor in wanted.items():
         array, kind = arrays[name], np.int64 if tensor.index else np.float32
         shape = _check_lengths(plan, tensor, arrays) if tensor.ragged else (*_lead(plan, tensor), *tensor.shape)
         if array.shape != shape or array.dtype != kind:
-            raise UserError(f"its {name!r} is {array.dtype} {array.shape}, that network's is {np.dtype(kind)} {shape}")
+            raise UserError(f"its {name!r} must be {np.dtype(kind)} {shape}, got {array.dtype} {array.shape}")
         if tensor.index and array.size and not 0 <= array.min() <= array.max() <= LARGEST_INDEX:
-            raise UserError(f"its {name!r} holds places from {array.min()} to {array.max()}, which are none")
+            raise UserError(f"its {name!r} must hold indices, got numbers from {array.min()} to {array.max()}")
     if name := _not_finite(plan, arrays):
-        raise UserError(f"its {name!r} holds NaN or infinity, from where nothing can be learned")
+        raise UserError(f"its {name!r} must be finite, got NaN or infinity")
 
 
 def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):
@@ -134,7 +134,7 @@ def _check_lengths(plan, tensor, arrays) -> tuple[int]:
     lengths = arrays[LENGTHS + tensor.name]
     good = lengths.dtype == np.int64 and lengths.shape == _lead(plan, tensor)
     if not good or lengths.min() < 0 or lengths.max() > tensor.size:
-        raise UserError(f"its {LENGTHS + tensor.name!r} are no {_lead(plan, tensor)} lengths of 0 to {tensor.size}")
+        raise UserError(f"its {LENGTHS + tensor.name!r} must be {_lead(plan, tensor)} lengths from 0 to {tensor.size}, got others")
     return (int(lengths.sum()),)
 
 

@@ -17,7 +17,7 @@ def split(tree, name: str) -> tuple[object, dict[str, np.ndarray]]:
 
 
 def join(plain, arrays: dict[str, np.ndarray]):
-    """What `split` was given."""
+    """The inverse of `split`."""
     if not isinstance(plain, dict):
         return plain
     if "array" in plain:

@@ -8,7 +8,7 @@ import numpy as np
 @dataclass
 class Check:
     """kind: "op", "network" or "probe". error: the worst normalised mean-squared error, limit: what it may be. where: the size
-    and tensor it came from, worst: the worst element. trials: how many comparisons stand behind it."""
+    and tensor it came from, worst: the worst element. trials: how many comparisons were made."""
 
     kind: str
     name: str

@@ -14,7 +14,7 @@ from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, SCRATCH, Tensor
 from deephtm_gpu.validate.check import Check, compare
 
-POISON = 7.25e20  # stands where an op has to write: what it leaves out shows
+POISON = 7.25e20  # fills the outputs before an op runs, so that elements it does not write are found
 SPARE = 3  # entries that a ragged list has room for beyond those it needs
 
 

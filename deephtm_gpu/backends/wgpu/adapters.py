@@ -49,7 +49,7 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
         raise DeviceError(f"The device {device!r} was asked for; give 'auto', 'gpu', 'numpy' or part of an adapter's "
                           "name.")
     if device == "numpy":
-        return None, "the NumPy reference was asked for"
+        return None, "the device is 'numpy'"
     adapters = list_adapters()
     if device == "auto":
         hardware = [a for a in adapters if a.kind == "hardware"]
@@ -58,7 +58,7 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
         what = f"only software adapters ({adapters[0].name})" if adapters else "no adapter"
         return None, f"there is no hardware GPU here, {what}" + ("; device='gpu' would take it" if adapters else "")
     if not adapters:
-        raise DeviceError(f"The device {device!r} was asked for, and no GPU adapter was found here; {INSTALL}.")
+        raise DeviceError(f"device must be 'auto' or 'numpy' without a GPU adapter, got {device!r}; to get an adapter, {INSTALL}.")
     if device == "gpu":
         return adapters[0], "it is the best adapter"
     named = [a for a in adapters if device.lower() in a.name.lower()]

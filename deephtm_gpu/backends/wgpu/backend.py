@@ -99,7 +99,7 @@ def kind_of_memory(tuning: Tuning):
 
 class GpuBackend:
     """Raises DeviceError where the network does not fit the adapter. tuning: None for the adapter's own. override: see
-    `compose`. lasting: whether a workgroup goes through many steps in one dispatch; None: where that should be faster."""
+    `compose`. persistent: whether a workgroup runs many steps in one dispatch; None: if that should be faster."""
 
     def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None,
                  lasting: bool | None = None):
@@ -279,8 +279,8 @@ class GpuBackend:
                 largest = max((t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size)
                 models = f" of {self.plan.models:,} models" if self.plan.models > 1 else ""
                 raise DeviceError(
-                    f"The network needs {4 * n / 2**20:,.0f} MiB of {arena}{models} in one piece, most of it for {largest.name!r} "
-                    f"{largest.shape}; {self._adapter.name} gives {4 * most / 2**20:,.0f} MiB. Make the layer smaller, or use device='numpy'."
+                    f"The {arena}{models} must fit into one buffer, got {4 * n / 2**20:,.0f} MiB, most of it for {largest.name!r} "
+                    f"{largest.shape}, and {self._adapter.name} allows {4 * most / 2**20:,.0f} MiB; make the layer smaller, or use device='numpy'."
                 )
 
     def _new_memory(self):
