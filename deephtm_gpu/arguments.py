@@ -10,14 +10,14 @@ from deephtm_gpu.errors import UserError
 LARGEST = 3.4e38  # about the largest float32
 
 
-def check_count(what: str, value, least: int = 1) -> int:
+def check_count(what: str, value, minimum: int = 1) -> int:
     """value as an int of `least` or more. what: the argument's name in the message."""
     try:
-        whole = not isinstance(value, bool) and value.__index__() >= least
+        whole = not isinstance(value, bool) and value.__index__() >= minimum
     except (AttributeError, TypeError):
         whole = False
     if not whole:
-        raise UserError(f"{what} must be a whole number, {least} or more, got {shown(value)}.")
+        raise UserError(f"{what} must be a whole number, {minimum} or more, got {shown(value)}.")
     return value.__index__()
 
 
@@ -33,10 +33,10 @@ def check_scale(value) -> float | None:
     return value
 
 
-def check_number(what: str, value, least=-LARGEST, most=LARGEST) -> float:
+def check_number(what: str, value, minimum=-LARGEST, most=LARGEST) -> float:
     """value as a float from least to most."""
-    if not (is_number(value) and least <= value <= most):
-        raise UserError(f"{what} must be a number{_range(least, most)}, got {shown(value)}.")
+    if not (is_number(value) and minimum <= value <= most):
+        raise UserError(f"{what} must be a number{_range(minimum, most)}, got {shown(value)}.")
     return float(value)
 
 
@@ -78,10 +78,10 @@ def shown(value) -> str:
         return f"a huge {type(value).__name__}"
 
 
-def _range(least, most):
+def _range(minimum, most):
     if most >= LARGEST:
-        return "" if least <= -LARGEST else f", {_plain(least)} or more"
-    return f" from {_plain(least)} to {_plain(most)}"
+        return "" if minimum <= -LARGEST else f", {_plain(minimum)} or more"
+    return f" from {_plain(minimum)} to {_plain(most)}"
 
 
 def _plain(x):

@@ -61,7 +61,7 @@ class Model(Inspectable, Copyable):
     def __init__(self, net: Sequential | Network, input_shape: tuple[int, ...] | None = None, loss: str | Loss | list[str | Loss] = "mse",
                  optimizer: Optimizer | None = None, streams: int = 1, seed: int = 0, device: str = "auto",
                  loss_weights: list[float] | None = None):
-        self.streams, self.seed = check_count("streams", streams), check_count("seed", seed, least=0)
+        self.streams, self.seed = check_count("streams", streams), check_count("seed", seed, minimum=0)
         self.arrangement = StreamsArrangement(self.streams)
         self._start(net, input_shape, loss, optimizer, (self.seed,), device, loss_weights)
 

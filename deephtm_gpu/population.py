@@ -142,6 +142,6 @@ def _seeds(seed, models) -> tuple[int, ...]:
     if isinstance(seed, (list, tuple, range, np.ndarray)):
         if len(seed) != models:
             raise UserError(f"Population's seed must be a number to count from, or one for each of the {models} models, got {len(seed)}.")
-        return tuple(check_count(f"seed[{p}]", s, least=0) for p, s in enumerate(seed))
-    first = check_count("seed", seed, least=0)
+        return tuple(check_count(f"seed[{p}]", s, minimum=0) for p, s in enumerate(seed))
+    first = check_count("seed", seed, minimum=0)
     return tuple(range(first, first + models))

@@ -27,9 +27,9 @@ def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None,
     return series
 
 
-def is_list_of_one(given, least) -> bool:
+def is_list_of_one(given, minimum) -> bool:
     """Whether a series stands in a list, rather than a series of one step that is a list."""
-    return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > least
+    return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > minimum
 
 
 def _masked(array, mask):

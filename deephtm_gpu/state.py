@@ -26,7 +26,7 @@ def observable(network) -> list[tuple[str, str, str]]:
 def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]]:
     """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells; of maps
     (T, S, ..., H, W)."""
-    nodes, told = {name: node for node, name in network.names().items()}, {}
+    nodes, observed = {name: node for node, name in network.names().items()}, {}
     for (name, shown, _), array in zip(observable(network), arrays):
         form, (T, S, _) = forms[nodes[name]], array.shape
         at = form.positions or ()
@@ -37,8 +37,8 @@ def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]
             array = array.reshape(T, S, form.winners, form.cells, *at)
         else:  # the winners come before the losers that the head evaluated too
             array = 1 / (1 + np.exp(-array[:, :, : form.winners]))
-        told.setdefault(name, {})[shown] = array
-    return told
+        observed.setdefault(name, {})[shown] = array
+    return observed
 
 
 def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.ndarray]]:
@@ -49,7 +49,7 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
         shaped = partial(_by_stream, form=forms[node], streams=plan.streams)
         if isinstance(node.layer, SpatialPooler):
             winners, activity = (read(f"{name}.{t}", slot) for t in ("winners", "activity"))
-            dense = _written_out(winners, activity, forms[node].size)
+            dense = _to_dense(winners, activity, forms[node].size)
             state[name] = {"winners": shaped(winners), "activity": shaped(dense)}
         elif isinstance(node.layer, TemporalMemory):
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
@@ -58,7 +58,7 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
             ticks = f"{name}.kept_cells" in plan.tensors
             depolarisation, likely = _expected(read, name, names[owners[node]], C, M, P, node.layer, ticks)
             state[name] = {
-                "cells": shaped(_written_out(cells, cell, C * M).reshape(-1, C, M)),
+                "cells": shaped(_to_dense(cells, cell, C * M).reshape(-1, C, M)),
                 "predictive": shaped(depolarisation.reshape(-1, C, M)),
                 "predicted": shaped(likely),
             }
@@ -72,7 +72,7 @@ def _by_stream(array, form, streams):
     return array[0] if streams == 1 else array
 
 
-def _written_out(index, value, size):
+def _to_dense(index, value, size):
     dense = np.zeros((len(index), size), np.float32)
     np.put_along_axis(dense, index.astype(np.int64), value, axis=1)
     return dense

@@ -6,24 +6,24 @@
 // Places: all in work. Dispatch: one workgroup a stream.
 const OPEN: f32 = 0.5;
 
-fn begin(now: f32, started: u32, tick: u32, begun: u32) {
+fn begin(now: f32, started: u32, tick: u32, has_ticked: u32) {
   let since = max(work[started], now);
   work[started] = since;
-  work[begun] = since;
+  work[has_ticked] = since;
   work[tick] = now;
 }
 
-fn every_forward(parent: u32, count: u32, started: u32, tick: u32, begun: u32, steps: u32) {
+fn every_forward(parent: u32, count: u32, started: u32, tick: u32, has_ticked: u32, steps: u32) {
   if (lane == 0u) {
     let counted = work[count] + work[parent];
     let full = counted >= f32(steps);
     work[count] = select(counted, 0.0, full);
-    begin(select(0.0, 1.0, full), started, tick, begun);
+    begin(select(0.0, 1.0, full), started, tick, has_ticked);
   }
 }
 
-fn when_forward(gate: u32, parent: u32, started: u32, tick: u32, begun: u32) {
-  if (lane == 0u) { begin(select(0.0, work[parent], work[gate] > OPEN), started, tick, begun); }
+fn when_forward(gate: u32, parent: u32, started: u32, tick: u32, has_ticked: u32) {
+  if (lane == 0u) { begin(select(0.0, work[parent], work[gate] > OPEN), started, tick, has_ticked); }
 }
 
 fn hold_forward(x: u32, tick: u32, parent: u32, kept: u32, gathered: u32, y: u32, gathers: u32, D: u32) {

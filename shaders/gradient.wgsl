@@ -162,10 +162,10 @@ fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: Pool, gradi
             work[bias_gradient + base + n] += factor;
           }
           let row_noise = mix32(noise ^ n);
-          let sight = factor * weight_of_sight(pool);
+          let visibility = factor * weight_of_visible(pool);
           for (var a = lane; a < A; a += WG) {
             let f = synapse_at(row_noise, lists[context + 1u + a], pool);
-            if (f < pool.F) { work[gradient + base + n * pool.F + f] += sight * work[values + a]; }
+            if (f < pool.F) { work[gradient + base + n * pool.F + f] += visibility * work[values + a]; }
           }
         }
       }

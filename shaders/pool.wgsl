@@ -32,7 +32,7 @@ fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool:
       }
     }
     sum = span_sum(sum, span);
-    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_sight(pool) * sum + params[bias + lists[rows + l]]; }
+    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_visible(pool) * sum + params[bias + lists[rows + l]]; }
   }
 }
 
@@ -50,7 +50,7 @@ fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool:
         if (f < pool.F) { sum += d * params[weight + row * pool.F + f]; }
       }
     }
-    work[dvalue + a] = weight_of_sight(pool) * sum;
+    work[dvalue + a] = weight_of_visible(pool) * sum;
   }
 }
 
@@ -87,10 +87,10 @@ fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
 // A stream's gradient of row n, into `total`.
 fn gather_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u32, pool: Pool) {
   let A = lists[index];
-  let sight = factor * weight_of_sight(pool);
+  let visibility = factor * weight_of_visible(pool);
   for (var a = lane; a < A; a += WG) {
     let f = synapse_at(noise, lists[index + 1u + a], pool);
-    if (f < pool.F) { params[total + n * pool.F + f] += sight * work[value + a]; }
+    if (f < pool.F) { params[total + n * pool.F + f] += visibility * work[value + a]; }
   }
 }
 
@@ -114,10 +114,10 @@ fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool
 fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: Parameter, pool: Pool, p: Pace,
                 rule: Rule) {
   let A = lists[index];
-  let sight = factor * weight_of_sight(pool);
+  let visibility = factor * weight_of_visible(pool);
   for (var a = lane; a < A; a += WG) {
     let f = synapse_at(noise, lists[index + 1u + a], pool);
-    let gradient = sight * work[value + a];
+    let gradient = visibility * work[value + a];
     if (f < pool.F && !(gradient == 0.0)) {
       let entry = n * pool.F + f;
       descend(weight, entry, gradient, p, rule);

@@ -13,7 +13,7 @@ from deephtm_gpu.ops.context import context_append_forward, context_append_spars
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
-from deephtm_gpu.ops.pool import pool_forward, visible, weight_of_sight
+from deephtm_gpu.ops.pool import pool_forward, visible, weight_of_visible
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.spec import EPSILON
@@ -264,17 +264,17 @@ def pool_step(case):
     return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
 
 
-def written_out(case, name, gradient):
+def to_dense(case, name, gradient):
     """What has the gradient that is given, of the parameter of that name."""
     return lambda: (case[gradient] * case[name]).reshape(len(case[gradient]), -1)
 
 
 def matrix_step(case):
-    return [("weight", written_out(case, "weight", "gradient"), case["scale"], case["k"])]
+    return [("weight", to_dense(case, "weight", "gradient"), case["scale"], case["k"])]
 
 
 def summed_vector_step(case):
-    return [("bias", written_out(case, "bias", "bias_gradient"), case["scale"], case["k"])]
+    return [("bias", to_dense(case, "bias", "bias_gradient"), case["scale"], case["k"])]
 
 
 def moved_rows(case):
@@ -283,16 +283,16 @@ def moved_rows(case):
 
 def summed_rows_step(case):
     """Of a row that is touched what has no gradient moves too, where there is a moment."""
-    weights = written_out(case, "weight", "gradient")
+    weights = to_dense(case, "weight", "gradient")
     return [("weight", weights, case["scale"], case["count"][:, None], moved_rows(case))]
 
 
 def summed_entries_step(case):
-    return [("bias", written_out(case, "bias", "bias_gradient"), case["scale"], case["bias_count"])]
+    return [("bias", to_dense(case, "bias", "bias_gradient"), case["scale"], case["bias_count"])]
 
 
 def summed_synapse_step(case):
-    weights, biases = written_out(case, "weight", "gradient"), written_out(case, "bias", "bias_gradient")
+    weights, biases = to_dense(case, "weight", "gradient"), to_dense(case, "bias", "bias_gradient")
     return [("weight", weights, case["scale"], case["count"][:, None]),
             ("bias", biases, case["bias_scale"], case["count"], moved_rows(case)[:, 0])]
 
@@ -423,7 +423,7 @@ def _seen(case, s):
     """By row, what it sees of the context, and how much that counts; 0 for what it does not see. (L, A+1)"""
     seen = np.zeros((case["L"], len(case["value"][s]) + 1))
     l, a, _ = visible(case["rows"][s], case["index"][s], case["pool"], case["F"], case["P"])
-    seen[l, a], seen[:, -1] = weight_of_sight(case["F"], case["P"]) * case["value"][s][a], 1
+    seen[l, a], seen[:, -1] = weight_of_visible(case["F"], case["P"]) * case["value"][s][a], 1
     return seen
 
 

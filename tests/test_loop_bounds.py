@@ -52,7 +52,7 @@ class Counting(GpuBackend):
     """Runs the one pass of a trial and counts."""
 
     def __init__(self, plan, adapter, tuning):
-        super().__init__(plan, adapter, tuning, lasting=False)
+        super().__init__(plan, adapter, tuning, persistent=False)
         (self.dispatch,) = schedule([(c, 0) for c in plan.forward], plan, tuning)
 
     def _new_memory(self):

@@ -7,7 +7,7 @@ import pytest
 from conftest import assert_close
 
 import deephtm_gpu as dh
-from deephtm_gpu.ops.rule import TABLE, _pace
+from deephtm_gpu.ops.rule import TABLE, _lr_factor
 
 OPTIMISERS = {
     "SGD": lambda **k: dh.SGD(0.05, **k),
@@ -128,7 +128,7 @@ def test_counts_beyond_the_table_go_on_where_it_ends():
     rule = {n: v for n, v in dh.Adam(0.01, betas=(0.9, 0.99999), schedule=dh.InverseDecay(10**6)).rule().items()}
     asked = [rule[n] for n in ("log1", "log2", "epsilon", "slope", "least")]
     k = np.array([[TABLE - 2], [TABLE - 1], [TABLE], [TABLE + 1]])
-    for within, beyond in zip(_pace(k[:2], *asked), _pace(k, *asked)):
+    for within, beyond in zip(_lr_factor(k[:2], *asked), _lr_factor(k, *asked)):
         assert_close("pace", beyond[:2], within, 1e-12)
         assert (np.diff(beyond[:, 0]) != 0).all() and np.diff(beyond[:, 0], 2) == pytest.approx(0, abs=1e-9)
 

@@ -480,7 +480,7 @@ NODES = ("network", "nodes")
     (_set("counts", "ahead", to=10**9), "counts"),
     (_set("counts", "steps", to=1), "counts"),
     (_set("counts", "learned", to="x"), "count"),
-    (_set("plan", "ahead", to=10**9), "that network's is"),
+    (_set("plan", "ahead", to=10**9), "must be float32 .*got"),
     (_set("plan", to=None), "describe a model"),
     (_set("streams", to="many"), "describe a model"),
 ])

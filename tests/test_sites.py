@@ -207,8 +207,8 @@ def test_awkward_shapes(adapter, positions):
     steps = 4 if positions == (1, 257) else 12
     rows, _ = rows_of(plan, np.random.default_rng(2), steps, 1, positions, "mse")
     want = oracle.run(rows)
-    for lasting in (False, True) if positions in ((3, 5), (1, 257)) else (False,):
-        got = GpuBackend(plan, adapter, lasting=lasting).run(rows)
+    for persistent in (False, True) if positions in ((3, 5), (1, 257)) else (False,):
+        got = GpuBackend(plan, adapter, persistent=persistent).run(rows)
         assert_close("prediction", got.predictions[0], want.predictions[0], 1e-4)
         assert_close("anomaly", got.anomaly, want.anomaly, 1e-4)
 

@@ -29,10 +29,10 @@ def test_bytes_and_work_of_a_step():
 
 @pytest.mark.parametrize("tuning, most", [(HARDWARE, 6), (SOFTWARE, 6), (LLVMPIPE, 6)])
 def test_dispatches_of_a_step(adapter, tuning, most):
-    several = GpuBackend(plan_of(), adapter, tuning, lasting=False).dispatches
-    one = GpuBackend(plan_of(), adapter, tuning, lasting=True).dispatches
+    several = GpuBackend(plan_of(), adapter, tuning, persistent=False).dispatches
+    one = GpuBackend(plan_of(), adapter, tuning, persistent=True).dispatches
     assert several <= most and one <= 0.5
-    assert GpuBackend(plan_of(models=3), adapter, tuning, lasting=True).dispatches == one
+    assert GpuBackend(plan_of(models=3), adapter, tuning, persistent=True).dispatches == one
 
 
 def test_with_more_columns_only_the_poolers_product_and_the_scan_grow():

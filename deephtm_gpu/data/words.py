@@ -72,10 +72,10 @@ def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 
     >>> text.task.inputs.shape, text.ends.shape, len(text.words["closing"])
     ((300, 16), (300, 1), 2)
     """
-    steps, between = check_count("words' steps", steps), check_count("words' between", between, least=0)
+    steps, between = check_count("words' steps", steps), check_count("words' between", between, minimum=0)
     if check_count("words' openings", openings) > 2:
         raise UserError(f"words' openings must be 1 or 2, got {shown(openings)}.")
-    rng = np.random.default_rng(check_count("words' seed", seed, least=0))
+    rng = np.random.default_rng(check_count("words' seed", seed, minimum=0))
     codes = random_codes(rng, len(NAMES), CODE)
     lexicon = _lexicon(rng, 2 * openings + 2 + FILLERS)
     opening = [lexicon[2 * o : 2 * o + 2] for o in range(openings)]

@@ -56,7 +56,7 @@ def forms_of(network) -> dict:
                 node.layer.check(node, read)
                 forms[node] = replace(node.layer.form(read), positions=maps[node])
             except UserError as error:
-                told = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
+                sources = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
                 raise UserError(f"{error} In this network it reads {sources}.") from None
         return forms[node]
 

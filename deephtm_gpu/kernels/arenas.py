@@ -55,16 +55,16 @@ class Layout:
         streams = {a: max(4, plan.units * self.stride[a]) for a in ("work", "lists")}
 
         of_io = plan.placed(IO)
-        self.told = list(dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed]))
-        given = [t for t in of_io if t not in self.told]
+        self.outputs = list(dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed]))
+        given = [t for t in of_io if t not in self.outputs]
         row_bytes = 4 * plan.units * sum(t.size for t in of_io)
         self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))
         room = self.rows * plan.units
         end = self._stack("work", given, streams["work"], lambda t: room * t.size)
-        self.told_begin = end  # the outputs are contiguous, so that one copy reads them back
-        self.told_end = self._stack("work", self.told, end, lambda t: room * t.size)
+        self.outputs_begin = end  # the outputs are contiguous, so that one copy reads them back
+        self.outputs_end = self._stack("work", self.outputs, end, lambda t: room * t.size)
         self.sizes = {"weights": max(4, 4 * plan.models * self.stride["weights"]), "params": max(4, plan.models * self.stride["params"]),
-                      "work": self.told_end, "lists": streams["lists"]}
+                      "work": self.outputs_end, "lists": streams["lists"]}
 
     def _stack(self, arena, tensors, at, size) -> int:
         for t in tensors:

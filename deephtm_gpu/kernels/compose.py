@@ -119,7 +119,7 @@ def _needed(library: dict[str, str], entry: str) -> list[str]:
 
 
 def _entry(dispatch: Dispatch, layout: Layout) -> str:
-    body = _many_steps(dispatch, layout) if dispatch.lasting else _solo(dispatch, layout) if dispatch.solo else _wide(dispatch, layout)
+    body = _many_steps(dispatch, layout) if dispatch.persistent else _solo(dispatch, layout) if dispatch.solo else _wide(dispatch, layout)
     return "\n".join([
         "@compute @workgroup_size(WG)",
         "fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) id: vec3<u32>) {",

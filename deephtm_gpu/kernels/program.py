@@ -15,7 +15,7 @@ from typing import Any
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.kernels.arenas import Layout
 from deephtm_gpu.kernels.compose import ACROSS, compose
-from deephtm_gpu.kernels.schedule import Dispatch, lasting, prefers_lasting, rotation, schedule
+from deephtm_gpu.kernels.schedule import Dispatch, persistent, prefers_persistent, rotation, schedule
 from deephtm_gpu.kernels.tuning import HARDWARE, Tuning
 from deephtm_gpu.plan.plan import Call, Plan
 
@@ -89,8 +89,8 @@ def build(plan: Plan, tuning: Tuning = HARDWARE, calls: list[Call] | None = None
     head, tail = calls[:cut], calls[cut:]
     parts = [[(c, 0) for c in head], [(c, 0) for c in tail] + [(c, 1) for c in head], [(c, 0) for c in tail]]
     head, body, tail = (schedule(part, plan, tuning) for part in parts)
-    whole = None if in_one is False else lasting(calls, plan, tuning)
-    if whole and (in_one or prefers_lasting(whole, body, tuning)) and (steps := _steps_at_once(whole, plan, tuning)):
+    whole = None if in_one is False else persistent(calls, plan, tuning)
+    if whole and (in_one or prefers_persistent(whole, body, tuning)) and (steps := _steps_at_once(whole, plan, tuning)):
         return KernelProgram((), (whole,), (), steps).map(made)
     return KernelProgram(tuple(head), tuple(body), tuple(tail)).map(made)
 

@@ -65,7 +65,7 @@ class Dispatch:
 
     solo: bool
     groups: list[Group] = field(default_factory=list)
-    lasting: bool = False
+    persistent: bool = False
 
     @property
     def sites(self) -> int:
@@ -122,18 +122,18 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[
     return [_dispatch(kind, groups, calls, before, streams, tuning) for kind, groups in stages if any(groups)]
 
 
-def lasting(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
+def persistent(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
     """A dispatch in which a workgroup per model goes through many steps; None where streams share weights, and no workgroup
     can do a step alone."""
     if plan.streams > 1 or not calls:
         return None
     calls = [(c, 0) for c in calls]
     dispatch = _dispatch(1, [range(len(calls))], calls, _needs(calls, plan), 1, tuning)
-    dispatch.lasting = True
+    dispatch.persistent = True
     return dispatch
 
 
-def prefers_lasting(lasting: Dispatch, several: list[Dispatch], tuning: Tuning) -> bool:
+def prefers_persistent(persistent: Dispatch, several: list[Dispatch], tuning: Tuning) -> bool:
     """Whether a step of one model should take no longer in one workgroup than in several dispatches. Counted, not timed: timing would
     choose now one and now the other, and a run would not repeat itself to the bit. And for one model, however many there are: each
     is to give what it gives alone."""
@@ -142,7 +142,7 @@ def prefers_lasting(lasting: Dispatch, several: list[Dispatch], tuning: Tuning) 
 
     many = sum(tuning.dispatch + (cost(d.members()) / min(d.sites, tuning.workgroups) if d.solo else max(
         cost(d.members()) / tuning.workgroups, *(cost(g.members) / g.workgroups for g in d.groups))) for d in several)
-    return cost(lasting.members()) <= many
+    return cost(persistent.members()) <= many
 
 
 def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:

@@ -24,12 +24,12 @@ class Hold(Layer):
         return Form(inputs[0].size, shape=inputs[0].shape)
 
     def lower(self, low, inputs):
-        (x, to_pairs), D = low.written_out(inputs[0]), inputs[0].size
+        (x, to_sparse), D = low.to_dense(inputs[0]), inputs[0].size
         sites = self._sites(low, inputs)
-        tick, begun = (low.tape(name, (1,), sites=sites) for name in ("tick", "begun"))
+        tick, has_ticked = (low.tape(name, (1,), sites=sites) for name in ("tick", "begun"))
         started = low.state("started", (1,), sites=sites)
-        self._tick(low, inputs, tick, begun, started)
-        low.set_clock(tick, begun)
+        self._tick(low, inputs, tick, has_ticked, started)
+        low.set_clock(tick, has_ticked)
         y = low.tape("y", (D,))
         low.forward("hold_forward", x=x.tensor, tick=tick, parent=low.parent_tick(), kept=low.state("kept", (D,)),
                     gathered=low.state("gathered", (D,)), y=y, gathers=GATHERS.index(self.gather), D=D)
@@ -38,7 +38,7 @@ class Hold(Layer):
             """Within the step of a tick; what came in earlier steps is a constant, as with `previous`."""
             dx = low.scratch("dx", (D,))
             low.learn("times_forward", x=dy, by=tick, y=dx, D=D)
-            return [to_pairs(dx)] + [None] * (len(inputs) - 1)
+            return [to_sparse(dx)] + [None] * (len(inputs) - 1)
 
         return low.value(y), backward
 
@@ -76,9 +76,9 @@ class Every(Hold):
             raise UserError(f"every's steps must be at most {MOST_STEPS:,}, as they are counted in float32, got {steps!r}.")
         self._check_gather(gather)
 
-    def _tick(self, low, inputs, tick, begun, started):
+    def _tick(self, low, inputs, tick, has_ticked, started):
         count = low.state("count", (1,), sites=tick.sites)
-        low.forward("every_forward", parent=low.parent_tick(), count=count, started=started, tick=tick, begun=begun,
+        low.forward("every_forward", parent=low.parent_tick(), count=count, started=started, tick=tick, has_ticked=has_ticked,
                     steps=self.steps)
 
     def clock_key(self, node):
@@ -124,9 +124,9 @@ class When(Hold):
     def clock_key(self, node):
         return node.inputs[1]
 
-    def _tick(self, low, inputs, tick, begun, started):
-        gate, _ = low.written_out(inputs[1])
-        low.forward("when_forward", gate=gate.tensor, parent=low.parent_tick(), started=started, tick=tick, begun=begun)
+    def _tick(self, low, inputs, tick, has_ticked, started):
+        gate, _ = low.to_dense(inputs[1])
+        low.forward("when_forward", gate=gate.tensor, parent=low.parent_tick(), started=started, tick=tick, has_ticked=has_ticked)
 
 
 def every(node: Node, steps: int, gather: str = "last") -> Node:
@@ -238,13 +238,13 @@ class Trace(Layer):
         return Form(inputs[0].size, shape=inputs[0].shape)
 
     def lower(self, low, inputs):
-        x, to_pairs = low.written_out(inputs[0])
+        x, to_sparse = low.to_dense(inputs[0])
         y = low.tape("y", (x.size,))
         low.forward("trace_forward", x=x.tensor, tick=low.tick or low.always(), kept=low.state("kept", (x.size,)), y=y, decay=self.decay, D=x.size)
 
         def backward(dy):
             # Between ticks it is constant, whatever the input.
-            return [to_pairs(low.times("dx", dy, low.tick, learns=True) if low.tick else dy)]
+            return [to_sparse(low.times("dx", dy, low.tick, learns=True) if low.tick else dy)]
 
         return low.value(y), backward
 

@@ -47,13 +47,13 @@ class Add(_Combine):
         return Form(inputs[0].size, shape=inputs[0].shape)
 
     def lower(self, low, inputs):
-        parts = [low.written_out(x) for x in inputs]
+        parts = [low.to_dense(x) for x in inputs]
         total = parts[0][0].tensor
         for n, (x, _) in enumerate(parts[1:]):
             y = low.tape(f"y{n}", (x.size,))
             low.forward("add_forward", a=total, b=x.tensor, y=y, D=x.size)
             total = y
-        return low.value(total), lambda dy: [to_pairs(dy) for _, to_pairs in parts]
+        return low.value(total), lambda dy: [to_sparse(dy) for _, to_sparse in parts]
 
 
 class Concat(_Combine):
@@ -71,7 +71,7 @@ class Concat(_Combine):
         return Form(size, shape=(size,))
 
     def lower(self, low, inputs):
-        parts = [low.written_out(x) for x in inputs]
+        parts = [low.to_dense(x) for x in inputs]
         whole, joints = parts[0][0].tensor, []  # joints: (size so far, size of the next)
         for n, (x, _) in enumerate(parts[1:]):
             y = low.tape(f"y{n}", (whole.size + x.size,))
@@ -87,7 +87,7 @@ class Concat(_Combine):
                 gradients.append(db)
                 dy = da
             gradients.append(dy)
-            return [to_pairs(d) for (_, to_pairs), d in zip(parts, reversed(gradients))]
+            return [to_sparse(d) for (_, to_sparse), d in zip(parts, reversed(gradients))]
 
         return low.value(whole), backward
 

@@ -97,15 +97,15 @@ class Expectation(Layer):
 
     def lower(self, low, inputs):
         *of, context = inputs
-        (x, to_pairs), N = low.written_out(context), self.columns * self.cells_per_column
+        (x, to_sparse), N = low.to_dense(context), self.columns * self.cells_per_column
         x = low.at_sites(x)
         weight = low.param("weight", (N, x.size), MATRIX, std=self.std, learned=True)
         bias = low.param("bias", (N,), PARAM, start=self.bias)
         if of:
-            return self._of_winners(low, of[0], x, to_pairs, weight, bias)
-        return self._of_all(low, x, to_pairs, weight, bias)
+            return self._of_winners(low, of[0], x, to_sparse, weight, bias)
+        return self._of_all(low, x, to_sparse, weight, bias)
 
-    def _of_all(self, low, x, to_pairs, weight, bias):
+    def _of_all(self, low, x, to_sparse, weight, bias):
         N, I = weight.shape
         q = low.tape("q", (N,))
         low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=q, I=I, O=N)
@@ -116,11 +116,11 @@ class Expectation(Layer):
                 dx = low.scratch("dx", (I,))
                 low.learn("linear_backward", dy=dq, weight=weight, dx=dx, I=I, O=N)
             low.update_lazily(weight, dq, x.tensor)
-            return [to_pairs(dx)]
+            return [to_sparse(dx)]
 
         return low.value(self._any(low, q)), backward
 
-    def _of_winners(self, low, cols, x, to_pairs, weight, bias):
+    def _of_winners(self, low, cols, x, to_sparse, weight, bias):
         K, M, I = cols.length, self.cells_per_column, x.size
         cells, q = low.tape("cells", (K * M,), index=True), low.tape("q", (K * M,))
         low.forward("cells_forward", winners=cols.index, cells=cells, K=K, M=M)
@@ -132,7 +132,7 @@ class Expectation(Layer):
                 dx = low.scratch("dx", (I,))
                 low.learn("rows_backward", dy=dq, index=cells, weight=weight, dx=dx, L=K * M, I=I)
             low.update_outputs(weight, None, cells, dq, x.tensor)
-            return [None, to_pairs(dx)]  # the winners depend on the pooler alone; their values are not used
+            return [None, to_sparse(dx)]  # the winners depend on the pooler alone; their values are not used
 
         return low.value(self._any(low, q), cols.index), backward
 

@@ -74,16 +74,14 @@ class GridCells(Layer):
                  orientation: float | None = None, learn: bool = False, init_std: float | None = None,
                  lr_scale: float | None = 0.01) -> None:
         self.modules = check_count("GridCells' modules", modules)
-        self.side = check_count("GridCells' side", side, least=2)
+        self.side = check_count("GridCells' side", side, minimum=2)
         if not (is_number(sharpness) and 0 < sharpness <= STEEPEST):
-            raise UserError(f"GridCells' sharpness = {sharpness!r} was asked for; it must be a number above 0, at most "
-                            f"{STEEPEST}.")
+            raise UserError(f"GridCells' sharpness must be a number above 0, at most {STEEPEST}, got {sharpness!r}.")
         for what, value in (("scale", scale), ("ratio", ratio)):
             if not (is_number(value) and value > 0):
                 raise UserError(f"GridCells' {what} must be a number above 0, got {value!r}.")
         if orientation is not None and not is_number(orientation):
-            raise UserError(f"GridCells' orientation = {orientation!r} was asked for; it must be an angle in radians, "
-                            "or None.")
+            raise UserError(f"GridCells' orientation must be an angle in radians, or None, got {orientation!r}.")
         if not isinstance(learn, (bool, np.bool_)):
             raise UserError(f"GridCells' learn must be True or False, got {learn!r}.")
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
@@ -131,21 +129,20 @@ class GridCells(Layer):
         for role, given in zip(getattr(node, "roles", self._roles(inputs[1:])), inputs[1:]):
             size, why = wanted[role]
             if given.size != size:
-                raise UserError(f"{self!r} was given {role}=a node of {given.size} numbers; it must "
-                                f"have {size}, {why}.")
+                raise UserError(f"{self!r}'s {role} must be a node of {size} numbers, {why}, got one of {given.size}.")
 
     def form(self, inputs):
         D, G, B = inputs[0].size, self.modules, self.side
         if self.init_std is None and D != 2:
             raise UserError(
-                f"{self!r} was put behind a movement of {D} numbers; a hexagonal grid is one of the plane, where a "
-                "movement has 2: give init_std, and weights for any movement are drawn."
+                f"{self!r}'s movement must have 2 numbers, as its grids are hexagonal in the plane, got {D}; "
+                "give init_std, which draws weights for any movement."
             )
         return Form(G * B * B, shape=(G * B * B,))
 
     def lower(self, low, inputs):
         D, G, B = inputs[0].size, self.modules, self.side
-        (movement, to_movement), *others = [low.written_out(x) for x in inputs]
+        (movement, to_movement), *others = [low.to_dense(x) for x in inputs]
         others = dict(zip(self._roles(inputs[1:]), others))
         weight = low.param("weight", (2 * G, D), MATRIX, std=self.init_std or 0.0, learned=self.learn,
                            start=self._hexagons if self.init_std is None else 0.0)
@@ -174,8 +171,8 @@ class GridCells(Layer):
                     dmovement = low.times("dmoved", dmovement, low.tick, learns=True)
             if self.learn:
                 low.update_product(weight, dphase, displacement)
-            back = {"anchor": lambda to_pairs: to_pairs(dphase), "restart": lambda to_pairs: None}
-            return [to_movement(dmovement)] + [back[role](to_pairs) for role, (_, to_pairs) in others.items()]
+            back = {"anchor": lambda to_sparse: to_sparse(dphase), "restart": lambda to_sparse: None}
+            return [to_movement(dmovement)] + [back[role](to_sparse) for role, (_, to_sparse) in others.items()]
 
         return low.value(code), backward
 

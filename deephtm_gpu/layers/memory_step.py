@@ -32,7 +32,7 @@ class MemoryStep:
         self.value = low.tape("context_value", (A,), ragged=True)
         self.cells = low.tape("cells", (L,), index=True)
         self.cell, self.root = low.tape("cell", (L,)), low.tape("root", (L,))
-        self.kept = Kept(low, L, K) if low.tick else None
+        self.kept = TickState(low, L, K) if low.tick else None
 
     def forward(self):
         """Returns the node's value."""
@@ -40,7 +40,7 @@ class MemoryStep:
         self.active = cols.tensor
         if kept:  # what was active in the tick before becomes context when the next one comes
             self._remember(kept.cells, kept.cell, kept.winners, kept.columns, kept.surprise)
-            self.active = low.times("active", cols.tensor, low.begun, place=TAPE)
+            self.active = low.times("active", cols.tensor, low.has_ticked, place=TAPE)
         low.forward("cells_forward", winners=cols.index, cells=self.cells, K=self.K, M=self.M)
         self._context()
         self._gate()
@@ -60,7 +60,7 @@ class MemoryStep:
         low.learn("gate_backward", dcell=dcell, root=self.root, activity=self.active, ddepolarisation=dz,
                   dactivity=dactivity, K=K, M=self.M)
         if self.kept:
-            dactivity = low.times("dcolumns", dactivity, low.begun, learns=True)
+            dactivity = low.times("dcolumns", dactivity, low.has_ticked, learns=True)
         if self.layer.gate == "uniform":
             return [dactivity] + [None] * len(self.contexts)
         dvalue = None
@@ -163,7 +163,7 @@ class MemoryStep:
         return dz
 
 
-class Kept:
+class TickState:
     """Of a memory that ticks: what was active in its last tick, until the next one comes."""
 
     def __init__(self, low, L, K):

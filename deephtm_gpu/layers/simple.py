@@ -110,14 +110,14 @@ class ReLU(Layer):
         return Form(inputs[0].size, shape=inputs[0].shape)
 
     def lower(self, low, inputs):
-        x, to_pairs = low.written_out(inputs[0])
+        x, to_sparse = low.to_dense(inputs[0])
         y = low.tape("y", (x.size,))
         low.forward("relu_forward", x=x.tensor, y=y, D=x.size)
 
         def backward(dy):
             dx = low.scratch("dx", (x.size,))
             low.learn("relu_backward", dy=dy, y=y, dx=dx, D=x.size)
-            return [to_pairs(dx)]
+            return [to_sparse(dx)]
 
         return low.value(y), backward
 
@@ -145,7 +145,7 @@ class RunningNorm(Layer):
         return Form(inputs[0].size, shape=inputs[0].shape)
 
     def lower(self, low, inputs):
-        x, to_pairs = low.written_out(inputs[0])
+        x, to_sparse = low.to_dense(inputs[0])
         y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,))
         mean, count = low.param("mean", (x.size,), PARAM), low.param("count", (1,), PARAM)
         extent = low.param("extent", (2,), PARAM, moment=True)
@@ -156,7 +156,7 @@ class RunningNorm(Layer):
         def backward(dy):
             dx = low.scratch("dx", (x.size,))
             low.learn("running_norm_backward", dy=dy, y=y, scale=scale, dx=dx, D=x.size)
-            return [to_pairs(dx)]
+            return [to_sparse(dx)]
 
         return low.value(y), backward
 

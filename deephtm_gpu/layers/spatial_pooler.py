@@ -68,7 +68,7 @@ class SpatialPooler(Layer):
         return {"std": f"{dense_std(setting.inputs[0].size):.3g}"}
 
     def lower(self, low, inputs):
-        (x, to_pairs), C, K = low.written_out(inputs[0]), self.columns, self.winners
+        (x, to_sparse), C, K = low.to_dense(inputs[0]), self.columns, self.winners
         weight = low.param("weight", (C, x.size), MATRIX, std=dense_std(x.size), learned=True)
         bias = low.param("bias", (C,), PARAM, learned=True)
         overlap = low.tape("overlap", (C,))
@@ -84,7 +84,7 @@ class SpatialPooler(Layer):
             if x.grad:
                 dx = low.scratch("dx", (x.size,))
                 low.learn("rows_backward", dy=doverlap, index=rows, weight=weight, dx=dx, L=K + 1, I=x.size)
-                dx = to_pairs(dx)
+                dx = to_sparse(dx)
             low.update_outputs(weight, bias, rows, doverlap, x.tensor)
             return [dx]
 

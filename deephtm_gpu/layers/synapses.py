@@ -16,21 +16,21 @@ class Synapses:
         columns = max(1, stretch_of(std_places, F, P)) if F else std_places  # those that see nothing else
         self.weight = low.param(f"{name}_weight", (rows, F or P), PARAM, std=std, std_columns=columns, learned=learned)
         self.bias = low.param(f"{name}_bias", (rows,), PARAM, start=first_bias, learned=learned)
-        self._op, self._sight = "synapse", {"P": P}
+        self._op, self._visibility = "synapse", {"P": P}
         if F:
-            self._op, self._sight = "pool", {"pool": low.number(f"{name}_pool", POOLS), "F": F, "P": P}
+            self._op, self._visibility = "pool", {"pool": low.number(f"{name}_pool", POOLS), "F": F, "P": P}
 
     def forward(self, rows, index, value, depolarisation):
         self._low.forward(f"{self._op}_forward", rows=rows, index=index, value=value, weight=self.weight, bias=self.bias,
-                          depolarisation=depolarisation, L=rows.size, **self._sight)
+                          depolarisation=depolarisation, L=rows.size, **self._visibility)
 
     def backward(self, ddepolarisation, rows, index, dvalue):
         self._low.learn(f"{self._op}_backward", ddepolarisation=ddepolarisation, rows=rows, index=index, weight=self.weight,
-                        dvalue=dvalue, L=rows.size, **self._sight)
+                        dvalue=dvalue, L=rows.size, **self._visibility)
 
     def update(self, rows, dz, index, value, lag):
         """By the optimiser, along the gradient of the step `lag` before."""
-        self._low.update_synapses(self._op, self.weight, self.bias, rows, dz, index, value, self._sight, lag)
+        self._low.update_synapses(self._op, self.weight, self.bias, rows, dz, index, value, self._visibility, lag)
 
     def update_here(self, rows, left, index, value, scale, bias_scale):
         """At once, by plain gradient descent along the mean of the streams, and of a map's positions, in a step that
@@ -44,7 +44,7 @@ class Synapses:
             return
         coef = low.times("head_share", low.share_of_streams, low.tick) if low.tick else low.share_of_streams
         low.forward(f"{self._op}_update", rows=rows, left=left, index=index, value=value, coef=coef, L=rows.size,
-                    total=0, **knobs, **self._sight)
+                    total=0, **knobs, **self._visibility)
 
     def _sum_and_step(self, rows, left, index, value, knobs):
         """What all positions of a map find out about a synapse is added up before it moves."""
@@ -56,7 +56,7 @@ class Synapses:
                   "bias_gradient": low.gradient(f"{name}.bias_gradient", (N,)),
                   "touched": low.gradient(f"{name}.touched", (N,))}
         low.forward(f"{self._op}_gradient", rows=rows, left=left, index=index, value=value, X=rows.sites, L=rows.size,
-                    N=N, room=value.size, learning=True, **summed, **self._sight)
+                    N=N, room=value.size, learning=True, **summed, **self._visibility)
         low.forward("synapse_step", coef=low.share_of_sites(), P=columns, most=min(N, rows.size * rows.sites), **summed,
                     **knobs)
 

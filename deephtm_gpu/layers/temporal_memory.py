@@ -87,8 +87,7 @@ class TemporalMemory(Layer):
         self.lr_scale = check_scale(lr_scale)
         self.synapses = None if synapses is None else check_count("TemporalMemory's synapses", synapses)
         if not (is_number(decay) and 0 <= decay < 1):
-            raise UserError(f"TemporalMemory's decay = {decay!r} was asked for; the context leaks: "
-                            "give 0 <= decay < 1.")
+            raise UserError(f"TemporalMemory's decay must be 0 <= decay < 1, got {decay!r}.")
         if gate not in ("entmax", "uniform"):
             raise UserError(f"TemporalMemory's gate must be 'entmax' or 'uniform', got {gate!r}.")
         if not isinstance(slow, bool):
@@ -124,16 +123,15 @@ class TemporalMemory(Layer):
         try:
             nodes = [context] if isinstance(context, Node) else list(context)
         except TypeError:
-            raise UserError(f"{self!r} was called with context={context!r}; it takes a node, or "
-                            "a list of nodes.") from None
+            raise UserError(f"{self!r}'s context must be a node, or a list of nodes, got {context!r}.") from None
         return self.place([check_node(node, self)], [check_node(c, self) for c in nodes])
 
     def form(self, inputs):
         columns, M = inputs[0], self.cells_per_column
         if not columns.sparse or columns.cells != 1:
             raise UserError(
-                f"{self!r} was put behind something that gives {columns.size} numbers; it needs the winners of a "
-                "SpatialPooler: put one before it."
+                f"{self!r} must be called on the winners of a SpatialPooler, got a node of {columns.size} numbers; "
+                "put one before it."
             )
         return Form(columns.size * M, length=columns.length * M, winners=columns.length, cells=M,
                     shape=(columns.size, M), memory=True)
@@ -157,6 +155,6 @@ class TemporalMemory(Layer):
                             "leave clock out.")
         if low.tick and self.window > 1:
             raise UserError(
-                f"{self!r} stands behind dh.every or dh.when; a memory that ticks gives credit within a tick: give it "
+                f"{self!r} must have window=1 after dh.every or dh.when, where credit is given within a tick; give "
                 "window=1."
             )

@@ -69,9 +69,9 @@ def _example(rng, S, D, steps, gathers):
 CLOCK = Op(
     name="clock", shader="clock", example=_example, tolerance=1e-10,
     passes=(
-        Pass(every_forward, reads=("parent",), changes=("count", "started"), writes=("tick", "begun"),
+        Pass(every_forward, reads=("parent",), changes=("count", "started"), writes=("tick", "has_ticked"),
              consts=("steps",)),
-        Pass(when_forward, reads=("gate", "parent"), changes=("started",), writes=("tick", "begun")),
+        Pass(when_forward, reads=("gate", "parent"), changes=("started",), writes=("tick", "has_ticked")),
         Pass(hold_forward, reads=("x", "tick", "parent"), changes=("kept", "gathered"), writes=("y",),
              consts=("gathers", "D"), work=elements),
         Pass(times_forward, reads=("x", "by"), writes=("y",), consts=("D",), work=elements),

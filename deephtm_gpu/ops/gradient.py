@@ -13,7 +13,7 @@ the most entries of a context, from which the shader knows where the next site b
 
 import numpy as np
 
-from deephtm_gpu.ops.pool import POOL_STRUCT, POOLS, visible, weight_of_sight
+from deephtm_gpu.ops.pool import POOL_STRUCT, POOLS, visible, weight_of_visible
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 from deephtm_gpu.ops.synapse import ragged
@@ -69,7 +69,7 @@ def pool_gradient(rows, left, index, value, pool, gradient, bias_gradient, touch
     for i, (row, l) in enumerate(zip(rows, left)):
         row, l, s = row[l != 0], l[l != 0], i // X
         owner, a, synapse = visible(row, index[i], pool, F, P)
-        gradient[s].reshape(-1)[synapse] += weight_of_sight(F, P) * l[owner] * value[i][a]
+        gradient[s].reshape(-1)[synapse] += weight_of_visible(F, P) * l[owner] * value[i][a]
         bias_gradient[s][row] += l
         touched[s][row] = 1
 

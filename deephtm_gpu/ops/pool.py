@@ -48,7 +48,7 @@ def visible(rows, places, pool, F, P):
     return l, a, rows[l] * F + stretch[a]
 
 
-def weight_of_sight(F, P):
+def weight_of_visible(F, P):
     """How much a place counts that a row sees, for those that it does not see."""
     return sqrt(P / F)
 
@@ -58,7 +58,7 @@ def pool_forward(rows, index, value, weight, bias, pool, F, P):
     flat, depolarisation = weight.reshape(-1), bias[rows]  # (S, L)
     for s, row in enumerate(rows):
         l, a, synapse = visible(row, index[s], pool, F, P)
-        depolarisation[s] += weight_of_sight(F, P) * np.bincount(l, flat.take(synapse) * value[s][a], len(row))
+        depolarisation[s] += weight_of_visible(F, P) * np.bincount(l, flat.take(synapse) * value[s][a], len(row))
     return depolarisation
 
 
@@ -69,7 +69,7 @@ def pool_backward(ddepolarisation, rows, index, weight, pool, F, P):
         active = d != 0
         l, a, synapse = visible(row[active], places, pool, F, P)
         seen = np.bincount(a, d[active][l] * flat.take(synapse), len(places))
-        dvalue.append((weight_of_sight(F, P) * seen).astype(flat.dtype))
+        dvalue.append((weight_of_visible(F, P) * seen).astype(flat.dtype))
     return dvalue
 
 
@@ -89,7 +89,7 @@ def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment
         l, a, synapse = visible(touched[mine], places[there], pool, F, P)
         owners.append(mine[l])
         synapses.append(synapse)
-        parts.append(weight_of_sight(F, P) * factors[mine[l], s] * v[there[a]])
+        parts.append(weight_of_visible(F, P) * factors[mine[l], s] * v[there[a]])
     if len(rows) == 1:
         owner, synapse, gradient = owners[0], synapses[0], parts[0]
     else:

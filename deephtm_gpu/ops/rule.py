@@ -45,7 +45,7 @@ def counts(rule) -> bool:
 def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, slope, least, **_):
     """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times scale.
     k: a number, or an array that goes with the gradient's rows."""
-    slowed, corrected, epsilon = _pace(k, log1, log2, epsilon, slope, least)
+    slowed, corrected, epsilon = _lr_factor(k, log1, log2, epsilon, slope, least)
     shrink = rate * slowed * decay
     rate = rate * corrected
     if not beta2:
@@ -73,25 +73,25 @@ def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2
     theta -= step
 
 
-def _pace(k, log1, log2, epsilon, slope, least):
+def _lr_factor(k, log1, log2, epsilon, slope, least):
     """-> what the rate is multiplied by where k updates came before, the same with the start corrected, and epsilon. k: a whole
     number or an array of them."""
     if not (log2 or slope):
         return 1.0, 1.0, epsilon
     if np.isscalar(k):
-        return _pace_at(k, log1, log2, epsilon, slope, least)
-    table = _paces(log1, log2, epsilon, slope, least)  # (3, TABLE)
+        return _lr_factor_at(k, log1, log2, epsilon, slope, least)
+    table = _lr_factors(log1, log2, epsilon, slope, least)  # (3, TABLE)
     if k.size and k.max() >= TABLE:
-        return _pace_of(k, log1, log2, epsilon, slope, least, np.expm1, np.sqrt, np.maximum)
+        return _lr_factor_of(k, log1, log2, epsilon, slope, least, np.expm1, np.sqrt, np.maximum)
     return table[0].take(k), table[1].take(k), table[2].take(k)
 
 
 @lru_cache(maxsize=16)  # all dense parameters ask for the same in a step
-def _pace_at(*asked):
-    return _pace_of(*asked, expm1, sqrt, max)
+def _lr_factor_at(*asked):
+    return _lr_factor_of(*asked, expm1, sqrt, max)
 
 
-def _pace_of(k, log1, log2, epsilon, slope, least, expm1, sqrt, larger):
+def _lr_factor_of(k, log1, log2, epsilon, slope, least, expm1, sqrt, larger):
     slowed = larger(least, 1 / (1 + k * slope)) if slope else 1.0
     if not log2:
         return slowed, slowed, epsilon
@@ -100,9 +100,9 @@ def _pace_of(k, log1, log2, epsilon, slope, least, expm1, sqrt, larger):
 
 
 @cache
-def _paces(*rule):
+def _lr_factors(*rule):
     """Looked up sooner than computed: (3, TABLE) for k = 0, 1, ..."""
-    return np.array([_pace_at(k, *rule) for k in range(TABLE)]).T.copy()
+    return np.array([_lr_factor_at(k, *rule) for k in range(TABLE)]).T.copy()
 
 
 def descend_at(theta, moment, power, at, gradient, rate, k, **rule):

@@ -80,10 +80,10 @@ class Optimizer:
         return coef
 
     def _lower_updates(self, lowering, coef):
-        rule, living = self.rule(), self._without_the_ended(lowering, coef)
+        rule, active = self.rule(), self._mask_ended(lowering, coef)
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
-            knobs = {"scale": update.scale, "coef": coef if update.lag else living, "rate": lowering.rate, **rule}
+            knobs = {"scale": update.scale, "coef": coef if update.lag else active, "rate": lowering.rate, **rule}
             if "k" in PASSES[update.name].reads:
                 knobs["k"] = lowering.updates_before
             if "bias_scale" in PASSES[update.name].consts:
@@ -95,14 +95,14 @@ class Optimizer:
             lowering.plan.learn.append(make_call(update.name, arguments, update.layer, update.lag, leaving=update.lag > 0))
 
 
-    def _without_the_ended(self, lowering, coef) -> Tensor:
+    def _mask_ended(self, lowering, coef) -> Tensor:
         """A stream that is not active changes no moments, except by its deferred steps."""
         if lowering.plan.streams == 1:
             return coef
-        living = lowering.plan.add(Tensor("living", (1,), SCRATCH))
+        active = lowering.plan.add(Tensor("living", (1,), SCRATCH))
         share = lowering.share_of_streams
-        lowering.plan.learn.append(make_call("ended_backward", {"dy": coef, "share": share, "dliving": living, "D": 1}, "streams"))
-        return living
+        lowering.plan.learn.append(make_call("ended_backward", {"dy": coef, "share": share, "dliving": active, "D": 1}, "streams"))
+        return active
 
 
 def check_rates(what: str, value) -> float | tuple[float, ...]:

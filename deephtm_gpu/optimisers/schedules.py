@@ -77,9 +77,9 @@ class Cosine(Schedule):
     """
 
     def __init__(self, steps: int, warmup: int = 0) -> None:
-        self.steps, self.warmup = check_count("Cosine's steps", steps), check_count("Cosine's warmup", warmup, least=0)
+        self.steps, self.warmup = check_count("Cosine's steps", steps), check_count("Cosine's warmup", warmup, minimum=0)
         if self.warmup >= self.steps:
-            raise UserError(f"Cosine(steps={steps}, warmup={warmup}) was asked for; the warm-up is part of the steps: "
+            raise UserError(f"Cosine's warmup must be shorter than its steps, got Cosine(steps={steps}, warmup={warmup}); "
                             "give warmup < steps.")
 
     def factor(self, updates: int) -> float:

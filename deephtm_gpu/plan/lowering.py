@@ -86,18 +86,18 @@ class _Lowering:
         """A copy of each of these tensors in every row, so that who looks on needs no reading back of his own."""
         for name in names:
             tensor, layer = self.plan.tensors[name], name.rpartition(".")[0]
-            told = self._io(f"observed {name}", tensor.size * tensor.sites)
+            output = self._io(f"observed {name}", tensor.size * tensor.sites)
             if tensor.sites > 1 and tensor.index:
                 numbers = self.plan.add(Tensor(f"{name} numbers", tensor.shape, SCRATCH, sites=tensor.sites))
                 self._report("number_forward", layer, places=tensor, y=numbers, D=tensor.size)
                 tensor = numbers
             if tensor.sites > 1:
-                self._report("flat_forward", layer, x=tensor, flat=told, D=tensor.size, X=tensor.sites)
+                self._report("flat_forward", layer, x=tensor, flat=output, D=tensor.size, X=tensor.sites)
             elif tensor.index:
-                self._report("number_forward", layer, places=tensor, y=told, D=tensor.size)
+                self._report("number_forward", layer, places=tensor, y=output, D=tensor.size)
             else:
-                self._report("copy_forward", layer, x=tensor, y=told, D=tensor.size)
-            self.plan.observed.append(told)
+                self._report("copy_forward", layer, x=tensor, y=output, D=tensor.size)
+            self.plan.observed.append(output)
 
     def _report(self, name, layer, **arguments):
         self.plan.forward.append(make_call(name, arguments, layer, None, learning=False))
@@ -108,7 +108,7 @@ class _Lowering:
         self.errors = []
         for j, (node, loss, weight) in enumerate(zip(self.network.outputs, self.losses, self.weights)):
             scope = Scope(self, node, f"loss{j}")
-            y, to_pairs = scope.written_out(self.values[node])
+            y, to_sparse = scope.to_dense(self.values[node])
             made = loss.activate(scope, y.tensor)  # at each position of a map
             scope.sites = 1  # the loss is of one vector, as targets come
             flat, to_map = scope.flattened(Value(made, y.size))
@@ -122,9 +122,9 @@ class _Lowering:
             loss.backward(scope, flat, target, dy)
             if weight == 0:  # it is only reported
                 continue
-            dy = self._without_the_ended(scope, self._weighted(scope, dy, weight))
+            dy = self._mask_ended(scope, self._weighted(scope, dy, weight))
             self.errors.append((dy, weight))
-            gradients.setdefault(node, []).append(to_pairs(to_map(dy)))
+            gradients.setdefault(node, []).append(to_sparse(to_map(dy)))
         return gradients
 
     def _reported(self, j, node, D) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,13 +156,13 @@ class _Lowering:
         scope.learn("surprise_forward", learning=False, probability=probability, target=target, surprise=self.surprise,
                     D=probability.size)
 
-    def _without_the_ended(self, scope, dy) -> Tensor:
+    def _mask_ended(self, scope, dy) -> Tensor:
         """Nothing is learned from a stream that is not active, except from its deferred steps."""
         if self.plan.streams == 1:
             return dy
-        living = scope.scratch("dliving", dy.shape)
-        scope.learn("ended_backward", dy=dy, share=self.share_of_streams, dliving=living, D=dy.size)
-        return living
+        active = scope.scratch("dliving", dy.shape)
+        scope.learn("ended_backward", dy=dy, share=self.share_of_streams, dliving=active, D=dy.size)
+        return active
 
     def _why_no_input(self, j, node, D) -> str | None:
         """Why output j cannot predict input j; None where it can."""

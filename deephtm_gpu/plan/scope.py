@@ -110,10 +110,10 @@ class Scope:
 
     # Clocks
 
-    def set_clock(self, tick, begun):
+    def set_clock(self, tick, has_ticked):
         """Of a `Hold`: what stands behind it goes by these."""
         clock = self._lowering.clocks[self._node]
-        self._lowering.ticks.setdefault(clock, (tick, begun))
+        self._lowering.ticks.setdefault(clock, (tick, has_ticked))
 
     @property
     def tick(self) -> Tensor | None:
@@ -121,7 +121,7 @@ class Scope:
         return self._lowering.ticks.get(self._lowering.clocks[self._node], (None, None))[0]
 
     @property
-    def begun(self) -> Tensor | None:
+    def has_ticked(self) -> Tensor | None:
         """1 from its first tick on, (1,)."""
         return self._lowering.ticks.get(self._lowering.clocks[self._node], (None, None))[1]
 
@@ -182,7 +182,7 @@ class Scope:
     def value(self, tensor, index=None) -> Value:
         return Value(tensor, self.form.size, index, self.form.winners, self.form.cells)
 
-    def written_out(self, x: Value):
+    def to_dense(self, x: Value):
         """x with all its numbers written out, and the function that brings a gradient back to x's pairs."""
         if not x.sparse:
             return x, lambda dx: dx
@@ -190,20 +190,20 @@ class Scope:
         y = self.tape(f"written_out{n}", (x.size,), sites=x.sites)
         self.forward("dense_forward", index=x.index, value=x.tensor, y=y, D=x.size, L=x.length)
 
-        def to_pairs(dx):
+        def to_sparse(dx):
             if dx is None:
                 return None
             d = self.scratch(f"dpairs{n}", (x.length,), sites=dx.sites)
             self.learn("dense_backward", dy=dx, index=x.index, dvalue=d, L=x.length)
             return d
 
-        return Value(y, x.size, grad=x.grad), to_pairs
+        return Value(y, x.size, grad=x.grad), to_sparse
 
     def flattened(self, x: Value):
         """x as one vector, in the order (channels, height, width), and the function that brings a gradient back."""
-        x, to_pairs = self.written_out(x)
+        x, to_sparse = self.to_dense(x)
         if x.sites == 1:
-            return x, to_pairs
+            return x, to_sparse
         size = dict(D=x.size, X=x.sites)
         y = self.tape("flat", (x.size * x.sites,), sites=1)
         self.forward("flat_forward", x=x.tensor, flat=y, **size)
@@ -211,7 +211,7 @@ class Scope:
         def to_map(dy):
             dx = self.scratch("dmap", (x.size,), sites=x.sites)
             self.learn("map_forward", flat=dy, x=dx, **size)
-            return to_pairs(dx)
+            return to_sparse(dx)
 
         return Value(y, y.size, grad=x.grad), to_map
 
@@ -290,15 +290,15 @@ class Scope:
             return
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
-    def update_synapses(self, op, weight, bias, rows, dy, index, value, sight, lag=0):
+    def update_synapses(self, op, weight, bias, rows, dy, index, value, visibility, lag=0):
         """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the step `lag`
         before. op: "synapse" for synapses to all sources, or "pool" for sampled synapses; visibility: further arguments of its passes."""
         L = dy.size
         square = ("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))
         if op == "pool":
-            square = ("pool_square", dict(left=dy, rows=rows, index=index, value=value), dict(L=L, **sight))
+            square = ("pool_square", dict(left=dy, rows=rows, index=index, value=value), dict(L=L, **visibility))
         self._update(f"{op}_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
-                     dict(L=L, N=bias.size, **sight), [square], lag)
+                     dict(L=L, N=bias.size, **visibility), [square], lag)
 
     def _update(self, name, tensors, consts, squares=(), lag=0):
         scale = lr_scale(self._node.layer.lr_scale, self.setting.slow)

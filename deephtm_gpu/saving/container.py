@@ -34,11 +34,9 @@ def check_target(path) -> Path:
     if path.is_dir():
         raise UserError(f"{path} must be a file to save a model, got a folder; name a file in it.")
     if path.exists() and not path.is_file():
-        raise UserError(f"{path} was to be written as a model's file, but is a pipe or a device; name "
-                        "an ordinary file.")
+        raise UserError(f"{path} must be a file to save a model, got a pipe or a device; name an ordinary file.")
     if not path.parent.is_dir():
-        raise UserError(f"{path} was to be written, but there is no folder {path.parent}; create it, or name another "
-                        "one.")
+        raise UserError(f"{path} cannot be written (there is no folder {path.parent}); create it, or name another one.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UserError(f"{path} cannot be written (its folder is not writable); name another one.")
     return path
@@ -59,12 +57,12 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
         whole = json.loads(metadata[KEY])
         version, checksum, text = whole["format"], whole.get("checksum"), whole.get("description")
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        raise UserError(f"{path} is a safetensors file, but no model of deephtm_gpu; name one that model.save(path) "
-                        "wrote.") from None
+        raise UserError(f"{path} must be a model of deephtm_gpu, got another safetensors file; name one that "
+                        "model.save(path) wrote.") from None
     if version != FORMAT:
         raise UserError(
-            f"{path} is in format {version!r} and this version of deephtm_gpu reads format {FORMAT}; use the version "
-            "that wrote it, or save the model anew with this one."
+            f"{path} must be in format {FORMAT}, which this version of deephtm_gpu reads, got format {version!r}; use the "
+            "version that wrote it, or save the model again with this one."
         )
     if not isinstance(text, str) or checksum != _checksum(text, arrays):
         raise UserError(f"{path} is damaged (its checksum does not match its content); use another copy of it.")
@@ -85,15 +83,14 @@ def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     # last: types NumPy lacks
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(f"{path} is no safetensors file, or cut short or damaged ({error}); take "
-                        "another copy of it.") from None
+        raise UserError(f"{path} must be a safetensors file, got another, incomplete or damaged file ({error}); use another "
+                        "copy of it.") from None
 
 
 def _text(given, what) -> str:
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(path, str) or not path or "\0" in path:
-        raise UserError(f"A model's file was to be {what} and path = {given!r} was given; it must be the name of a "
-                        "file.")
+        raise UserError(f"path must be the name of a file, got {given!r}: a model cannot be {what} there; give a name.")
     return path
 
 

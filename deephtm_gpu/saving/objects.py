@@ -17,8 +17,8 @@ def describe(thing) -> dict:
     kind = type(thing)
     if _public(kind.__name__) is not kind:
         raise UserError(
-            f"{thing!r} cannot be saved: {kind.__name__!r} is no class of deephtm_gpu, and a file holds no code to "
-            "make it again; use one of the package's own."
+            f"{thing!r} cannot be saved: its class must be one of deephtm_gpu, as a file holds no code, got "
+            f"{kind.__name__!r}; use one of the package's own."
         )
     return {"class": kind.__name__, "arguments": {n: _plain(_kept(thing, n), thing) for n in arguments_of(kind)}}
 
@@ -49,8 +49,7 @@ def _kept(thing, name):
         return getattr(thing, name)
     except AttributeError:
         raise UserError(
-            f"{thing!r} cannot be saved: it does not keep its argument {name!r} as an attribute; it must, to be made "
-            "again."
+            f"{thing!r} cannot be saved: it must keep its argument {name!r} as an attribute of the same name, got none."
         ) from None
 
 

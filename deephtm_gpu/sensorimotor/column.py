@@ -130,7 +130,7 @@ class SensorimotorColumn:
         )
         sizes = {name: check_count(f"SensorimotorColumn's {name}", value) for name, value in sizes.items()}
         seed, epsilon = (
-            check_count("SensorimotorColumn's seed", seed, least=0),
+            check_count("SensorimotorColumn's seed", seed, minimum=0),
             check_number("SensorimotorColumn's epsilon", epsilon),
         )
         _check_sizes(**sizes)

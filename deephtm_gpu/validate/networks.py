@@ -191,9 +191,9 @@ def _batches(plan, streams, ahead) -> list[Batch]:
 
     inputs = [series(t, CLASSES.get(t.size, 0)) for t in plan.inputs]
     targets = None if ahead else [series(t, 1) for t in plan.targets]
-    going = np.ones((STEPS, streams), bool)
-    going[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
-    share = shares(going) if streams > 1 else None
+    active = np.ones((STEPS, streams), bool)
+    active[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
+    share = shares(active) if streams > 1 else None
     whole = Batch(GIVEN, inputs, targets, np.full(STEPS, 0.02, np.float32), np.arange(STEPS), first=0, share=share)
     if not ahead:
         return [whole]

@@ -20,6 +20,6 @@ fn synapse_at(noise: u32, place: u32, pool: Pool) -> u32 {
 }
 
 // How much a place counts that a row sees, for those that it does not see.
-fn weight_of_sight(pool: Pool) -> f32 {
+fn weight_of_visible(pool: Pool) -> f32 {
   return sqrt(f32(pool.P) / f32(pool.F));
 }

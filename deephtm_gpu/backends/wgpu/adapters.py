@@ -64,8 +64,7 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
     named = [a for a in adapters if device.lower() in a.name.lower()]
     if not named:
         there = "; ".join(a.name for a in adapters)
-        raise DeviceError(f"The device {device!r} was asked for; the adapters here are: {there}. Give part of one of "
-                          "these names, 'gpu', 'auto' or 'numpy'.")
+        raise DeviceError(f"device must be 'gpu', 'auto', 'numpy' or part of one of the names {there}, got {device!r}.")
     return named[0], f"its name contains {device!r}"
 
 

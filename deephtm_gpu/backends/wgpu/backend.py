@@ -52,8 +52,8 @@ class OnAdapter:
         self.adapter, self._override = adapter, override
         self._tuning = tuning or tuning_of(adapter)
         self.info = _info(adapter)
-        self.ways = {SEVERAL: partial(self._make, lasting=False), IN_ONE: partial(self._make, lasting=True),
-                     PARTS: partial(self._make, lasting=False, tuning=replace(self._tuning, wide=0, grain=SMALL_GRAIN))}
+        self.ways = {SEVERAL: partial(self._make, persistent=False), IN_ONE: partial(self._make, persistent=True),
+                     PARTS: partial(self._make, persistent=False, tuning=replace(self._tuning, wide=0, grain=SMALL_GRAIN))}
 
     def __call__(self, plan: Plan) -> "GpuBackend | SideBySide":
         """All models in one set of arenas if they have room there."""
@@ -62,8 +62,8 @@ class OnAdapter:
             each = -(-each // 2)
         return self._make(plan) if each == plan.models else SideBySide(plan, self._make, each)
 
-    def _make(self, plan, lasting=None, tuning=None) -> "GpuBackend":
-        return GpuBackend(plan, self.adapter, tuning or self._tuning, self._override, lasting)
+    def _make(self, plan, persistent=None, tuning=None) -> "GpuBackend":
+        return GpuBackend(plan, self.adapter, tuning or self._tuning, self._override, persistent)
 
     def _has_room(self, plan) -> bool:
         most = kind_of_memory(self._tuning).most(open_device(self.adapter))
@@ -102,8 +102,8 @@ class GpuBackend:
     `compose`. persistent: whether a workgroup runs many steps in one dispatch; None: if that should be faster."""
 
     def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None,
-                 lasting: bool | None = None):
-        self.plan, self._adapter, self._override, self._lasting = plan, adapter, override, lasting
+                 persistent: bool | None = None):
+        self.plan, self._adapter, self._override, self._persistent = plan, adapter, override, persistent
         self.info = _info(adapter)
         self._device = open_device(adapter)
         self._layout = Layout(plan, ROWS)
@@ -166,7 +166,7 @@ class GpuBackend:
         encoder = self._device.create_command_encoder()
         run = encoder.begin_compute_pass()
         if program.steps:
-            self._encode_lasting(run, program, first, n)
+            self._encode_persistent(run, program, first, n)
         else:
             self._encode(run, program, first, n)
         run.end()
@@ -187,7 +187,7 @@ class GpuBackend:
                 set_pipeline(pipeline)
                 dispatch(x, y)
 
-    def _encode_lasting(self, run, program, first, n):
+    def _encode_persistent(self, run, program, first, n):
         begins = np.arange(first, first + n, min(program.steps, self._submit_rows))
         self._write_turns(begins, np.diff(begins, append=first + n))
         for pipeline, x, y in program.body:
@@ -203,10 +203,10 @@ class GpuBackend:
 
     def _read_back(self, batch: Batch, outputs: Outputs, begin: int):
         layout = self._layout
-        raw = self._memory.read("work", layout.told_begin, layout.told_end - layout.told_begin, np.float32)
+        raw = self._memory.read("work", layout.outputs_begin, layout.outputs_end - layout.outputs_begin, np.float32)
 
         def steps_of(tensor):
-            at = layout.offset(tensor) - layout.told_begin
+            at = layout.offset(tensor) - layout.outputs_begin
             S, D = self.plan.units, tensor.size
             return raw[at : at + len(batch) * S * D].reshape(len(batch), S, D)
 
@@ -252,7 +252,7 @@ class GpuBackend:
         if program not in self._programs:
             # Few steps are of these kinds: not worth compiling a whole step in one piece.
             few = program.flush or not program.forward or (program.learn and not program.teach)
-            in_one = False if few and self._lasting is None else self._lasting
+            in_one = False if few and self._persistent is None else self._persistent
             kernels = build(self.plan, self._tuning, self.plan.calls(program), self._layout, in_one, self._override)
             self._programs[program] = kernels.map(self.compile)
         return self._programs[program]

@@ -20,15 +20,15 @@ class Timer:
     def _by_stamps(self, encode):
         queries = self._device.create_query_set(type="timestamp", count=2)
         usage = wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC
-        told = self._device.create_buffer(size=16, usage=usage)
+        resolved = self._device.create_buffer(size=16, usage=usage)
         writes = {"query_set": queries, "beginning_of_pass_write_index": 0, "end_of_pass_write_index": 1}
         encoder = self._device.create_command_encoder()
         run = encoder.begin_compute_pass(timestamp_writes=writes)
         encode(run)
         run.end()
-        encoder.resolve_query_set(queries, 0, 2, told, 0)
+        encoder.resolve_query_set(queries, 0, 2, resolved, 0)
         self._device.queue.submit([encoder.finish()])
-        begin, end = np.frombuffer(self._device.queue.read_buffer(told), np.uint64)
+        begin, end = np.frombuffer(self._device.queue.read_buffer(resolved), np.uint64)
         return (int(end) - int(begin)) * 1e-9  # WebGPU's are nanoseconds
 
     def _by_the_computer(self, encode):

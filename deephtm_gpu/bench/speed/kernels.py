@@ -52,7 +52,7 @@ def time_ops(backend) -> list[OpCost]:
 
 
 def _timed(backend, call) -> OpCost:
-    dispatch = Dispatch(True, [Group([Member(call, 0)])], lasting=True)
+    dispatch = Dispatch(True, [Group([Member(call, 0)])], persistent=True)
     written = kernel(dispatch, backend._layout, backend._tuning)
     compiled = backend.compile(written)
     each = 1 + dispatch.iterations(written.lanes, 1)

@@ -61,7 +61,7 @@ class ObjectsShow(Show):
         _check(column, task)
         sizes = {"total": total, "exposures": exposures, "touches": touches}
         total, exposures, touches = (check_count(f"ObjectsShow's {name}", value) for name, value in sizes.items())
-        seed = check_count("ObjectsShow's seed", seed, least=0)
+        seed = check_count("ObjectsShow's seed", seed, minimum=0)
         super().__init__(column.memory, total)
         self.column, self.task = column, task
         O, P = task.features.shape

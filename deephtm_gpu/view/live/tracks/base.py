@@ -31,9 +31,9 @@ class Track:
         (n, numbers), NaN where there is no value."""
 
 
-def fitting(tall, most, least=1) -> int:
+def fitting(tall, most, minimum=1) -> int:
     """How many labels fit, one above the other."""
-    return max(least, min(most, int(tall / LABEL)))
+    return max(minimum, min(most, int(tall / LABEL)))
 
 
 def numbers(axis, tall, most):

@@ -32,7 +32,7 @@ class Line(Track):
     def paint(self, axes, scene, tall):
         if self.log:
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(numticks=fitting(tall, most=5, least=2)))
+            axes.yaxis.set_major_locator(LogLocator(numticks=fitting(tall, most=5, minimum=2)))
             axes.yaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
         else:
