@@ -1,7 +1,7 @@
 """Callbacks for `Model.fit`: objects that are called after every chunk.
 
-A callback is a function of (steps done, History of the chunk); learning stops where it returns True. An object may also have `begin(model)`,
-called before the first chunk, and `end()`, called when the series is through.
+A callback is a function of (steps done, History of the chunk); learning stops where it returns True. An object may also
+have `begin(model)`, called before the first chunk, and `end()`, called when the series is through.
 """
 
 import json

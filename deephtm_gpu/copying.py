@@ -4,14 +4,21 @@ from deephtm_gpu.session import Session
 
 
 class Copyable:
-    """The part of a model that `copy` and `pickle` ask: of an object with `session`, and a method `_open(setup, device)`."""
+    """The part of a model that `copy` and `pickle` ask: of an object with `session`, and a method `_open(setup,
+    device)`."""
 
     session: Session
 
     def __getstate__(self) -> dict:
         own = {name: value for name, value in vars(self).items() if name not in ("session", "device")}
         session = self.session
-        return {"own": own, "setup": session.setup, "contents": session.contents(), "observes": session.observes, "device": session.opened.asked}
+        return {
+            "own": own,
+            "setup": session.setup,
+            "contents": session.contents(),
+            "observes": session.observes,
+            "device": session.opened.asked,
+        }
 
     def __setstate__(self, state: dict):
         vars(self).update(state["own"])

@@ -59,7 +59,8 @@ def step_result(model, run: Run, given: bool) -> StepResult:
 
 
 def history_of(model, runs: list[Run], given: bool, observed: bool | None = None) -> History:
-    """The runs one behind the other. A prediction's loss is told when its target comes; it goes back beside the prediction. observed: whether it has what was observed; None: where the session does."""
+    """The runs one behind the other. A prediction's loss is told when its target comes; it goes back beside the
+    prediction. observed: whether it has what was observed; None: where the session does."""
     session, shown = model.session, model.arrangement.shown
     first, outputs = runs[0].first, Outputs.joined([run.outputs for run in runs])
     losses, late = _beside_predictions(runs, first, outputs.losses)
@@ -68,12 +69,21 @@ def history_of(model, runs: list[Run], given: bool, observed: bool | None = None
     if outputs.observed and (session.observes if observed is None else observed):
         described = describe_observed(session.setup.network, session.forms, outputs.observed)
         looked_at = {layer: {name: shown(array) for name, array in found.items()} for layer, found in described.items()}
-    return History(shown(loss), _unpack(_predictions(model, outputs, not given)), shown(outputs.anomaly), looked_at, [shown(x) for x in losses],
-                   shown(_total(session.setup.weights, late)), first, model.arrangement.steps_axis)
+    return History(
+        shown(loss),
+        _unpack(_predictions(model, outputs, not given)),
+        shown(outputs.anomaly),
+        looked_at,
+        [shown(x) for x in losses],
+        shown(_total(session.setup.weights, late)),
+        first,
+        model.arrangement.steps_axis,
+    )
 
 
 def _beside_predictions(runs, first, like):
-    """like: one (T, S) per output -> the losses of the steps that made the predictions, one (T, S) per output, and those of earlier steps."""
+    """like: one (T, S) per output -> the losses of the steps that made the predictions, one (T, S) per output, and
+    those of earlier steps."""
     losses, late = [np.full_like(x, np.nan) for x in like], []
     for begin, scored, served in (score for run in runs for score in run.scores):
         before = max(0, min(first - begin, len(scored[0])))
@@ -140,14 +150,16 @@ def _check_mask(model, mask) -> np.ndarray:
     """mask (T, S) -> the same as an array, all its rules kept."""
     mask, S = as_array("mask", mask), model.streams
     if S == 1:
-        raise UserError("mask must be left out where the model has one stream; cut the series where it ends, and call reset() before the next.")
+        raise UserError("mask must be left out where the model has one stream; cut the series where it ends, and call "
+                        "reset() before the next.")
     if mask.ndim != 2 or mask.shape[1] != S or not (mask.dtype == bool or np.isin(mask, (0, 1)).all()):
         raise UserError(f"mask must be (steps, {S}) truth values, got shape {mask.shape}, type {mask.dtype}.")
     mask = mask.astype(bool)
     begins = mask & ~np.vstack([model.session.position.active, mask[:-1]])
     if begins.any():
         step, stream = np.argwhere(begins)[0]
-        raise UserError(f"mask must not let stream {stream} go on at step {step} after it has ended; call reset() before a stream begins again.")
+        raise UserError(f"mask must not let stream {stream} go on at step {step} after it has ended; call reset() "
+                        "before a stream begins again.")
     return mask
 
 
@@ -193,5 +205,6 @@ def _named(model):
         yield
     except BaseException as interruption:
         if not isinstance(interruption, UserError):
-            interruption.add_note(f"The model stands at step {model.steps:,} (model.steps), as if it had learned exactly so many, and can go on from there.")
+            interruption.add_note(f"The model stands at step {model.steps:,} (model.steps), as if it had learned "
+                                  "exactly so many, and can go on from there.")
         raise

@@ -19,9 +19,11 @@ class History:
     Attributes
     ----------
     loss : ndarray (T,), float32
-        Of the prediction made at each step; NaN where its target has not come. The sum over the outputs, each times its weight.
+        Of the prediction made at each step; NaN where its target has not come. The sum over the outputs, each times its
+        weight.
     prediction : ndarray (T, *shape), float32, or a list of them
-        Made at each step: for the input `ahead` steps later, or for the target given with the step. One array per output.
+        Made at each step: for the input `ahead` steps later, or for the target given with the step. One array per
+        output.
     anomaly : ndarray (T,), float32
         How unexpected each input was, from 0 to 1; NaN without a temporal memory.
     observed : dict
@@ -29,8 +31,8 @@ class History:
     losses : list of ndarray (T,)
         The loss of each output.
     late_loss : ndarray (n,)
-        The losses of predictions made before the first row whose targets came here, oldest first: what was NaN at the end of the history
-        before.
+        The losses of predictions made before the first row whose targets came here, oldest first: what was NaN at the
+        end of the history before.
     first : int
         How many steps the model had run before the first row.
 
@@ -62,7 +64,8 @@ class History:
         return f"<History of {len(self):,} steps from step {self.first:,} on: {loss}{unexpected}>"
 
     def to_dict(self) -> dict[str, Array]:
-        """All arrays by name: "loss", "prediction" (or "prediction0", ...), "anomaly", and "layer.name" of what was observed.
+        """All arrays by name: "loss", "prediction" (or "prediction0", ...), "anomaly", and "layer.name" of what was
+        observed.
 
         Returns
         -------
@@ -76,8 +79,8 @@ class History:
         return arrays | {f"{layer}.{name}": a for layer, found in self.observed.items() for name, a in found.items()}
 
     def to_pandas(self) -> Any:
-        """The history as a table: a row per step, its index the number of the step; a column per number, "loss", "anomaly",
-        "prediction", or with an index such as "prediction[0]" where a step has several.
+        """The history as a table: a row per step, its index the number of the step; a column per number, "loss",
+        "anomaly", "prediction", or with an index such as "prediction[0]" where a step has several.
 
         Returns
         -------
@@ -91,7 +94,8 @@ class History:
         try:
             import pandas
         except ImportError:
-            raise UserError("to_pandas needs pandas, which is not installed; install it (pip install pandas), or use to_dict().") from None
+            raise UserError("to_pandas needs pandas, which is not installed; install it (pip install pandas), or use "
+                            "to_dict().") from None
         columns = {}
         for name, array in self.to_dict().items():
             steps_first = np.moveaxis(array, self.steps_axis, 0) if array.ndim > self.steps_axis else array
@@ -99,7 +103,10 @@ class History:
             if flat.shape[1] == 1:
                 columns[name] = flat[:, 0]
             else:
-                columns |= {f"{name}[{', '.join(map(str, at))}]": flat[:, i] for i, at in enumerate(np.ndindex(steps_first.shape[1:]))}
+                columns |= {
+                    f"{name}[{', '.join(map(str, at))}]": flat[:, i]
+                    for i, at in enumerate(np.ndindex(steps_first.shape[1:]))
+                }
         return pandas.DataFrame(columns, index=pandas.RangeIndex(self.first, self.first + len(self), name="step"))
 
 
@@ -112,8 +119,8 @@ class StepResult:
     prediction : ndarray (*shape), or a list of them
         Made at this step.
     loss : float, or ndarray where there are several streams or models
-        With a target, that of this step's own prediction; else that of the prediction which this step's input was the target of. NaN where
-        there was none.
+        With a target, that of this step's own prediction; else that of the prediction which this step's input was the
+        target of. NaN where there was none.
     anomaly : float, or ndarray likewise
         How unexpected the input was.
     """

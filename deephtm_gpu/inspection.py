@@ -47,7 +47,9 @@ class Inspectable:
                 continue
             count = sum(t.size for t in session.plan.placed(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
             form = session.forms[node]
-            found.append(LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer)))
+            found.append(
+                LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer))
+            )
         return found
 
     def summary(self) -> str:
@@ -66,7 +68,8 @@ class Inspectable:
     def __repr__(self) -> str:
         learned = sum(info.parameters for info in self.layers())
         steps = self.session.position.steps
-        return f"<{type(self).__name__} of {len(self.layers())} layers, {learned:,} parameters, on {self.device.name}, after {steps:,} steps>"
+        on = f"on {self.device.name}, after {steps:,} steps"
+        return f"<{type(self).__name__} of {len(self.layers())} layers, {learned:,} parameters, {on}>"
 
     @property
     def dispatches(self) -> float | None:
@@ -74,9 +77,10 @@ class Inspectable:
         return self.session.backend.dispatches
 
     def observe(self, on: bool = True) -> None:
-        """From now on every History has `observed`, the step of each row by layer name: of a pooler `winners` (T, K), the columns; of
-        a memory `cells` (T, K, M), the activity of the winners' cells, and `predicted` (T, K), the probability that they would win. Costs
-        a little copying per step; changes nothing of what is learned, and drops nothing that is pending.
+        """From now on every History has `observed`, the step of each row by layer name: of a pooler `winners` (T, K),
+        the columns; of a memory `cells` (T, K, M), the activity of the winners' cells, and `predicted` (T, K), the
+        probability that they would win. Costs a little copying per step; changes nothing of what is learned, and drops
+        nothing that is pending.
 
         Parameters
         ----------
@@ -91,9 +95,9 @@ class Inspectable:
         Returns
         -------
         dict of dict of ndarray
-            Of a pooler `winners` (K,) and `activity` (C,); of a memory `cells` (C, M), `predictive` (C, M), the depolarisation of
-            each cell by the context that now stands, and `predicted` (C,), the probability of each column to win next. S in front
-            where there are several streams.
+            Of a pooler `winners` (K,) and `activity` (C,); of a memory `cells` (C, M), `predictive` (C, M), the
+            depolarisation of each cell by the context that now stands, and `predicted` (C,), the probability of each
+            column to win next. S in front where there are several streams.
         """
         return self.session.state()
 
@@ -132,9 +136,11 @@ def put_weights(session: Session, weights, lead: tuple[int, ...]):
     """All or none. lead: what stands before a parameter's shape. Raises UserError where names or shapes do not fit."""
     held = {t.name: t for t in _weights(session)}
     if not isinstance(weights, Mapping):
-        raise UserError(f"load_state_dict must be given what state_dict() returns, name -> array, got {type(weights).__name__!r}.")
+        raise UserError("load_state_dict must be given what state_dict() returns, name -> array, got "
+                        f"{type(weights).__name__!r}.")
     if missing := sorted(held.keys() - weights.keys()):
-        raise UserError(f"load_state_dict must be given all weights, and {missing} are missing; the model has {sorted(held)}.")
+        raise UserError(f"load_state_dict must be given all weights, and {missing} are missing; the model has "
+                        f"{sorted(held)}.")
     if unknown := sorted(weights.keys() - held.keys()):
         raise UserError(f"load_state_dict must be given no other weights, got {unknown}; the model has {sorted(held)}.")
     session.write({name: _fitting(tensor, weights[name], lead) for name, tensor in held.items()})
@@ -150,9 +156,11 @@ def _fitting(tensor: Tensor, given, lead) -> np.ndarray:
     try:
         array = np.asarray(given, np.float32)
     except (TypeError, ValueError):
-        raise UserError(f"load_state_dict's {name!r} must be an array of numbers, got {type(given).__name__!r}.") from None
+        raise UserError(f"load_state_dict's {name!r} must be an array of numbers, got "
+                        f"{type(given).__name__!r}.") from None
     if not np.isfinite(array).all():
-        raise UserError(f"load_state_dict's {name!r} must be finite, got NaN or infinity; nothing can be learned from there.")
+        raise UserError(f"load_state_dict's {name!r} must be finite, got NaN or infinity; nothing can be learned "
+                        "from there.")
     wanted = (*lead, *(tensor.shape[::-1] if tensor.transposed else tensor.shape))
     if array.shape != wanted:
         raise UserError(f"load_state_dict's {name!r} must be of shape {wanted}, got {array.shape}.")

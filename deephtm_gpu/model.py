@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import numpy as np
-
 from deephtm_gpu.arguments import check_count
 from deephtm_gpu.arrangement import StreamsArrangement
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.copying import Copyable
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.fitting import check_series, fit, history_of, step_result
+from deephtm_gpu.fitting import check_series, fit, step_result
 from deephtm_gpu.graph.networks import Network, Sequential, as_network
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.inspection import Inspectable
+from deephtm_gpu.looking import Looking
 from deephtm_gpu.losses.base import Loss
 from deephtm_gpu.losses.table import as_losses, loss_weights
 from deephtm_gpu.optimisers.base import Optimizer, check_rates
@@ -21,7 +20,7 @@ from deephtm_gpu.saving.writing import save_model
 from deephtm_gpu.session import Session, Setup
 
 
-class Model(Inspectable, Copyable):
+class Model(Looking, Inspectable, Copyable):
     """A network put on a device.
 
     Parameters
@@ -30,8 +29,9 @@ class Model(Inspectable, Copyable):
     input_shape : tuple of int, optional
         Of one input; needed with a Sequential.
     loss : str, Loss or a list of them, default "mse"
-        Of all outputs, or of each: an object such as `dh.MSE()`, or its name: "mse" (half the squared error, summed over the output), "cross_entropy" (softmax; targets one-hot
-        or class numbers), "bce" (a sigmoid for each number by itself; targets from 0 to 1).
+        Of all outputs, or of each: an object such as `dh.MSE()`, or its name: "mse" (half the squared error, summed
+        over the output), "cross_entropy" (softmax; targets one-hot or class numbers), "bce" (a sigmoid for each number
+        by itself; targets from 0 to 1).
     optimizer : Optimizer, default PolyakSGD()
     streams : int, default 1
         Parallel sequences S that share the weights.
@@ -58,9 +58,9 @@ class Model(Inspectable, Copyable):
 
     is_population = False
 
-    def __init__(self, net: Sequential | Network, input_shape: tuple[int, ...] | None = None, loss: str | Loss | list[str | Loss] = "mse",
-                 optimizer: Optimizer | None = None, streams: int = 1, seed: int = 0, device: str = "auto",
-                 loss_weights: list[float] | None = None):
+    def __init__(self, net: Sequential | Network, input_shape: tuple[int, ...] | None = None,
+                 loss: str | Loss | list[str | Loss] = "mse", optimizer: Optimizer | None = None, streams: int = 1,
+                 seed: int = 0, device: str = "auto", loss_weights: list[float] | None = None) -> None:
         self.streams, self.seed = check_count("streams", streams), check_count("seed", seed, minimum=0)
         self.arrangement = StreamsArrangement(self.streams)
         self._start(net, input_shape, loss, optimizer, (self.seed,), device, loss_weights)
@@ -81,17 +81,19 @@ class Model(Inspectable, Copyable):
 
     # Learning and predicting
 
-    def fit(self, inputs: Any, targets: Any = None, ahead: int = 1, progress: bool = False, callback: Any = None, mask: Any = None,
-            learn: bool = True) -> History:
+    def fit(self, inputs: Any, targets: Any = None, ahead: int = 1, progress: bool = False, callback: Any = None,
+            mask: Any = None, learn: bool = True) -> History:
         """Learns online from a series.
 
-        Without targets, output j learns to predict input j `ahead` steps later; with targets, step t learns from (inputs[t], targets[t])
-        at once. An interruption (Ctrl-C, an exception in a callback) leaves the model at the step that `model.steps` names.
+        Without targets, output j learns to predict input j `ahead` steps later; with targets, step t learns from
+        (inputs[t], targets[t]) at once. An interruption (Ctrl-C, an exception in a callback) leaves the model at the
+        step that `model.steps` names.
 
         Parameters
         ----------
         inputs : array_like (T, *shape) or (T, S, *shape), a list of them, or an iterator of chunks
-            One series per input. An iterator's chunks are learned as one series, in bounded memory: the History keeps its newest rows.
+            One series per input. An iterator's chunks are learned as one series, in bounded memory: the History keeps
+            its newest rows.
         targets : array_like (T, *shape), a list, or an iterator, optional
         ahead : int, default 1
         progress : bool, default False
@@ -100,7 +102,8 @@ class Model(Inspectable, Copyable):
             Called with (steps done, History of the chunk) after every chunk; learning stops where one returns True. See
             `SaveEvery`, `StopWhen`, `LogTo`.
         mask : array_like (T, S) of bool, optional
-            False from a stream's end on: nothing is learned there, and the History has NaN. An ended stream begins again with `reset`.
+            False from a stream's end on: nothing is learned there, and the History has NaN. An ended stream begins
+            again with `reset`.
         learn : bool, default True
             False: the temporal state goes on, and no weight, norm or count of updates moves.
 
@@ -141,35 +144,9 @@ class Model(Inspectable, Copyable):
             xs, ys = check_series(self, *history)
             return step_result(self, self.session.run(xs, ys, learn, self.session.ahead), given)
 
-    def predict(self, inputs: Any) -> np.ndarray | list[np.ndarray]:
-        """The predictions of the same pass without learning, from the present temporal state: (T, *shape), or a list of them. Leaves
-        every bit of the model as it was."""
-        return self._look(inputs, observed=False).prediction
-
-    def trace(self, inputs: Any) -> History:
-        """As `predict`, and all that a History holds, with what `observe` adds. Leaves every bit of the model as it was."""
-        return self._look(inputs, observed=True)
-
-    def _look(self, inputs, observed) -> History:
-        with self.session.turn():
-            run = self.session.look(check_series(self, inputs, None)[0], observed)
-            return history_of(self, [run], not self.session.position.ahead, observed)
-
-    def rollout(self, steps: int) -> np.ndarray | list[np.ndarray]:
-        """Generates (steps, *shape): feeds its own prediction back as the next input, from the last input seen. For networks whose
-        outputs predict their inputs one step ahead. Leaves the model as it was."""
-        check_count("steps", steps)
-        with self.session.turn():
-            at, network = self.session.position, self.session.setup.network
-            if at.ahead != 1 or len(network.outputs) != len(network.inputs):
-                raise UserError("rollout must have a model that predicts all its inputs one step ahead, got another; fit it without targets and with ahead=1.")
-            if at.last is None:
-                raise UserError("rollout must come after an input, got none since the model was made or reset; call fit or step first.")
-            return history_of(self, [self.session.rollout(steps)], False).prediction
-
     def reset(self) -> None:
-        """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights. What the memories' windows have put
-        off is learned first."""
+        """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights. What the memories'
+        windows have put off is learned first."""
         self.session.reset()
 
     # What it is
@@ -199,7 +176,8 @@ class Model(Inspectable, Copyable):
         self.optimizer.lr = rates
 
     def save(self, path: Any) -> None:
-        """Writes everything needed to go on to the bit (safetensors), for `dh.load(path)`. The file is there whole or not at all.
+        """Writes everything needed to go on to the bit (safetensors), for `dh.load(path)`. The file is there whole or
+        not at all.
 
         Raises
         ------
@@ -210,4 +188,5 @@ class Model(Inspectable, Copyable):
 
     def _check_rates(self, models: int | None):
         if models is not None:
-            raise UserError(f"Model's optimizer must have one learning rate, got {models}; several are for the models of a dh.Population.")
+            raise UserError(f"Model's optimizer must have one learning rate, got {models}; several are for the models "
+                            "of a dh.Population.")

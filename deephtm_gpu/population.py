@@ -16,11 +16,12 @@ from deephtm_gpu.optimisers.base import Optimizer
 
 
 class Population(Model):
-    """P models of one network with seeds, weights and state of their own, one stream each: one per sensor, shop, server.
+    """P models of one network with seeds, weights and state of their own, one stream each: one per sensor, shop,
+    server.
 
-    As a `Model`, with P in front: series are (P, T, *shape), the History's arrays (P, T, ...), weights (P, ...). On a GPU each
-    model lives in a workgroup of its own, and a dispatch takes all of them through many steps. A model's results are those
-    of a `Model` of its seed alone.
+    As a `Model`, with P in front: series are (P, T, *shape), the History's arrays (P, T, ...), weights (P, ...). On a
+    GPU each model lives in a workgroup of its own, and a dispatch takes all of them through many steps. A model's
+    results are those of a `Model` of its seed alone.
 
     Parameters
     ----------
@@ -49,9 +50,9 @@ class Population(Model):
 
     is_population = True
 
-    def __init__(self, net: Sequential | Network, models: int, input_shape: tuple[int, ...] | None = None, loss: str | Loss | list[str | Loss] = "mse",
-                 optimizer: Optimizer | None = None, seed: int | list[int] = 0, device: str = "auto",
-                 loss_weights: list[float] | None = None):
+    def __init__(self, net: Sequential | Network, models: int, input_shape: tuple[int, ...] | None = None,
+                 loss: str | Loss | list[str | Loss] = "mse", optimizer: Optimizer | None = None,
+                 seed: int | list[int] = 0, device: str = "auto", loss_weights: list[float] | None = None) -> None:
         self.models, self.streams, self.seed = check_count("models", models), 1, seed
         self.arrangement = ModelsArrangement(self.models)
         self._start(net, input_shape, loss, optimizer, _seeds(seed, self.models), device, loss_weights)
@@ -59,11 +60,13 @@ class Population(Model):
     def __len__(self) -> int:
         return self.models
 
-    def fit(self, inputs: Any, targets: Any = None, ahead: int = 1, progress: bool = False, callback: Any = None, mask: Any = None,
-            learn: bool = True) -> History:
-        """As `Model.fit`, with inputs (P, T, *shape), for single numbers (P, T) too. All models step together: there is no mask."""
+    def fit(self, inputs: Any, targets: Any = None, ahead: int = 1, progress: bool = False, callback: Any = None,
+            mask: Any = None, learn: bool = True) -> History:
+        """As `Model.fit`, with inputs (P, T, *shape), for single numbers (P, T) too. All models step together: there is
+        no mask."""
         if mask is not None:
-            raise UserError("mask must be None for a population, whose models step together, got a mask; take out those whose series end: population.model(p).")
+            raise UserError("mask must be None for a population, whose models step together, got a mask; take out "
+                            "those whose series end: population.model(p).")
         return super().fit(inputs, targets, ahead, progress, callback, None, learn)
 
     def model(self, number: int) -> Model:
@@ -100,14 +103,22 @@ class Population(Model):
         if not kept:
             raise UserError("Population.some must be given one number or more, got none.")
         few = Population.__new__(Population)
-        vars(few).update(models=len(kept), streams=1, seed=[self.session.setup.seeds[p] for p in kept], arrangement=ModelsArrangement(len(kept)))
+        vars(few).update(
+            models=len(kept),
+            streams=1,
+            seed=[self.session.setup.seeds[p] for p in kept],
+            arrangement=ModelsArrangement(len(kept)),
+        )
         return self._handed(few, kept, self.optimizer.of(kept) if self.optimizer.models else self.optimizer)
 
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """As `Model.state`, every array with P in front."""
         with self.session.turn():
             each = [self.session.state(p) for p in range(self.models)]
-        return {layer: {what: np.stack([one[layer][what] for one in each]) for what in found} for layer, found in each[0].items()}
+        return {
+            layer: {what: np.stack([one[layer][what] for one in each]) for what in found}
+            for layer, found in each[0].items()
+        }
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """As `Model.state_dict`, every array with P in front."""
@@ -130,18 +141,25 @@ class Population(Model):
 
     def _check_rates(self, models):
         if models not in (None, self.models):
-            raise UserError(f"Population's optimizer must have one learning rate, or one for each of the {self.models} models, got {models}.")
+            raise UserError(f"Population's optimizer must have one learning rate, or one for each of the {self.models} "
+                            f"models, got {models}.")
 
     def _number(self, number) -> int:
-        if isinstance(number, bool) or not hasattr(number, "__index__") or not -self.models <= number.__index__() < self.models:
-            raise UserError(f"A model's number must be from 0 to {self.models - 1}, got {number!r}; the population has {self.models} models.")
+        if (
+            isinstance(number, bool)
+            or not hasattr(number, "__index__")
+            or not -self.models <= number.__index__() < self.models
+        ):
+            raise UserError(f"A model's number must be from 0 to {self.models - 1}, got {number!r}; the population has "
+                            f"{self.models} models.")
         return number.__index__() % self.models
 
 
 def _seeds(seed, models) -> tuple[int, ...]:
     if isinstance(seed, (list, tuple, range, np.ndarray)):
         if len(seed) != models:
-            raise UserError(f"Population's seed must be a number to count from, or one for each of the {models} models, got {len(seed)}.")
+            raise UserError(f"Population's seed must be a number to count from, or one for each of the {models} "
+                            f"models, got {len(seed)}.")
         return tuple(check_count(f"seed[{p}]", s, minimum=0) for p, s in enumerate(seed))
     first = check_count("seed", seed, minimum=0)
     return tuple(range(first, first + models))

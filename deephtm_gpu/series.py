@@ -10,14 +10,16 @@ from deephtm_gpu.numeric import as_array, as_float32
 
 
 def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None, unit="stream") -> list[np.ndarray]:
-    """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
-    whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. unit: what one
-    of the S is, for messages. Returns float32 arrays (T, S, D). Raises UserError."""
+    """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for
+    each, whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken.
+    unit: what one of the S is, for messages. Returns float32 arrays (T, S, D). Raises UserError."""
     if len(shapes) > 1 and not isinstance(given, (list, tuple)):
-        raise UserError(f"{what} must be a list of {len(shapes)} series, one for each of the network's, got one {type(given).__name__}.")
+        raise UserError(f"{what} must be a list of {len(shapes)} series, one for each of the network's, got one "
+                        f"{type(given).__name__}.")
     arrays = [given] if len(shapes) == 1 and not is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
-        raise UserError(f"{what} must be a list of {len(shapes)} series, one for each of the network's, got {len(arrays)} series.")
+        raise UserError(f"{what} must be a list of {len(shapes)} series, one for each of the network's, got "
+                        f"{len(arrays)} series.")
     names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
     series = [_one(n, a, s, streams, bool(classes and classes[j]), mask, unit)
               for j, (n, a, s) in enumerate(zip(names, arrays, shapes))]
@@ -29,7 +31,12 @@ def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None,
 
 def is_list_of_one(given, minimum) -> bool:
     """Whether a series stands in a list, rather than a series of one step that is a list."""
-    return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > minimum
+    return (
+        isinstance(given, (list, tuple))
+        and len(given) == 1
+        and isinstance(given[0], np.ndarray)
+        and given[0].ndim > minimum
+    )
 
 
 def _masked(array, mask):
@@ -65,7 +72,8 @@ def _one(name, given, shape, streams, classes, mask=None, unit="stream"):
 
 
 def _subject(name, unit, shape, position):
-    """Who holds the number at `position`, (S, *shape) or (*shape), in words. unit: what one of the S is; None: there is one."""
+    """Who holds the number at `position`, (S, *shape) or (*shape), in words. unit: what one of the S is; None: there is
+    one."""
     position, parts = [int(i) for i in position], []
     if unit:
         parts.append(f"{unit} {position.pop(0)}")
@@ -76,5 +84,6 @@ def _subject(name, unit, shape, position):
 
 def _one_hot(name, classes, D):
     if classes.size and not 0 <= classes.min() <= classes.max() < D:
-        raise UserError(f"{name} must be classes from 0 to {D - 1}, as the network's output, got {classes.min()} to {classes.max()}.")
+        raise UserError(f"{name} must be classes from 0 to {D - 1}, as the network's output, got {classes.min()} to "
+                        f"{classes.max()}.")
     return np.eye(D, dtype=np.float32)[classes.astype(np.int64)]

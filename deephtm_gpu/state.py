@@ -79,8 +79,8 @@ def _to_dense(index, value, size):
 
 
 def _expected(read, name, owner, C, M, P, layer, ticks):
-    """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context. ticks: whether it
-    goes by a clock; then what was active in its last tick is yet to come into the context."""
+    """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context.
+    ticks: whether it goes by a clock; then what was active in its last tick is yet to come into the context."""
     F, traces = layer.synapses, ("fast", "fast_list", "slow", "slow_list")
     fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in traces)
     if ticks:

@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
-# One thread for NumPy's products: the tests run side by side already, and idle BLAS threads spin. Before NumPy is imported.
+# One thread for NumPy's products: the tests run side by side already, and idle BLAS threads spin. Before NumPy is
+# imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Mesa keeps what it compiled, for all workers and for the next run; by default in the home folder, which may not be writable.
+# Mesa keeps what it compiled, for all workers and for the next run; by default in the home folder, which may not be
+# writable.
 os.environ.setdefault("MESA_SHADER_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".shader_cache"))
 os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
 
@@ -22,7 +24,9 @@ from deephtm_gpu.plan.plan import Program
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
-NO_ADAPTER = "No Vulkan adapter was found, and this test runs WGSL; install a software one: apt-get install mesa-vulkan-drivers."
+NO_ADAPTER = (
+    "No Vulkan adapter was found, and this test runs WGSL; install a software one: apt-get install mesa-vulkan-drivers."
+)
 NO_TINT = "dawn-python is not installed, and this test asks Tint about WGSL; install it: pip install dawn-python."
 
 
@@ -60,7 +64,8 @@ def naga(adapter):
 
 @pytest.fixture(scope="session")
 def tint():
-    """tint(code) -> what Dawn's compiler (Chrome's) has against the WGSL; None if nothing. Its Null backend needs no GPU."""
+    """tint(code) -> what Dawn's compiler (Chrome's) has against the WGSL; None if nothing. Its Null backend needs no
+    GPU."""
     try:
         from pydawn import utils, webgpu
     except ImportError:
@@ -93,7 +98,15 @@ def one_row(inputs, targets, step, learn=True, rate=1.0) -> Batch:
     streams = len(inputs[0])
     share = shares(np.ones((1, streams), bool)) if streams > 1 else None
     program = Program(target="given", teach=learn, learn=learn)
-    return Batch(program, [x[None] for x in inputs], [y[None] for y in targets], np.array([rate]), np.array([step]), first=step, share=share)
+    return Batch(
+        program,
+        [x[None] for x in inputs],
+        [y[None] for y in targets],
+        np.array([rate]),
+        np.array([step]),
+        first=step,
+        share=share,
+    )
 
 
 # Central differences
@@ -107,7 +120,8 @@ def some_entries(rng, array, gradient, most=24):
 
 
 def central_difference(loss, array, entries, h=1e-6):
-    """d loss() / d array at the flat `entries`, by moving them in place. loss() reads the array; what it gives is summed."""
+    """d loss() / d array at the flat `entries`, by moving them in place. loss() reads the array; what it gives is
+    summed."""
     flat, found = array.reshape(-1), []
     assert array.flags.c_contiguous, "reshape would make a copy"
     for i in entries:
@@ -122,8 +136,8 @@ def central_difference(loss, array, entries, h=1e-6):
 
 
 def ragged_difference(loss, arrays, entries, h=1e-6):
-    """Of each stream, d loss()[s] / d arrays[s] at entries[s]: an entry of every stream is moved at once, as no stream's loss reads what
-    another has. loss() gives (S,)."""
+    """Of each stream, d loss()[s] / d arrays[s] at entries[s]: an entry of every stream is moved at once, as no
+    stream's loss reads what another has. loss() gives (S,)."""
     found = [np.empty(len(of_one)) for of_one in entries]
     for n in range(max(map(len, entries))):
         moved = [(s, of_one[n]) for s, of_one in enumerate(entries) if n < len(of_one)]

@@ -20,7 +20,9 @@ def _by_formula(scores, t, window, short, learning, estimation, floor):
     return NormalDist().cdf(z)
 
 
-@pytest.mark.parametrize("change", [{}, {"short": 1}, {"short": 10, "estimation": 10, "window": 10}, {"learning": 0}, {"floor": 0.5}])
+@pytest.mark.parametrize(
+    "change", [{}, {"short": 1}, {"short": 10, "estimation": 10, "window": 10}, {"learning": 0}, {"floor": 0.5}]
+)
 def test_formula(change):
     settings = SMALL | change
     scores = np.random.default_rng(0).beta(0.5, 3, 400)
@@ -51,14 +53,18 @@ def test_a_loud_stream_is_no_anomaly():
 
 def test_no_drift_on_a_long_stream():
     scores = np.full(200_000, 0.1) + 0.1 * (np.arange(200_000) % 3)
-    assert AnomalyLikelihood(**SMALL).batch(scores)[-1] == pytest.approx(_by_formula(scores, len(scores) - 1, **SMALL), abs=1e-12)
+    assert AnomalyLikelihood(**SMALL).batch(scores)[-1] == pytest.approx(
+        _by_formula(scores, len(scores) - 1, **SMALL), abs=1e-12
+    )
 
 
 def test_log_likelihood():
     np.testing.assert_allclose(log_likelihood([0, 0.5, 0.99999, 1]), [0, 0.0301, 0.5, 1], atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"short": 0}, {"short": 11}, {"window": 9}, {"learning": -1}, {"floor": 0}, {"floor": float("nan")}])
+@pytest.mark.parametrize(
+    "change", [{"short": 0}, {"short": 11}, {"window": 9}, {"learning": -1}, {"floor": 0}, {"floor": float("nan")}]
+)
 def test_bad_settings(change):
     with pytest.raises(UserError, match="AnomalyLikelihood must have"):
         AnomalyLikelihood(**(SMALL | change))

@@ -32,5 +32,7 @@ def test_where_the_upper_level_never_ticks_it_gives_nothing_back():
     for ends, speaks in ((np.zeros_like(text.ends), False), (text.ends, True)):
         model.reset()
         model.fit([text.task.inputs, ends], targets=text.task.targets)
-        held = [name for name in model.session.plan.tensors if name.startswith("previous") and name.endswith("kept_value")]
+        held = [
+            name for name in model.session.plan.tensors if name.startswith("previous") and name.endswith("kept_value")
+        ]
         assert len(held) == 2 and all(model.session.backend.read(name).any() == speaks for name in held)

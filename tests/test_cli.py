@@ -28,7 +28,9 @@ ROWS = 60
 def wave(tmp_path):
     """A CSV file of ROWS half-hours."""
     path = tmp_path / "wave.csv"
-    lines = [f"2024-01-{1 + i // 48:02}T{i % 48 // 2:02}:{i % 2 * 30:02},{10 + math.sin(i / 3):.4f}\n" for i in range(ROWS)]
+    lines = [
+        f"2024-01-{1 + i // 48:02}T{i % 48 // 2:02}:{i % 2 * 30:02},{10 + math.sin(i / 3):.4f}\n" for i in range(ROWS)
+    ]
     path.write_text("when,load\n" + "".join(lines))
     return path
 
@@ -61,7 +63,9 @@ def test_help_and_version(capsys):
     assert all(name in shown for name in ("info", "validate", "demo", "run", "bench"))
 
 
-@pytest.mark.parametrize("args", [["walk"], ["run"], ["run", "a.csv"], ["run", "a.csv", "--column", "v", "--ahead", "x"], ["--walk"]])
+@pytest.mark.parametrize(
+    "args", [["walk"], ["run"], ["run", "a.csv"], ["run", "a.csv", "--column", "v", "--ahead", "x"], ["--walk"]]
+)
 def test_argparse_mistakes(capsys, args):
     assert "usage:" in _error_of(capsys, 2, args)
 
@@ -94,12 +98,18 @@ def test_info_without_adapters(capsys, monkeypatch):
 
 
 def test_info_of_a_card(capsys, monkeypatch, tmp_path):
-    card = adapters.AdapterInfo("Fast Card", "Vulkan", "hardware", "1.2", {"max-buffer-size": 1 << 31}, ["shader-f16"], None)
+    card = adapters.AdapterInfo(
+        "Fast Card", "Vulkan", "hardware", "1.2", {"max-buffer-size": 1 << 31}, ["shader-f16"], None
+    )
     monkeypatch.setattr(adapters, "list_adapters", lambda: (card,))
     monkeypatch.setattr(info, "list_adapters", lambda: (card,))
     assert main(["info", "--json", str(tmp_path / "info.json")]) == 0
     shown = capsys.readouterr().out
-    assert "Fast Card: Vulkan, hardware, driver 1.2" in shown and "2,147,483,648 bytes" in shown and "auto takes Fast Card" in shown
+    assert (
+        "Fast Card: Vulkan, hardware, driver 1.2" in shown
+        and "2,147,483,648 bytes" in shown
+        and "auto takes Fast Card" in shown
+    )
     written = json.loads((tmp_path / "info.json").read_text())
     assert written["adapters"][0]["limits"] == card.limits and written["auto"]["name"] == "Fast Card"
 
@@ -159,7 +169,9 @@ def test_learning_helps():
     assert whole["model"].percent < 0.5 * whole["persistence"].percent
 
 
-@pytest.mark.parametrize("values", [[5.0] * 80, [0.0] * 80, [1e-30, -3e-30] * 40, [1e30, 3e30] * 40, [1.0, 2.0] * 20 + [1e9] * 40])
+@pytest.mark.parametrize(
+    "values", [[5.0] * 80, [0.0] * 80, [1e-30, -3e-30] * 40, [1e30, 3e30] * 40, [1.0, 2.0] * 20 + [1e9] * 40]
+)
 def test_odd_series_give_finite_numbers(tmp_path, values):
     (tmp_path / "odd.csv").write_text("v\n" + "".join(f"{v!r}\n" for v in values))
     assert _run(tmp_path / "odd.csv", "--column", "v", "--out", tmp_path / "out.csv") == 0
@@ -207,7 +219,9 @@ def test_a_mistake_in_the_last_row_leaves_what_was_there(wave, tmp_path, capsys)
     out = tmp_path / "out.csv"
     out.write_text("precious\n")
     wave.write_text(wave.read_text() + "2024-02-01T00:00,many\n")
-    assert f"line {ROWS + 2} must have a number in column 'load', got 'many'" in _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out])
+    assert f"line {ROWS + 2} must have a number in column 'load', got 'many'" in _error_of(
+        capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out]
+    )
     assert out.read_text() == "precious\n" and {p.name for p in tmp_path.iterdir()} == {"wave.csv", "out.csv"}
 
 
@@ -244,7 +258,9 @@ def test_live_pipe_and_ctrl_c(tmp_path):
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=20)
     assert process.returncode == 130 and out == b""
-    assert b"3 rows of standard input" in error and error.endswith(b"deephtm: interrupted\n") and b"Traceback" not in error
+    assert (
+        b"3 rows of standard input" in error and error.endswith(b"deephtm: interrupted\n") and b"Traceback" not in error
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C of another process works differently there")
@@ -281,12 +297,23 @@ def test_bench_learning_tells_figures_bounds_and_baselines(monkeypatch, tmp_path
     from deephtm_gpu.bench import learning
     from deephtm_gpu.bench.rows import Bound, Row
 
-    never = Row("a row", lambda seed, device: {"steps": float("inf") if seed else 7.0}, (Bound("steps", each=9),), lambda seed: {"trivial": 3.0})
+    never = Row(
+        "a row",
+        lambda seed, device: {"steps": float("inf") if seed else 7.0},
+        (Bound("steps", each=9),),
+        lambda seed: {"trivial": 3.0},
+    )
     monkeypatch.setattr(learning, "rows", lambda taxi, only: (never,))
     path = tmp_path / "learning.json"
     assert main(["bench", "learning", "--device", "numpy", "--seeds", "1", "--first-seed", "0"]) == 0
-    assert main(["bench", "learning", "--device", "numpy", "--seeds", "2", "--first-seed", "0", "--json", str(path)]) == 1
+    assert (
+        main(["bench", "learning", "--device", "numpy", "--seeds", "2", "--first-seed", "0", "--json", str(path)]) == 1
+    )
     out = capsys.readouterr().out
     assert "MISSED" in out and "never" in out and "each <= 9" in out and "trivial" in out
     (written,) = json.loads(path.read_text())["learning"]
-    assert written["figures"] == [{"steps": 7.0}, {"steps": None}] and written["trivial"] == [{"trivial": 3.0}] * 2 and not written["holds"]
+    assert (
+        written["figures"] == [{"steps": 7.0}, {"steps": None}]
+        and written["trivial"] == [{"trivial": 3.0}] * 2
+        and not written["holds"]
+    )

@@ -29,14 +29,32 @@ def test_every_gives_each_nth_value_and_holds_it(device):
 
 @DEVICES
 def test_sum_gathers_what_came_since_the_tick_before(device):
-    assert seen(lambda x: dh.every(x, 3, gather="sum"), ramp(8), device=device)[:, 0].tolist() == [0, 0, 6, 6, 6, 15, 15, 15]
+    assert seen(lambda x: dh.every(x, 3, gather="sum"), ramp(8), device=device)[:, 0].tolist() == [
+        0,
+        0,
+        6,
+        6,
+        6,
+        15,
+        15,
+        15,
+    ]
 
 
 @DEVICES
 def test_when_goes_by_its_gate(device):
     gate = np.array([0, 1, 0.5, 0, 1, 1, 0, 0.6], np.float32)[:, None]
     assert seen(lambda x, g: dh.when(g, x), ramp(8), gate, device=device)[:, 0].tolist() == [0, 2, 2, 2, 5, 6, 6, 8]
-    assert seen(lambda x, g: dh.when(g, x, gather="sum"), ramp(8), gate, device=device)[:, 0].tolist() == [0, 3, 3, 3, 12, 6, 6, 15]
+    assert seen(lambda x, g: dh.when(g, x, gather="sum"), ramp(8), gate, device=device)[:, 0].tolist() == [
+        0,
+        3,
+        3,
+        3,
+        12,
+        6,
+        6,
+        15,
+    ]
 
 
 @DEVICES
@@ -53,7 +71,9 @@ def test_each_stream_has_its_own_gate(device):
     x, gate = rng.normal(size=(20, 3, 2)).astype(np.float32), (rng.random((20, 3, 1)) < 0.4).astype(np.float32)
     together = seen(lambda a, g: dh.when(g, a, gather="sum"), x, gate, device=device, streams=3)
     for s in range(3):
-        assert_close("stream", together[:, s], seen(lambda a, g: dh.when(g, a, gather="sum"), x[:, s], gate[:, s]), 1e-6)
+        assert_close(
+            "stream", together[:, s], seen(lambda a, g: dh.when(g, a, gather="sum"), x[:, s], gate[:, s]), 1e-6
+        )
 
 
 @DEVICES
@@ -75,7 +95,9 @@ def test_a_layer_that_reads_several_clocks_goes_by_the_one_they_share():
     assert half[:8].tolist() == [0, 1, 1, 2.5, 2.5, 3.25, 3.25, 3.625]
     twins = seen(lambda x: sums(dh.every(x, 3), dh.every(x, 3)), x)[:, 0]
     assert twins[:6].tolist() == [0, 0, 2, 2, 2, 3], "two of the same steps are one clock"
-    gated = seen(lambda x: sums(dh.when(x, x), dh.when(x, x)), x * np.tile([[0], [1], [0]], (4, 1)).astype(np.float32))[:, 0]
+    gated = seen(lambda x: sums(dh.when(x, x), dh.when(x, x)), x * np.tile([[0], [1], [0]], (4, 1)).astype(np.float32))[
+        :, 0
+    ]
     assert gated[:5].tolist() == [0, 2, 2, 2, 3]
     expected = dh.Expectation(3, 2)
     held = seen(lambda x: dh.Trace(0.5)(expected(dh.every(x, 3))), x)
@@ -116,7 +138,12 @@ def test_a_memory_that_ticks_does_what_one_does_that_sees_the_ticks_alone(device
     weights = {name: w if "bias" in name or "predicted" in name else 3 * w for name, w in ticks.state_dict().items()}
     weights["2.distal_weight"] = weights["2.distal_weight"] + rng.normal(size=weights["2.distal_weight"].shape)
     ticks.load_state_dict(weights)
-    alone.load_state_dict({name.replace("1.", "0.").replace("2.", "1.").replace("3.", "2.") if name[0] != "0" else name: w for name, w in weights.items()})
+    alone.load_state_dict(
+        {
+            name.replace("1.", "0.").replace("2.", "1.").replace("3.", "2.") if name[0] != "0" else name: w
+            for name, w in weights.items()
+        }
+    )
     all_steps, at_ticks = cells_of(ticks.trace(x)), cells_of(alone.trace(x[2::3]))
     assert_close("cells", all_steps[2::3], at_ticks, 1e-4)
     assert_close("held", all_steps[4::3], all_steps[3::3][: len(all_steps[4::3])], 1e-6)
@@ -158,23 +185,38 @@ def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
     assert_close("held", told.prediction[1][ticks], series[ticks], 1e-6)
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda x: dh.every(x, 0), ["every's steps", "0"]),
-    (lambda x: dh.every(x, 1 << 25), ["every's steps", "16,777,216"]),
-    (lambda x: dh.Surprise()(dh.previous(dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(x)))), ["Surprise", "TemporalMemory"]),
-    (lambda x: dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(x), context=3), ["TemporalMemory", "context must be a node", "got 3"]),
-    (lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2) + dh.every(x, 2))), ["window=4", "dh.every"]),
-    (lambda x: dh.every(x, 2.5), ["every's steps", "2.5"]),
-    (lambda x: dh.every("x", 2), ["Every", "'str'"]),
-    (lambda x: dh.every(x, 2, gather="mean"), ["gather", "'mean'", "'sum'"]),
-    (lambda x: dh.when(x, x), ["gate of dh.when must be one number", "got 4 numbers"]),
-    (lambda x: dh.when(3, x), ["When", "'int'"]),
-    (lambda x: dh.Trace(1.0)(x), ["decay", "1.0"]),
-    (lambda x: dh.Surprise()(x), ["Surprise", "TemporalMemory"]),
-    (lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2))), ["window=4", "dh.every", "window=1"]),
-    (lambda x: dh.TemporalMemory(2, slow=3), ["slow", "3"]),
-    (lambda x: dh.TemporalMemory(2, init_std=-1), ["init_std", "-1"]),
-])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda x: dh.every(x, 0), ["every's steps", "0"]),
+        (lambda x: dh.every(x, 1 << 25), ["every's steps", "16,777,216"]),
+        (
+            lambda x: dh.Surprise()(dh.previous(dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(x)))),
+            ["Surprise", "TemporalMemory"],
+        ),
+        (
+            lambda x: dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(x), context=3),
+            ["TemporalMemory", "context must be a node", "got 3"],
+        ),
+        (
+            lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2) + dh.every(x, 2))),
+            ["window=4", "dh.every"],
+        ),
+        (lambda x: dh.every(x, 2.5), ["every's steps", "2.5"]),
+        (lambda x: dh.every("x", 2), ["Every", "'str'"]),
+        (lambda x: dh.every(x, 2, gather="mean"), ["gather", "'mean'", "'sum'"]),
+        (lambda x: dh.when(x, x), ["gate of dh.when must be one number", "got 4 numbers"]),
+        (lambda x: dh.when(3, x), ["When", "'int'"]),
+        (lambda x: dh.Trace(1.0)(x), ["decay", "1.0"]),
+        (lambda x: dh.Surprise()(x), ["Surprise", "TemporalMemory"]),
+        (
+            lambda x: dh.TemporalMemory(2, window=4)(dh.SpatialPooler(9, 2)(dh.every(x, 2))),
+            ["window=4", "dh.every", "window=1"],
+        ),
+        (lambda x: dh.TemporalMemory(2, slow=3), ["slow", "3"]),
+        (lambda x: dh.TemporalMemory(2, init_std=-1), ["init_std", "-1"]),
+    ],
+)
 def test_mistakes(make, words):
     tells(lambda: dh.Model(dh.Network(x := dh.Input((4,)), make(x)), device="numpy"), *words)
 
@@ -186,17 +228,30 @@ def test_a_path_behind_a_clock_goes_on_at_ticks(device):
     held = seen(lambda m: cells(dh.every(m, 3)), move, device=device)
     assert_close("code", held[2::3], seen(dh.GridCells(modules=3, orientation=0.0), move[2::3]), 1e-4)
     assert_close("held", held[4], held[2], 1e-6)
-    anchored = seen(lambda m: dh.GridCells(modules=3, orientation=0.0)(dh.every(m, 3), anchor=dh.Linear(6, init_std=0.0)(m)), move, device=device)
+    anchored = seen(
+        lambda m: dh.GridCells(modules=3, orientation=0.0)(dh.every(m, 3), anchor=dh.Linear(6, init_std=0.0)(m)),
+        move,
+        device=device,
+    )
     assert_close("an anchor is only looked at", anchored, held, 1e-6)
-    begins = seen(lambda m, b: dh.GridCells(modules=3, orientation=0.0)(dh.every(m, 3), restart=dh.every(b, 3)), move, np.ones((12, 1), np.float32), device=device)
+    begins = seen(
+        lambda m, b: dh.GridCells(modules=3, orientation=0.0)(dh.every(m, 3), restart=dh.every(b, 3)),
+        move,
+        np.ones((12, 1), np.float32),
+        device=device,
+    )
     assert_close("a restart is held too, and counts once", begins[4], begins[2], 1e-6)
 
 
 @DEVICES
-@pytest.mark.parametrize("moves", [lambda: dh.Trace(0.5), lambda: dh.GridCells(2, 3, orientation=0.1)], ids=["trace", "grid cells"])
+@pytest.mark.parametrize(
+    "moves", [lambda: dh.Trace(0.5), lambda: dh.GridCells(2, 3, orientation=0.1)], ids=["trace", "grid cells"]
+)
 def test_between_ticks_nothing_goes_back_through_what_stands_still(device, moves):
     x = dh.Input((4,))
-    model = dh.Model(dh.Network(x, dh.Linear(3)(moves()(dh.Linear(2)(dh.every(x, 3))))), device=device, optimizer=dh.SGD(0.1), seed=1)
+    model = dh.Model(
+        dh.Network(x, dh.Linear(3)(moves()(dh.Linear(2)(dh.every(x, 3))))), device=device, optimizer=dh.SGD(0.1), seed=1
+    )
     changed, rng = [], RNG(10)
     for _ in range(9):
         before = model.state_dict()["1.weight"]
@@ -210,6 +265,13 @@ def test_the_state_of_a_ticking_memory_tells_the_next_tick(device):
     cycle = np.eye(4, dtype=np.float32) + 0.1
     model = ticking(lambda n: dh.every(n, 3), device)
     model.fit(np.repeat(cycle[np.arange(900) // 3 % 4], 1, axis=0), targets=np.zeros((900, 2), np.float32))
-    winners = [next(v["winners"] for v in model.trace(np.repeat(cycle, 3, axis=0)).observed.values() if "winners" in v)[3 * k + 2] for k in range(4)]
+    winners = [
+        next(v["winners"] for v in model.trace(np.repeat(cycle, 3, axis=0)).observed.values() if "winners" in v)[
+            3 * k + 2
+        ]
+        for k in range(4)
+    ]
     predicted = model.state()["2"]["predicted"]
-    assert set(np.argsort(-predicted)[:4]) == set(winners[0]), "900 steps end with the fourth of the cycle; the first comes next"
+    assert set(np.argsort(-predicted)[:4]) == set(winners[0]), (
+        "900 steps end with the fourth of the cycle; the first comes next"
+    )

@@ -46,10 +46,18 @@ def test_values(tmp_path, content):
     assert {r.when for r in rows} == {None}
 
 
-@pytest.mark.parametrize("stamp", [
-    "2010-07-02 13:05:00", "2010-07-02T13:05:00.000Z", "2010-07-02 13:05:00+02:00", "7/2/10 13:05", "07/02/2010 13:05:00",
-    "2010/07/02 13:05", "02.07.2010 13:05",
-])
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2010-07-02 13:05:00",
+        "2010-07-02T13:05:00.000Z",
+        "2010-07-02 13:05:00+02:00",
+        "7/2/10 13:05",
+        "07/02/2010 13:05:00",
+        "2010/07/02 13:05",
+        "02.07.2010 13:05",
+    ],
+)
 def test_timestamps(tmp_path, stamp):
     (row,) = _read(_write(tmp_path, f"t,v\n{stamp},1\n"), timestamp="t")
     assert row.when == datetime(2010, 7, 2, 13, 5) and row.stamp == stamp
@@ -164,7 +172,8 @@ def test_bad_paths(tmp_path):
 
 
 def test_time_features():
-    x = time_features([datetime(2024, 1, 1), datetime(2024, 1, 7, 6), datetime(2024, 1, 3, 15)])  # Monday, Sunday, Wednesday
+    # Monday, Sunday, Wednesday.
+    x = time_features([datetime(2024, 1, 1), datetime(2024, 1, 7, 6), datetime(2024, 1, 3, 15)])
     assert x.shape == (3, 11) and x.dtype == np.float32
     np.testing.assert_allclose(x[:2, :4], [[0, 1, 0, 1], [1, 0, 0, -1]], atol=1e-6)
     np.testing.assert_allclose(x[2, :4], [-np.sqrt(0.5), -np.sqrt(0.5), 1, 0], atol=1e-6)

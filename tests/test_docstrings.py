@@ -18,4 +18,9 @@ def test_examples(name):
 
 
 def test_there_are_examples():
-    assert {"deephtm_gpu.learner", "deephtm_gpu.data.sine", "deephtm_gpu.sensorimotor.column", "deephtm_gpu.view.rasters"} <= set(MODULES)
+    assert {
+        "deephtm_gpu.learner",
+        "deephtm_gpu.data.sine",
+        "deephtm_gpu.sensorimotor.column",
+        "deephtm_gpu.view.rasters",
+    } <= set(MODULES)

@@ -9,19 +9,38 @@ from deephtm_gpu.data.sine import sine
 from deephtm_gpu.session import checkpoint
 
 MOST_DISPATCHES = 6
-CREATES = ("create_buffer", "create_texture", "create_bind_group", "create_bind_group_layout", "create_pipeline_layout", "create_shader_module",
-           "create_compute_pipeline", "create_command_encoder")
+CREATES = (
+    "create_buffer",
+    "create_texture",
+    "create_bind_group",
+    "create_bind_group_layout",
+    "create_pipeline_layout",
+    "create_shader_module",
+    "create_compute_pipeline",
+    "create_command_encoder",
+)
 
 
 def post(winners=5, optimizer=None, device="gpu", seed=0, **more):
     net = dh.Sequential(
-        dh.Linear(256), dh.ReLU(), dh.Linear(256), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(columns=256, winners=winners),
-        dh.TemporalMemory(cells_per_column=5), dh.Linear(256), dh.ReLU(), dh.Linear(1))
+        dh.Linear(256),
+        dh.ReLU(),
+        dh.Linear(256),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(columns=256, winners=winners),
+        dh.TemporalMemory(cells_per_column=5),
+        dh.Linear(256),
+        dh.ReLU(),
+        dh.Linear(1),
+    )
     return dh.Model(net, input_shape=(1,), optimizer=optimizer or dh.PolyakSGD(), seed=seed, device=device, **more)
 
 
 def small(device="gpu", **more):
-    net = dh.Sequential(dh.Linear(24), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(40, 4), dh.TemporalMemory(3), dh.Linear(2))
+    net = dh.Sequential(
+        dh.Linear(24), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(40, 4), dh.TemporalMemory(3), dh.Linear(2)
+    )
     return dh.Model(net, input_shape=(2,), device=device, **{"optimizer": dh.SGD(0.01), **more})
 
 
@@ -218,7 +237,10 @@ def test_state_shows_the_last_step(adapter):
         assert set(np.flatnonzero(activity)) <= set(winners) and len(winners) == 4
         active = state["4"]["cells"]
         assert active.shape == (40, 3) and np.allclose(active.sum(axis=1), activity, atol=1e-5)
-        assert state["4"]["predictive"].shape == (40, 3) and ((0 <= state["4"]["predicted"]) & (state["4"]["predicted"] <= 1)).all()
+        assert (
+            state["4"]["predictive"].shape == (40, 3)
+            and ((0 <= state["4"]["predicted"]) & (state["4"]["predicted"] <= 1)).all()
+        )
 
 
 def test_rollout_continues_a_learned_sine(adapter):

@@ -1,4 +1,5 @@
-"""The sensorimotor memory: its gradients, that a few exposures teach it, and that looking at winners alone changes nothing."""
+"""The sensorimotor memory: its gradients, that a few exposures teach it, and that looking at winners alone changes
+nothing."""
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ CASES = {"all columns": (of_all, "bce", bce), "winners": (of_winners, "mse", squ
 @pytest.mark.parametrize("streams", [1, 2])
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_goes_along_the_gradient(name, streams):
-    """At the whole rate: neither layer stands before a pooler. The pooler itself learns nothing, and nor do the biases."""
+    """At the whole rate: neither layer stands before a pooler. The pooler itself learns nothing, and nor do the
+    biases."""
     make, loss, told = CASES[name]
     rng, net = np.random.default_rng(4), make(**SMALL)
     backend = put_on_numpy(net, [loss], dh.SGD(1.0), streams)
@@ -89,7 +91,12 @@ def test_the_floor_leaves_the_rest_as_it_is():
     starts, ends = [], []
     for least in (0.0, floor):
         x = dh.Input((20,))
-        m = dh.Model(dh.Network(x, dh.Expectation(16, 32, bias=-5.0, floor=least)(x)), loss="bce", optimizer=dh.SGD(20.0), device="numpy")
+        m = dh.Model(
+            dh.Network(x, dh.Expectation(16, 32, bias=-5.0, floor=least)(x)),
+            loss="bce",
+            optimizer=dh.SGD(20.0),
+            device="numpy",
+        )
         starts.append(m.state_dict()["0.weight"])
         m.fit(u, target)
         ends.append(m.state_dict()["0.weight"])
@@ -106,7 +113,8 @@ def test_the_floor_leaves_the_rest_as_it_is():
 
 
 def test_three_exposures_are_enough():
-    """40 places with 5 of 128 columns each, learned online: what came is expected there, and hardly anything else is."""
+    """40 places with 5 of 128 columns each, learned online: what came is expected there, and hardly anything else
+    is."""
     rng, x = np.random.default_rng(7), dh.Input((250,))
     places, targets = unit(rng, 40, 250), np.zeros((40, 128), np.float32)
     for row in targets:
@@ -188,22 +196,28 @@ def test_feedback_may_run_through_it():
 PLACE, FEATURE = dh.Input((5,)), dh.Input((4,))
 
 
-@pytest.mark.parametrize("wrong, said", [
-    (lambda: dh.Expectation(0), "columns must be .*got 0"),
-    (lambda: dh.Expectation(8, 1.5), "cells_per_column must be .*got 1.5"),
-    (lambda: dh.Expectation(8, std=-1), "std must be .*got -1"),
-    (lambda: dh.Expectation(8, floor=-1e-3), "floor must be .*got -0.001"),
-    (lambda: dh.Expectation(8, bias="low"), "bias must be .*got 'low'"),
-    (lambda: dh.Expectation(8, lr_scale=-1), "lr_scale must be .*got -1"),
-    (lambda: dh.Expectation(8)(3), "'int'"),
-    (lambda: dh.Expectation(8)(PLACE, of=3), "'int'"),
-    (lambda: net(dh.Expectation(8)(PLACE, of=FEATURE)), "a node of 4 numbers"),
-    (lambda: net(dh.Expectation(8)(PLACE, of=dh.SpatialPooler(9, 2)(FEATURE))), r"SpatialPooler\(8"),
-    (lambda: net(dh.Expectation(24)(PLACE, of=dh.TemporalMemory(3)(dh.SpatialPooler(8, 2)(FEATURE)))), r"SpatialPooler\(24"),
-    (lambda: dh.Evidence(0), "epsilon must be .*got 0"),
-    (lambda: dh.Evidence(1.0), "epsilon must be .*got 1.0"),
-    (lambda: net(dh.Evidence()(dh.Expectation(8)(PLACE))), r"of=cols"),
-])
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        (lambda: dh.Expectation(0), "columns must be .*got 0"),
+        (lambda: dh.Expectation(8, 1.5), "cells_per_column must be .*got 1.5"),
+        (lambda: dh.Expectation(8, std=-1), "std must be .*got -1"),
+        (lambda: dh.Expectation(8, floor=-1e-3), "floor must be .*got -0.001"),
+        (lambda: dh.Expectation(8, bias="low"), "bias must be .*got 'low'"),
+        (lambda: dh.Expectation(8, lr_scale=-1), "lr_scale must be .*got -1"),
+        (lambda: dh.Expectation(8)(3), "'int'"),
+        (lambda: dh.Expectation(8)(PLACE, of=3), "'int'"),
+        (lambda: net(dh.Expectation(8)(PLACE, of=FEATURE)), "a node of 4 numbers"),
+        (lambda: net(dh.Expectation(8)(PLACE, of=dh.SpatialPooler(9, 2)(FEATURE))), r"SpatialPooler\(8"),
+        (
+            lambda: net(dh.Expectation(24)(PLACE, of=dh.TemporalMemory(3)(dh.SpatialPooler(8, 2)(FEATURE)))),
+            r"SpatialPooler\(24",
+        ),
+        (lambda: dh.Evidence(0), "epsilon must be .*got 0"),
+        (lambda: dh.Evidence(1.0), "epsilon must be .*got 1.0"),
+        (lambda: net(dh.Evidence()(dh.Expectation(8)(PLACE))), r"of=cols"),
+    ],
+)
 def test_what_is_wrong_is_said_in_a_sentence(wrong, said):
     with pytest.raises(dh.UserError, match=said) as error:
         wrong()

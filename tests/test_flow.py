@@ -21,7 +21,9 @@ def two_outputs():
 
 def learned(device="numpy", steps=1, optimizer=None, **more):
     """What so many steps change of every weight, and the History."""
-    model = dh.Model(two_outputs(), loss=["mse", "cross_entropy"], optimizer=optimizer or dh.SGD(0.1), seed=1, device=device, **more)
+    model = dh.Model(
+        two_outputs(), loss=["mse", "cross_entropy"], optimizer=optimizer or dh.SGD(0.1), seed=1, device=device, **more
+    )
     before, rng = model.state_dict(), RNG(0)
     x, a, b = rng.normal(size=(steps, 3)), rng.normal(size=(steps, 2)), rng.integers(4, size=steps)
     history = model.fit(x.astype(np.float32), targets=[a.astype(np.float32), b])
@@ -55,7 +57,12 @@ def test_the_weight_of_a_loss_does_not_change_a_polyak_step_of_one_output():
 
 
 def test_weights_of_losses_on_the_gpu_and_in_a_file(tmp_path):
-    assert_close("gpu", learned("gpu", 4, loss_weights=[2, 0.5])[0]["0.weight"], learned(steps=4, loss_weights=[2, 0.5])[0]["0.weight"], 1e-4)
+    assert_close(
+        "gpu",
+        learned("gpu", 4, loss_weights=[2, 0.5])[0]["0.weight"],
+        learned(steps=4, loss_weights=[2, 0.5])[0]["0.weight"],
+        1e-4,
+    )
     model = dh.Model(two_outputs(), loss="mse", seed=1, device="numpy", loss_weights=[2, 0.5], optimizer=dh.SGD(0.1))
     model.save(tmp_path / "model")
     again = dh.load(tmp_path / "model", device="numpy")
@@ -63,10 +70,17 @@ def test_weights_of_losses_on_the_gpu_and_in_a_file(tmp_path):
     assert np.array_equal(model.fit(*series).loss, again.fit(*series).loss)
 
 
-@pytest.mark.parametrize("weights, words", [
-    ([1], ["loss_weights", "list of 2"]), (2.0, ["loss_weights", "2.0"]), ([1, -1], ["loss_weights[1]", "-1"]),
-    ([1, float("nan")], ["loss_weights[1]", "nan"]), ([0, 0], ["must not all be 0"]), ([1, "a"], ["loss_weights[1]", "'a'"]),
-])
+@pytest.mark.parametrize(
+    "weights, words",
+    [
+        ([1], ["loss_weights", "list of 2"]),
+        (2.0, ["loss_weights", "2.0"]),
+        ([1, -1], ["loss_weights[1]", "-1"]),
+        ([1, float("nan")], ["loss_weights[1]", "nan"]),
+        ([0, 0], ["must not all be 0"]),
+        ([1, "a"], ["loss_weights[1]", "'a'"]),
+    ],
+)
 def test_wrong_weights_of_losses(weights, words):
     tells(lambda: dh.Model(two_outputs(), device="numpy", loss_weights=weights), *words)
 
@@ -79,7 +93,9 @@ def twins(share, streams=1, device="numpy", optimizer=None):
     x, z = dh.Input((3,)), dh.Input((3,))
     made = [(dh.Linear(12), dh.SpatialPooler(31, 4), dh.TemporalMemory(3)) for _ in range(2)]
     left, right = made[0], made[0] if share else made[1]
-    cells = [memory(pooler(dh.RunningNorm()(encoder(sense)))) for sense, (encoder, pooler, memory) in ((x, left), (z, right))]
+    cells = [
+        memory(pooler(dh.RunningNorm()(encoder(sense)))) for sense, (encoder, pooler, memory) in ((x, left), (z, right))
+    ]
     net = dh.Network([x, z], [dh.Linear(3)(cell) for cell in cells])
     return dh.Model(net, optimizer=optimizer or dh.SGD(0.02), seed=2, streams=streams, device=device)
 
@@ -98,7 +114,11 @@ def test_a_layer_at_two_places_has_one_set_of_weights_and_two_memories():
     assert not np.array_equal(state[poolers[0]]["winners"], state[poolers[1]]["winners"])
 
 
-@pytest.mark.parametrize("optimizer", [dh.SGD(0.02, momentum=0.9), dh.Adam(0.01), dh.PolyakSGD(clip_norm=1.0)], ids=["momentum", "adam", "polyak"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [dh.SGD(0.02, momentum=0.9), dh.Adam(0.01), dh.PolyakSGD(clip_norm=1.0)],
+    ids=["momentum", "adam", "polyak"],
+)
 def test_shared_layers_learn_alike_on_numpy_and_gpu(optimizer):
     rng = RNG(4)
     series = list(rng.normal(size=(2, 12, 2, 3)).astype(np.float32))

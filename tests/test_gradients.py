@@ -1,5 +1,5 @@
-"""Every backward pass, update and squared norm of the op table against central differences in float64, and whole networks
-likewise: what a step changes is minus the gradient of the loss, parameter by parameter."""
+"""Every backward pass, update and squared norm of the op table against central differences in float64, and whole
+networks likewise: what a step changes is minus the gradient of the loss, parameter by parameter."""
 
 import inspect
 from functools import partial
@@ -45,7 +45,9 @@ def with_sizes(names):
 def example(name, size):
     """A test case of the pass's op in float64, the numbers of places as they are."""
     made = OP_OF[name].example(np.random.default_rng(list(name.encode())), **size)
-    return {k: v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for k, v in made.items()}
+    return {
+        k: v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for k, v in made.items()
+    }
 
 
 def run(function, case, names, consts=()):
@@ -72,7 +74,9 @@ def by_convention(name, case):
     case.update(zip(ahead.writes, run(ahead.reference, case, ahead.reads, ahead.consts)))
     told = [n for n in ahead.writes if f"d{n}" in back.reads]
     asked = [n for n in ahead.reads if f"d{n}" in back.writes]
-    assert told and len(asked) == len(back.writes), f"{name} does not follow the convention: give it an adapter in ADAPTERS"
+    assert told and len(asked) == len(back.writes), (
+        f"{name} does not follow the convention: give it an adapter in ADAPTERS"
+    )
 
     def loss():
         out = dict(zip(ahead.writes, run(ahead.reference, case, ahead.reads, ahead.consts)))
@@ -126,7 +130,9 @@ def norm(name, case):
 def any_cell(name, case):
     """What is less than the floor is 0, and all else as without one."""
     whole = dict(case, floor=0.0)
-    (floored,), (exact,) = (run(PASSES[name].reference, c, PASSES[name].reads, PASSES[name].consts) for c in (case, whole))
+    (floored,), (exact,) = (
+        run(PASSES[name].reference, c, PASSES[name].reads, PASSES[name].consts) for c in (case, whole)
+    )
     assert np.array_equal(floored, np.where(np.abs(exact) < case["floor"], 0, exact))
     return by_convention(name, whole)
 
@@ -169,7 +175,8 @@ def ended(name, case):
 
 
 def credit(name, case):
-    """The context of the newest step as what the ring's steps leave behind in it, the gates of those between held as they are."""
+    """The context of the newest step as what the ring's steps leave behind in it, the gates of those between held as
+    they are."""
     rng = np.random.default_rng(0)
     S, T, N, slot = len(case["norm"]), case["T"], case["N"], case["t"] % case["T"]
     ring = case["ring_cells"].reshape(S, T, case["L"])
@@ -187,7 +194,13 @@ def credit(name, case):
 
     index, value, norm = context()
     dvalue = [rng.normal(size=len(v)) for v in value]
-    case |= {"index": index, "value": value, "norm": norm, "dvalue": dvalue, "ring_credit": np.zeros(case["ring_credit"].shape)}
+    case |= {
+        "index": index,
+        "value": value,
+        "norm": norm,
+        "dvalue": dvalue,
+        "ring_credit": np.zeros(case["ring_credit"].shape),
+    }
     run(PASSES[name].reference, case, PASSES[name].reads + PASSES[name].changes, PASSES[name].consts)
     gradient = case["ring_credit"].reshape(S, T, -1).copy()
     assert np.array_equal(gradient[:, slot], case["dcell"]), "the newest step's own gradient stands in the ring"
@@ -202,8 +215,16 @@ def concat(name, case):
 
 
 ADAPTERS = {
-    "sparse_linear_backward": sparse_linear, "rows_backward": rows, "topk_backward": topk, "any_backward": any_cell, "context_append_backward": append,
-    "ended_backward": ended, "credit_backward": credit, "mse_backward": mse, "cross_entropy_backward": cross_entropy, "concat_backward": concat,
+    "sparse_linear_backward": sparse_linear,
+    "rows_backward": rows,
+    "topk_backward": topk,
+    "any_backward": any_cell,
+    "context_append_backward": append,
+    "ended_backward": ended,
+    "credit_backward": credit,
+    "mse_backward": mse,
+    "cross_entropy_backward": cross_entropy,
+    "concat_backward": concat,
     "running_norm_backward": norm,
 }
 
@@ -222,16 +243,20 @@ def test_backward(name, size):
             assert_close(name, gradient.reshape(-1)[entries], central_difference(loss, array, entries))
 
 
-# Steps: along the gradient of sum_s coef_s dy_s * forward, by a rule. Each gives [(what changes, what coef weighs and sums up,
-# scale, the count of each entry's updates before, and which entries move, if not those with a gradient)] for a case
+# Steps: along the gradient of sum_s coef_s dy_s * forward, by a rule. Each gives [(what changes, what coef weighs and
+# sums up, scale, the count of each entry's updates before, and which entries move, if not those with a gradient)] for a
+# case
 
 
 def outer_step(case):
-    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"], case["k"])]
+    return [
+        ("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"], case["k"])
+    ]
 
 
 def rows_step(case):
-    """As in the pooler: the gradient of L of N outputs. (Behind a memory left and right change places: the same product.)"""
+    """As in the pooler: the gradient of L of N outputs. (Behind a memory left and right change places: the same
+    product.)"""
     def used():
         return case["left"] * np.take_along_axis(linear_forward(case["right"], case["weight"], 0), case["rows"], axis=1)
 
@@ -239,11 +264,25 @@ def rows_step(case):
 
 
 def lazy_step(case):
-    return [("weight", lambda: linear_forward(case["right"], case["weight"], 0) * case["left"], case["scale"], case["count"][:, None])]
+    return [
+        (
+            "weight",
+            lambda: linear_forward(case["right"], case["weight"], 0) * case["left"],
+            case["scale"],
+            case["count"][:, None],
+        )
+    ]
 
 
 def vector_step(case):
-    return [("bias", lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"], case["scale"], case["k"])]
+    return [
+        (
+            "bias",
+            lambda: linear_forward(case["right"], case["weight"], case["bias"]) * case["left"],
+            case["scale"],
+            case["k"],
+        )
+    ]
 
 
 def entries_step(case):
@@ -254,14 +293,22 @@ def synapse_step(case):
     def depolarised():
         return case["left"] * synapse_forward(case["rows"], case["index"], case["value"], case["weight"], case["bias"])
 
-    return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
+    return [
+        ("weight", depolarised, case["scale"], case["count"][:, None]),
+        ("bias", depolarised, case["bias_scale"], case["count"]),
+    ]
 
 
 def pool_step(case):
     def depolarised():
-        return case["left"] * pool_forward(*(case[n] for n in ("rows", "index", "value", "weight", "bias", "pool", "F", "P")))
+        return case["left"] * pool_forward(
+            *(case[n] for n in ("rows", "index", "value", "weight", "bias", "pool", "F", "P"))
+        )
 
-    return [("weight", depolarised, case["scale"], case["count"][:, None]), ("bias", depolarised, case["bias_scale"], case["count"])]
+    return [
+        ("weight", depolarised, case["scale"], case["count"][:, None]),
+        ("bias", depolarised, case["bias_scale"], case["count"]),
+    ]
 
 
 def to_dense(case, name, gradient):
@@ -298,10 +345,18 @@ def summed_synapse_step(case):
 
 
 STEP_ADAPTERS = {
-    "outer_update": outer_step, "rows_update": rows_step, "lazy_update": lazy_step, "vector_update": vector_step, "entries_update": entries_step,
-    "synapse_update": synapse_step, "pool_update": pool_step,
-    "matrix_step": matrix_step, "vector_step": summed_vector_step, "rows_step": summed_rows_step,
-    "entries_step": summed_entries_step, "synapse_step": summed_synapse_step,
+    "outer_update": outer_step,
+    "rows_update": rows_step,
+    "lazy_update": lazy_step,
+    "vector_update": vector_step,
+    "entries_update": entries_step,
+    "synapse_update": synapse_step,
+    "pool_update": pool_step,
+    "matrix_step": matrix_step,
+    "vector_step": summed_vector_step,
+    "rows_step": summed_rows_step,
+    "entries_step": summed_entries_step,
+    "synapse_step": summed_synapse_step,
 }
 PUT_BACK = {"total", "gradient", "bias_gradient", "touched"}  # to 0
 
@@ -327,12 +382,16 @@ def textbook(case, theta, moment, power, gradient, rate, k):
 
 @with_sizes(STEPS)
 def test_step(name, size):
-    assert name in STEP_ADAPTERS, f"{name} steps along a gradient that no test checks: give it an adapter in STEP_ADAPTERS"
+    assert name in STEP_ADAPTERS, (
+        f"{name} steps along a gradient that no test checks: give it an adapter in STEP_ADAPTERS"
+    )
     rng, case, op, checked = np.random.default_rng(0), example(name, size), PASSES[name], set(PUT_BACK)
     moved = {**case, **{n: case[n].copy() for n in op.changes}}
     run(op.reference, moved, op.reads + op.changes, op.consts)
     for changed, weighed, scale, k, *moving in STEP_ADAPTERS[name](case):
-        names = [changed] + [n for n in (f"bias_{m}" if changed == "bias" else m for m in ("moment", "power")) if n in op.changes]
+        names = [changed] + [
+            n for n in (f"bias_{m}" if changed == "bias" else m for m in ("moment", "power")) if n in op.changes
+        ]
         checked |= set(names)
         k = np.broadcast_to(k, case[changed].shape).reshape(-1)
         places = some_entries(rng, case[changed], moved[changed] - case[changed])
@@ -401,7 +460,9 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
     weight, bias, dy = rng.normal(size=(7, 5)), rng.normal(size=5), rng.normal(size=(1, 5))
     moved = weight.copy()
     rows_update(index, value, dy, np.ones((1, 1)), 1.0, moved, 0, 0, 0, scale=1.0, **PLAIN)
-    gradient = central_difference(lambda: dot(dy, sparse_linear_forward(index, value, weight, bias)), weight, range(weight.size))
+    gradient = central_difference(
+        lambda: dot(dy, sparse_linear_forward(index, value, weight, bias)), weight, range(weight.size)
+    )
     assert_close("rows_update", (moved - weight).reshape(-1), -gradient)
 
 
@@ -412,9 +473,16 @@ def explicit_gradient(name, case, s):
     """The gradient of stream s as a matrix, the bias as its last column."""
     if "gradient" in PASSES[name].reads:
         return case["gradient"][s]
-    left, right = case["left"][s], {"vector_square": lambda: np.ones(1), "outer_square": lambda: np.append(case["right"][s], 1),
-                                    "product_square": lambda: case["right"][s],
-                                    "ragged_square": lambda: np.append(case["value"][s], 1), "pool_square": lambda: _seen(case, s)}
+    left, right = (
+        case["left"][s],
+        {
+            "vector_square": lambda: np.ones(1),
+            "outer_square": lambda: np.append(case["right"][s], 1),
+            "product_square": lambda: case["right"][s],
+            "ragged_square": lambda: np.append(case["value"][s], 1),
+            "pool_square": lambda: _seen(case, s),
+        },
+    )
     assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
     return left[:, None] * right[name]()
 
@@ -520,9 +588,16 @@ def shared():
 
 
 def clocks():
-    """A level that ticks in the step that is looked at and one that does not, gathered in both ways, with traces and surprise."""
+    """A level that ticks in the step that is looked at and one that does not, gathered in both ways, with traces and
+    surprise."""
     x, z = dh.Input((3,)), dh.Input((2,))
-    encoder, now, held, lower, upper = dh.Linear(8), dh.Linear(6), dh.Linear(5), dh.SpatialPooler(11, 3), dh.SpatialPooler(9, 2)
+    encoder, now, held, lower, upper = (
+        dh.Linear(8),
+        dh.Linear(6),
+        dh.Linear(5),
+        dh.SpatialPooler(11, 3),
+        dh.SpatialPooler(9, 2),
+    )
     top = dh.TemporalMemory(2)
     cells = dh.TemporalMemory(2)(lower(encoder(x)), context=[dh.previous(top)])
     word = dh.every(cells, 4, gather="sum")  # held since two steps
@@ -535,9 +610,17 @@ def clocks():
     return dh.Network([x, z], y), ["mse"], [encoder, held, lower, upper]
 
 
-NETWORKS = {"shared": shared, "clocks": clocks, "mse": partial(chain, "mse"), "cross_entropy": partial(chain, "cross_entropy"), "poolers": poolers_alone,
-            "graph": graph, "pairs last": pairs_last, "synapses": partial(chain, "mse", synapses=29),
-            "graph, synapses": partial(graph, synapses=31)}
+NETWORKS = {
+    "shared": shared,
+    "clocks": clocks,
+    "mse": partial(chain, "mse"),
+    "cross_entropy": partial(chain, "cross_entropy"),
+    "poolers": poolers_alone,
+    "graph": graph,
+    "pairs last": pairs_last,
+    "synapses": partial(chain, "mse", synapses=29),
+    "graph, synapses": partial(graph, synapses=31),
+}
 
 
 def loss_of(backend, losses, targets, step):
@@ -564,8 +647,10 @@ def test_network(name, streams):
 
     def row():
         inputs = [rng.normal(size=(streams, t.size)) for t in plan.inputs]
-        targets = [rng.normal(size=(streams, t.size)) if kind == "mse" else np.eye(t.size)[rng.integers(t.size, size=streams)]
-                   for t, kind in zip(plan.targets, losses)]
+        targets = [
+            rng.normal(size=(streams, t.size)) if kind == "mse" else np.eye(t.size)[rng.integers(t.size, size=streams)]
+            for t, kind in zip(plan.targets, losses)
+        ]
         return inputs, targets
 
     last = 12
@@ -577,7 +662,8 @@ def test_network(name, streams):
     before = {n: backend.read(n) for n in learned}
     backend.run(one_row(inputs, targets, last))
     changes = {n: backend.read(n) - before[n] for n in learned}
-    means = {n: backend.read(n) for n in plan.tensors if n.endswith(".mean")}  # moved before they are used; constants then
+    # Moved before they are used; constants then.
+    means = {n: backend.read(n) for n in plan.tensors if n.endswith(".mean")}
 
     def loss_with(parameter, value):
         backend.restore(start)

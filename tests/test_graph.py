@@ -104,20 +104,37 @@ def sizes_in_a_circle():
     return dh.Network(x, total([x, dh.previous(total)]))
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda: dh.Sequential(dh.Linear(4), dh.TemporalMemory(3)).network((2,)), ["TemporalMemory", "SpatialPooler"]),
-    (lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3), dh.TemporalMemory(3)).network((2,)), ["SpatialPooler"]),
-    (lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3, synapses=25)).network((2,)),
-     ["synapses=25", "at most 24", "18 cells", "6 columns", "<= 24"]),
-    (lambda: dh.Network(x := dh.Input((2,)), dh.TemporalMemory(3, synapses=27)(dh.SpatialPooler(6, 2)(x), context=x)),
-     ["synapses=27", "at most 26", "2 of further contexts", "<= 26"]),
-    (lambda: dh.Sequential(dh.SpatialPooler(1 << 20, 2), dh.TemporalMemory(1, synapses=1 << 11)).network((2,)),
-     ["synapses=2048", "2^32", "<= 2047"]),
-    (lambda: dh.Network(x := dh.Input((2,)), dh.Add()([x, dh.Linear(3)(x)])), ["Add", "[2, 3]", "Input(shape=(2,)) (2), Linear(units=3) (3)"]),
-    (shared_between_sizes, ["Linear(units=2)", "'0.weight'", "(2, 2)", "(2, 3)"]),
-    (previous_of_two_uses, ["previous", "Linear(units=2)", "called 2 times"]),
-    (sizes_in_a_circle, ["previous", "dh.Linear"]),
-])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: dh.Sequential(dh.Linear(4), dh.TemporalMemory(3)).network((2,)), ["TemporalMemory", "SpatialPooler"]),
+        (
+            lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3), dh.TemporalMemory(3)).network((2,)),
+            ["SpatialPooler"],
+        ),
+        (
+            lambda: dh.Sequential(dh.SpatialPooler(6, 2), dh.TemporalMemory(3, synapses=25)).network((2,)),
+            ["synapses=25", "at most 24", "18 cells", "6 columns", "<= 24"],
+        ),
+        (
+            lambda: dh.Network(
+                x := dh.Input((2,)), dh.TemporalMemory(3, synapses=27)(dh.SpatialPooler(6, 2)(x), context=x)
+            ),
+            ["synapses=27", "at most 26", "2 of further contexts", "<= 26"],
+        ),
+        (
+            lambda: dh.Sequential(dh.SpatialPooler(1 << 20, 2), dh.TemporalMemory(1, synapses=1 << 11)).network((2,)),
+            ["synapses=2048", "2^32", "<= 2047"],
+        ),
+        (
+            lambda: dh.Network(x := dh.Input((2,)), dh.Add()([x, dh.Linear(3)(x)])),
+            ["Add", "[2, 3]", "Input(shape=(2,)) (2), Linear(units=3) (3)"],
+        ),
+        (shared_between_sizes, ["Linear(units=2)", "'0.weight'", "(2, 2)", "(2, 3)"]),
+        (previous_of_two_uses, ["previous", "Linear(units=2)", "called 2 times"]),
+        (sizes_in_a_circle, ["previous", "dh.Linear"]),
+    ],
+)
 def test_what_does_not_fit_is_told_by_the_model(make, words):
     tells(lambda: on_numpy(make()), *words)
 
@@ -257,7 +274,12 @@ def test_a_mistake_leaves_the_model_as_it_was():
     m, untouched = line(), line()
     for model in (m, untouched):
         model.fit(ok + 1)
-    for mistake in (lambda: m.fit(nan), lambda: m.fit(ok, np.zeros((4, 2))), lambda: m.fit(ok, ahead=0), lambda: m.predict(infinite)):
+    for mistake in (
+        lambda: m.fit(nan),
+        lambda: m.fit(ok, np.zeros((4, 2))),
+        lambda: m.fit(ok, ahead=0),
+        lambda: m.predict(infinite),
+    ):
         tells(mistake)
     again = np.random.default_rng(0).normal(size=(20, 2))
     assert np.array_equal(m.fit(again).loss, untouched.fit(again).loss, equal_nan=True)
@@ -373,8 +395,12 @@ def test_any_layer_may_be_the_last_where_targets_are_given(last):
 
 
 def test_names_and_shapes_of_weights():
-    m = on_numpy(dh.Sequential(
-        dh.Linear(8), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(10, 3), dh.TemporalMemory(2), dh.Linear(2)), input_shape=(2,))
+    m = on_numpy(
+        dh.Sequential(
+            dh.Linear(8), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(10, 3), dh.TemporalMemory(2), dh.Linear(2)
+        ),
+        input_shape=(2,),
+    )
     shapes = {n: w.shape for n, w in m.state_dict().items()}
     expected = {"0.weight": (8, 2), "0.bias": (8,), "2.mean": (8,), "3.weight": (10, 8), "3.bias": (10,),
                 "4.distal_weight": (20, 30), "4.distal_bias": (20,), "5.weight": (2, 20), "5.bias": (2,)}

@@ -1,5 +1,5 @@
-"""Grid cells: phases stay exact, codes are hexagonal and tell places apart, paths begin where they should, and what is learned is
-the gradient. (Their ops by themselves: test_gradients.py, and `deephtm validate`.)"""
+"""Grid cells: phases stay exact, codes are hexagonal and tell places apart, paths begin where they should, and what is
+learned is the gradient. (Their ops by themselves: test_gradients.py, and `deephtm validate`.)"""
 
 from math import cos, pi, sin
 
@@ -28,13 +28,20 @@ def turned(angle):
 def hexagons(modules, orientation, scale=2.0, ratio=1.3):
     """The weight of hexagonal grids, by their definition: a step of one period along either axis is one phase."""
     axes = np.array([[1, cos(pi / 3)], [0, sin(pi / 3)]])
-    return np.concatenate([np.linalg.inv(turned(orientation + m * pi / 3 / modules) @ axes * (scale * ratio**m)) for m in range(modules)])
+    return np.concatenate(
+        [np.linalg.inv(turned(orientation + m * pi / 3 / modules) @ axes * (scale * ratio**m)) for m in range(modules)]
+    )
 
 
 def codes(cells, places):
     """The code at each place (T, 2), each reached from phase 0 by one movement."""
     movement, restart = dh.Input((2,)), dh.Input((1,))
-    model = dh.Model(dh.Network([movement, restart], cells(movement, restart=restart)), loss="mse", optimizer=dh.SGD(0.1), device="numpy")
+    model = dh.Model(
+        dh.Network([movement, restart], cells(movement, restart=restart)),
+        loss="mse",
+        optimizer=dh.SGD(0.1),
+        device="numpy",
+    )
     return model.predict([np.asarray(places, np.float32), np.ones((len(places), 1), np.float32)])
 
 
@@ -153,7 +160,11 @@ def anchored(anchor=True, restart=True, learn=False):
 @on_devices
 def test_a_path_begins_at_the_anchor_before_the_movement_of_a_restart(device, adapter):
     rng = np.random.default_rng(0)
-    movements, anchor, restart = rng.normal(size=(6, 3)), np.tile(rng.random(8), (6, 1)), np.array([[0], [0.5], [0], [1], [0], [0]])
+    movements, anchor, restart = (
+        rng.normal(size=(6, 3)),
+        np.tile(rng.random(8), (6, 1)),
+        np.array([[0], [0.5], [0], [1], [0], [0]]),
+    )
     backend = on_backend(anchored(), device, adapter)
     phases = []
     for row in zip(movements, anchor, restart):
@@ -193,13 +204,16 @@ def test_reset_begins_anew_and_predict_leaves_no_trace(device, adapter):
 
 
 def walk(rng, net, steps, streams):
-    return [[rng.normal(size=(streams, n.layer.shape[0])) for n in net.inputs[:2]] + [np.full((streams, 1), float(t == 3))]
-            for t in range(steps)]
+    return [
+        [rng.normal(size=(streams, n.layer.shape[0])) for n in net.inputs[:2]] + [np.full((streams, 1), float(t == 3))]
+        for t in range(steps)
+    ]
 
 
 @pytest.mark.parametrize("streams", [1, 2])
 def test_the_weights_gradient_is_that_of_the_whole_path(streams):
-    """The path is run again from its beginning with each weight moved a little; its restart cuts off what was before."""
+    """The path is run again from its beginning with each weight moved a little; its restart cuts off what was
+    before."""
     rng, steps, net = np.random.default_rng(1), 9, anchored(learn=True)
     rows, targets = walk(rng, net, steps, streams), [rng.normal(size=(streams, n)) for n in (36, 8, 1)]
     backend = put_on_numpy(net, ["mse"] * 3, dh.SGD(1.0), streams)
@@ -260,11 +274,15 @@ def test_gradients_into_movement_and_anchor(streams):
 
 
 def test_what_is_not_learned_stands_still():
-    model = dh.Model(dh.Sequential(dh.GridCells(modules=2), dh.Linear(2)), (2,), loss="mse", optimizer=dh.SGD(0.1), device="numpy")
+    model = dh.Model(
+        dh.Sequential(dh.GridCells(modules=2), dh.Linear(2)), (2,), loss="mse", optimizer=dh.SGD(0.1), device="numpy"
+    )
     before = model.state_dict()
     model.fit(np.random.default_rng(0).normal(size=(20, 2)), ahead=1)
     after = model.state_dict()
-    assert np.array_equal(after["0.weight"], before["0.weight"]) and not np.array_equal(after["1.weight"], before["1.weight"])
+    assert np.array_equal(after["0.weight"], before["0.weight"]) and not np.array_equal(
+        after["1.weight"], before["1.weight"]
+    )
 
 
 def test_what_motor_commands_do_is_learned_from_what_is_sensed():
@@ -279,7 +297,12 @@ def test_what_motor_commands_do_is_learned_from_what_is_sensed():
     for learn in (True, False):
         movement, restart = dh.Input((4,)), dh.Input((1,))
         code = dh.GridCells(modules=6, init_std=0.1, learn=learn, lr_scale=0.001)(movement, restart=restart)
-        model = dh.Model(dh.Network([movement, restart], dh.Linear(16)(code)), loss="cross_entropy", optimizer=dh.SGD(0.5), device="numpy")
+        model = dh.Model(
+            dh.Network([movement, restart], dh.Linear(16)(code)),
+            loss="cross_entropy",
+            optimizer=dh.SGD(0.5),
+            device="numpy",
+        )
         history = model.fit([np.eye(4)[command], begins[:, None].astype(float)], np.eye(16)[sensed])
         ends[learn] = history.loss[-1000:].mean()
     assert ends[True] < 0.1 and ends[False] > 0.8, ends
@@ -310,7 +333,12 @@ def test_it_stands_among_other_layers():
     place = dh.GridCells(modules=3, side=4)(movement)
     columns = dh.SpatialPooler(31, 4)(dh.Linear(9)(place) + dh.Linear(9)(sense))
     cells = dh.TemporalMemory(2)(columns, context=[place, dh.previous(place)])
-    model = dh.Model(dh.Network([sense, movement], dh.Linear(5)(cells)), loss="mse", optimizer=dh.PolyakSGD(clip_norm=1.0), device="numpy")
+    model = dh.Model(
+        dh.Network([sense, movement], dh.Linear(5)(cells)),
+        loss="mse",
+        optimizer=dh.PolyakSGD(clip_norm=1.0),
+        device="numpy",
+    )
     assert "GridCells(modules=3, side=4" in model.summary() and " 48 " in model.summary()
     rng = np.random.default_rng(0)
     assert np.isfinite(model.fit([rng.normal(size=(30, 5)), rng.normal(size=(30, 2))]).loss[:-1]).all()
@@ -331,11 +359,26 @@ WRONG = {
     "lr_scale": (lambda: dh.GridCells(lr_scale=-1), "lr_scale must be a number, 0 (frozen) or more, got -1"),
     "movement is no node": (lambda: dh.GridCells()(3), "'int'"),
     "anchor is no node": (lambda: dh.GridCells()(dh.Input((2,)), anchor=[0, 1]), "'list'"),
-    "movement of 3": (lambda: dh.Sequential(dh.GridCells()).network((3,)).summary(), "movement must have 2 numbers, as its grids are hexagonal in the plane, got 3"),
-    "anchor of 1": (lambda: _summary(anchor=1), "anchor must be a node of 4 numbers, two phases for each of 2 modules, got one of 1."),
-    "anchor of 5": (lambda: _summary(anchor=5), "anchor must be a node of 4 numbers, two phases for each of 2 modules, got one of 5."),
-    "restart of 4": (lambda: _summary(restart=4), "restart must be a node of 1 numbers, above 0.5 where the path begins, got one of 4."),
-    "restart of 2, anchored": (lambda: _summary(anchor=4, restart=2), "restart must be a node of 1 numbers, above 0.5 where the path begins, got one of 2."),
+    "movement of 3": (
+        lambda: dh.Sequential(dh.GridCells()).network((3,)).summary(),
+        "movement must have 2 numbers, as its grids are hexagonal in the plane, got 3",
+    ),
+    "anchor of 1": (
+        lambda: _summary(anchor=1),
+        "anchor must be a node of 4 numbers, two phases for each of 2 modules, got one of 1.",
+    ),
+    "anchor of 5": (
+        lambda: _summary(anchor=5),
+        "anchor must be a node of 4 numbers, two phases for each of 2 modules, got one of 5.",
+    ),
+    "restart of 4": (
+        lambda: _summary(restart=4),
+        "restart must be a node of 1 numbers, above 0.5 where the path begins, got one of 4.",
+    ),
+    "restart of 2, anchored": (
+        lambda: _summary(anchor=4, restart=2),
+        "restart must be a node of 1 numbers, above 0.5 where the path begins, got one of 2.",
+    ),
 }
 
 

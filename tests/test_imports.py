@@ -27,6 +27,7 @@ ORDER = (
     ("session",),
     ("saving.writing", "arrangement", "callbacks"),
     ("copying", "inspection", "fitting"),
+    ("looking",),
     ("model",),
     ("population",),
     ("saving.loading",),

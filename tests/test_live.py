@@ -1,4 +1,5 @@
-"""The live picture without a window: the data stand where they belong, in both themes, at any size, with shaders and without."""
+"""The live picture without a window: the data stand where they belong, in both themes, at any size, with shaders and
+without."""
 
 import io
 import json
@@ -30,12 +31,17 @@ from deephtm_gpu.view.live.training import Training
 ROOT = Path(__file__).resolve().parents[1]
 C, K, M, STEPS = 64, 3, 4, 100
 MEMORY = (Bars(), Columns(C, K), Cells(K, M))
-SPEC = Spec("A picture", (Series(limits=(-1.5, 1.5)), Line("error", "|error|", (1e-4, 3.0), lines={"floor": 0.1}), *MEMORY),
-            (Block("one", K, M, square=False), Block("two", K, M, square=False)), steps=STEPS)
+SPEC = Spec(
+    "A picture",
+    (Series(limits=(-1.5, 1.5)), Line("error", "|error|", (1e-4, 3.0), lines={"floor": 0.1}), *MEMORY),
+    (Block("one", K, M, square=False), Block("two", K, M, square=False)),
+    steps=STEPS,
+)
 
 
 def ring(steps=130):
-    """Known data: a truth of 1, a prediction of -1, winners 8, 24, 60 of which the last is not predicted, the lowest cell of each alone."""
+    """Known data: a truth of 1, a prediction of -1, winners 8, 24, 60 of which the last is not predicted, the lowest
+    cell of each alone."""
     kept, fields = SPEC.ring(), SPEC.fields
     for block, array in zip(kept.blocks, np.eye(2 * K, M).reshape(2, K, M)):
         block[:] = array.T
@@ -44,8 +50,19 @@ def ring(steps=130):
         def same(*values):
             return np.tile(values, (n, 1))
 
-        kept.push(fields.pack(n, truth=same(1), prediction=same(-1), error=same(0.01), anomaly=same(0.5), winners=same(8, 24, 60),
-                              predicted=same(1, 1, 0), cells=same(*alone), alike=same(0, 0, 0)))
+        kept.push(
+            fields.pack(
+                n,
+                truth=same(1),
+                prediction=same(-1),
+                error=same(0.01),
+                anomaly=same(0.5),
+                winners=same(8, 24, 60),
+                predicted=same(1, 1, 0),
+                cells=same(*alone),
+                alike=same(0, 0, 0),
+            )
+        )
     return kept
 
 
@@ -61,7 +78,8 @@ def like(image, colour, off=60):
 
 
 def heights(image, panel, colour):
-    """Where, as parts of the panel's height from the bottom, rows of pixels are of the colour: their middles, the lowest first."""
+    """Where, as parts of the panel's height from the bottom, rows of pixels are of the colour: their middles, the
+    lowest first."""
     cut = image[panel.top : panel.bottom, panel.left + 4 : panel.right - 4]
     away = abs(cut - np.array([round(255 * part) for part in rgba(colour)[:3]])).sum(axis=2).mean(axis=1)  # (height,)
     rows = np.flatnonzero(away < 0.5 * np.median(away))
@@ -90,7 +108,9 @@ def test_data_stand_where_they_belong(painter, size, theme):
     assert near(np.log(0.01 / 1e-4) / np.log(3e4), abs=0.04) in heights(image, panels["error"], theme.error)
     assert heights(image, panels["columns"], theme.expected) == near(np.array([8.5, 24.5]) / C, abs=0.02)
     assert heights(image, panels["columns"], theme.unexpected)[-1] == near(60.5 / C, abs=0.02)
-    assert heights(image, panels["cells"], theme.expected) == near(np.array([0, M, 2 * M]) / (K * M) + 0.5 / (K * M), abs=0.03)
+    assert heights(image, panels["cells"], theme.expected) == near(
+        np.array([0, M, 2 * M]) / (K * M) + 0.5 / (K * M), abs=0.03
+    )
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=str)
@@ -138,7 +158,9 @@ def test_no_text_is_cut(size):
     error = Line("error", "|error|", (0, 1), log=False, lines={"floor": 0.5, "persistence": 0.4})
     for spec in (SPEC, Spec("A picture", (Classes(("A", "B", "a long name")), error, *MEMORY))):
         page = Scene(spec, *size, 1.0, LIGHT).page[:, :, :3].astype(int)
-        border = np.concatenate([page[:2].reshape(-1, 3), page[-2:].reshape(-1, 3), page[:, :2].reshape(-1, 3), page[:, -2:].reshape(-1, 3)])
+        border = np.concatenate(
+            [page[:2].reshape(-1, 3), page[-2:].reshape(-1, 3), page[:, :2].reshape(-1, 3), page[:, -2:].reshape(-1, 3)]
+        )
         assert (border == 255).all()
 
 
@@ -170,7 +192,16 @@ def test_nan_is_nothing():
 
 
 def small(outputs=1, loss="mse", shape=(1,)):
-    net = dh.Sequential(dh.Linear(24), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(C, K), dh.TemporalMemory(M), dh.Linear(16), dh.ReLU(), dh.Linear(outputs))
+    net = dh.Sequential(
+        dh.Linear(24),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(C, K),
+        dh.TemporalMemory(M),
+        dh.Linear(16),
+        dh.ReLU(),
+        dh.Linear(outputs),
+    )
     return dh.Model(net, shape, loss=loss, seed=1, device="numpy")
 
 
@@ -185,7 +216,8 @@ def test_a_show_in_small_steps_tells_what_one_fit_tells():
     assert np.array_equal(show.anomaly, history.anomaly)
     winners = kept.last(60, "winners")
     assert (np.diff(winners, axis=1) > 0).all()  # in the order of their columns
-    assert np.allclose(kept.last(59, "cells").reshape(59, K, M).sum(axis=2), 1, atol=1e-5)  # in the first step nothing is active
+    # In the first step nothing is active.
+    assert np.allclose(kept.last(59, "cells").reshape(59, K, M).sum(axis=2), 1, atol=1e-5)
 
 
 def test_after_a_reset_nothing_is_predicted_for_the_next_step():
@@ -199,7 +231,12 @@ def test_after_a_reset_nothing_is_predicted_for_the_next_step():
 
 def test_a_show_of_symbols_tells_the_queries():
     task = letters(2, steps=60, seed=0)
-    show = view.SymbolShow(small(task.classes, "cross_entropy", (16,)), task, "t", watched=[("A", "m1", "m1 after A"), ("X", "m1", "m1 after X")])
+    show = view.SymbolShow(
+        small(task.classes, "cross_entropy", (16,)),
+        task,
+        "t",
+        watched=[("A", "m1", "m1 after A"), ("X", "m1", "m1 after X")],
+    )
     kept = show.ring()
     while show.advance(11, kept):
         pass
@@ -207,13 +244,22 @@ def test_a_show_of_symbols_tells_the_queries():
     assert all(np.allclose(block.sum(axis=0), 1, atol=1e-5) for block in show.blocks) and 0 <= show.shared(0, 1) <= 1
     asked = task.queries[-1] + 1
     if asked < 60:
-        assert kept.last(60, "error")[asked, 0] == pytest.approx(1 - show.prediction[asked - 1, task.symbols[asked]], abs=1e-6)
+        assert kept.last(60, "error")[asked, 0] == pytest.approx(
+            1 - show.prediction[asked - 1, task.symbols[asked]], abs=1e-6
+        )
 
 
-@pytest.mark.parametrize("net, streams, words", [
-    (dh.Sequential(dh.Linear(1)), 1, "must have a SpatialPooler"),
-    (dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(2), dh.Linear(1)), 2, "must have one stream, got 2; .*streams=1"),
-])
+@pytest.mark.parametrize(
+    "net, streams, words",
+    [
+        (dh.Sequential(dh.Linear(1)), 1, "must have a SpatialPooler"),
+        (
+            dh.Sequential(dh.SpatialPooler(8, 2), dh.TemporalMemory(2), dh.Linear(1)),
+            2,
+            "must have one stream, got 2; .*streams=1",
+        ),
+    ],
+)
 def test_models_that_cannot_be_shown_are_refused(net, streams, words):
     with pytest.raises(UserError, match=words):
         view.SeriesShow(dh.Model(net, (1,), streams=streams, device="numpy"), sine(9), "t")
@@ -310,14 +356,30 @@ def test_demos_are_short(name):
 def test_the_script_is_the_same_as_the_command(tmp_path):
     options = ["--device", "numpy", "--steps", "300", "--headless"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, ROOT / "demos" / "jump.py", *options], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "demos" / "jump.py", *options],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     demo(tmp_path / "command", "jump", *options[2:])
-    reports = [json.loads(path.read_text()) for path in (tmp_path / "out" / "jump.json", tmp_path / "command" / "jump.json")]
+    reports = [
+        json.loads(path.read_text()) for path in (tmp_path / "out" / "jump.json", tmp_path / "command" / "jump.json")
+    ]
     for report in reports:
         del report["seconds"], report["steps_per_second"]
     assert reports[0] == reports[1]
-    wrong = subprocess.run([sys.executable, ROOT / "demos" / "jump.py", "--device", "none such"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    wrong = subprocess.run(
+        [sys.executable, ROOT / "demos" / "jump.py", "--device", "none such"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert wrong.returncode == 2 and "none such" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
@@ -341,8 +403,25 @@ def test_without_an_adapter_matplotlib_draws(tmp_path, capsys, monkeypatch):
 
 def test_without_a_display_it_goes_on_headless(tmp_path, adapter):
     """In a process of its own: what goes wrong there would end it."""
-    done = subprocess.run([sys.executable, "-m", "deephtm_gpu", "demo", "sine", "--device", "numpy", "--steps", "100", "--out", str(tmp_path)],
-                          env={"PATH": "", "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": "/tmp"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "deephtm_gpu",
+            "demo",
+            "sine",
+            "--device",
+            "numpy",
+            "--steps",
+            "100",
+            "--out",
+            str(tmp_path),
+        ],
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": "/tmp"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert "no display" in done.stderr and "continuing headless" in done.stderr
     assert (tmp_path / "sine.png").exists()

@@ -1,5 +1,5 @@
-"""Live pictures of tracks and blocks of all kinds: marks stand where the data are, texts beside each other; several levels; and a show
-that is no model of a stream."""
+"""Live pictures of tracks and blocks of all kinds: marks stand where the data are, texts beside each other; several
+levels; and a show that is no model of a stream."""
 
 import itertools
 import json
@@ -28,27 +28,69 @@ STEPS, OBJECTS, MODULES = 50, 100, 10
 FEATURES = ("edge", "corner", "flat", "point")
 EXPLORING = Spec(
     "A column explores objects with one finger, touch after touch",
-    (Classes(FEATURES, "Features", name="feature", probability="feature likely", came="feature came"),
-     Line("active", "Active hypotheses", (0.5, 2000), lines={"all": 1600}),
-     Classes(OBJECTS, "Which of 100 objects", name="object", probability="object likely", came=None),
-     Bars("surprise", "Surprise")),
-    (*(Block("Ten grid modules" if n == 0 else "", 5, 5) for n in range(MODULES)), Block("Places", 4, 4, "and its finger", span=3),
-     Block("Wide", 6, 2, span=5)),
-    steps=STEPS, time="touches", blocks_title="Where it is", across=5)
-LEVELS = Spec("A text, letter by letter, in two levels of memory", (
-    Classes(tuple("abcdefghijklmnop,."), weight=3.0), Line("error", "1 − probability of the right ending, at the last query", (0, 1.05), log=False),
-    Bars(), Columns(512, 10, "Level 1"), Cells(10, 5, "Level 1"), Columns(128, 6, "Level 2", "2"), Cells(6, 4, "Level 2", "2")),
-    tuple(Block(f"{letter} in A B C D", 10, 5, square=False) for letter in "ABCD"), blocks_title="The same columns, other cells")
-SERIES = Spec("A series", (Series("passengers in half an hour", (0, 32_000)), Line("error", "|error|, and the mean of trivial forecasts", (10, 3e4),
-                           lines={"persistence": 4863, "same slot last week": 1524}), Bars(), Columns(256, 20), Cells(20, 5)))
+    (
+        Classes(FEATURES, "Features", name="feature", probability="feature likely", came="feature came"),
+        Line("active", "Active hypotheses", (0.5, 2000), lines={"all": 1600}),
+        Classes(OBJECTS, "Which of 100 objects", name="object", probability="object likely", came=None),
+        Bars("surprise", "Surprise"),
+    ),
+    (
+        *(Block("Ten grid modules" if n == 0 else "", 5, 5) for n in range(MODULES)),
+        Block("Places", 4, 4, "and its finger", span=3),
+        Block("Wide", 6, 2, span=5),
+    ),
+    steps=STEPS,
+    time="touches",
+    blocks_title="Where it is",
+    across=5,
+)
+LEVELS = Spec(
+    "A text, letter by letter, in two levels of memory",
+    (
+        Classes(tuple("abcdefghijklmnop,."), weight=3.0),
+        Line("error", "1 − probability of the right ending, at the last query", (0, 1.05), log=False),
+        Bars(),
+        Columns(512, 10, "Level 1"),
+        Cells(10, 5, "Level 1"),
+        Columns(128, 6, "Level 2", "2"),
+        Cells(6, 4, "Level 2", "2"),
+    ),
+    tuple(Block(f"{letter} in A B C D", 10, 5, square=False) for letter in "ABCD"),
+    blocks_title="The same columns, other cells",
+)
+SERIES = Spec(
+    "A series",
+    (
+        Series("passengers in half an hour", (0, 32_000)),
+        Line(
+            "error",
+            "|error|, and the mean of trivial forecasts",
+            (10, 3e4),
+            lines={"persistence": 4863, "same slot last week": 1524},
+        ),
+        Bars(),
+        Columns(256, 20),
+        Cells(20, 5),
+    ),
+)
 
 
 def explored():
-    """Feature 2 is half likely and 1 came; 100 hypotheses live; object 70 is likely; a place is marked in each block, and beside it one is lit."""
+    """Feature 2 is half likely and 1 came; 100 hypotheses live; object 70 is likely; a place is marked in each block,
+    and beside it one is lit."""
     ring = EXPLORING.ring()
-    ring.push(ring.fields.pack(STEPS, **{
-        "feature likely": np.tile([0, 0, 1.0, 0], (STEPS, 1)), "feature came": np.ones(STEPS), "active": np.full(STEPS, 100),
-        "object likely": np.tile(np.eye(OBJECTS)[70], (STEPS, 1)), "surprise": np.full(STEPS, 0.5)}))
+    ring.push(
+        ring.fields.pack(
+            STEPS,
+            **{
+                "feature likely": np.tile([0, 0, 1.0, 0], (STEPS, 1)),
+                "feature came": np.ones(STEPS),
+                "active": np.full(STEPS, 100),
+                "object likely": np.tile(np.eye(OBJECTS)[70], (STEPS, 1)),
+                "surprise": np.full(STEPS, 0.5),
+            },
+        )
+    )
     for block in ring.blocks:
         block[1, 2] = MARK
         block[0, 3] = 1
@@ -66,7 +108,8 @@ def painter(request, adapter):
 
 
 def rows(image, panel, colour):
-    """Parts of the panel's height, from the bottom, at which most of its middle is of the colour: the lowest and the highest."""
+    """Parts of the panel's height, from the bottom, at which most of its middle is of the colour: the lowest and the
+    highest."""
     cut = like(image, colour)[panel.top : panel.bottom, panel.left + panel.width // 4 : panel.right - panel.width // 4]
     found = np.flatnonzero(cut.mean(axis=1) > 0.4)
     assert len(found), "nowhere"
@@ -90,8 +133,12 @@ def test_marks_stand_where_the_data_are(painter, size, theme):
         assert wide == near(tall, rel=0.1), "its places are no squares"
         for x, y in itertools.product(range(block.wide), range(block.tall)):
             at = int(panel.bottom - (y + 0.5) * tall), int(panel.left + (x + 0.5) * wide)
-            corner = int(panel.bottom - (y + 0.2) * tall), int(panel.left + (x + 0.2) * wide)  # beside the mark, inside the place
-            marked, lit = (x, y) == (2, 1) or (n == MODULES and (x, y) == (1, 2)), (x, y) == (3, 0) or (n == MODULES and (x, y) == (1, 2))
+            # Beside the mark, inside the place.
+            corner = int(panel.bottom - (y + 0.2) * tall), int(panel.left + (x + 0.2) * wide)
+            marked, lit = (
+                (x, y) == (2, 1) or (n == MODULES and (x, y) == (1, 2)),
+                (x, y) == (3, 0) or (n == MODULES and (x, y) == (1, 2)),
+            )
             assert ink[at] == marked and blue[at] == (lit and not marked), (n, x, y)
             if wide > 12:
                 assert blue[corner] == lit, (n, x, y)
@@ -112,7 +159,9 @@ def test_nothing_is_drawn_outside_of_the_steps_there_are(adapter, steps):
 
 
 @pytest.mark.parametrize("spec", [EXPLORING, LEVELS, SERIES], ids=lambda spec: spec.title)
-@pytest.mark.parametrize("size, scale", [((1280, 800), 1.0), (SMALLEST, 1.0), ((900, 620), 1.0), ((1920, 1200), 2.0)], ids=str)
+@pytest.mark.parametrize(
+    "size, scale", [((1280, 800), 1.0), (SMALLEST, 1.0), ((900, 620), 1.0), ((1920, 1200), 2.0)], ids=str
+)
 def test_no_text_lies_over_another(spec, size, scale):
     boxes = []
 
@@ -131,7 +180,10 @@ def test_no_text_lies_over_another(spec, size, scale):
     assert len(boxes) > 12
     for (a, one), (b, other) in itertools.combinations(boxes, 2):
         # Letters take three quarters of the height that their line does.
-        wide, tall = (min(getattr(one, f"{e}1"), getattr(other, f"{e}1")) - max(getattr(one, f"{e}0"), getattr(other, f"{e}0")) for e in "xy")
+        wide, tall = (
+            min(getattr(one, f"{e}1"), getattr(other, f"{e}1")) - max(getattr(one, f"{e}0"), getattr(other, f"{e}0"))
+            for e in "xy"
+        )
         assert wide <= 1 or tall <= 0.25 * min(one.height, other.height) + 1, (a, b)
     title = next(box for text, box in boxes if text.startswith(spec.title[:6]))
     assert title.x1 <= shown.status.left
@@ -146,10 +198,15 @@ def test_blocks_stand_beside_each_other_inside_the_page():
             assert a.right < b.left or b.right < a.left or a.bottom < b.top or b.bottom < a.top
 
 
-@pytest.mark.parametrize("wrong, words", [
-    ({"tracks": (Bars(), Bars())}, "different names, got several named 'anomaly'"), ({"tracks": ()}, "must have a track or more"),
-    ({"blocks": (Block("far", 2, 2, span=3),)}, "must span 1 to 2 columns of the grid, got 3"), ({"blocks": (Block("no", 2, 2, span=0),)}, "must span 1 to 2 .*got 0"),
-])
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"tracks": (Bars(), Bars())}, "different names, got several named 'anomaly'"),
+        ({"tracks": ()}, "must have a track or more"),
+        ({"blocks": (Block("far", 2, 2, span=3),)}, "must span 1 to 2 columns of the grid, got 3"),
+        ({"blocks": (Block("no", 2, 2, span=0),)}, "must span 1 to 2 .*got 0"),
+    ],
+)
 def test_pictures_that_cannot_be_are_refused(wrong, words):
     with pytest.raises(UserError, match=words):
         Spec("t", **{"tracks": (Bars(),)} | wrong)
@@ -185,7 +242,11 @@ def test_a_show_of_two_levels_tells_what_one_fit_tells():
     assert np.array_equal(show.prediction, history.prediction[0])
     assert list(show.spec.fields.offsets)[-4:] == ["winners2", "predicted2", "cells2", "alike2"]
     assert [track.title for track in show.spec.tracks][3:] == [
-        "Letters, winning columns: 6 of 64", "Letters, their cells: 5 a column", "Words, winning columns: 4 of 48", "Words, their cells: 3 a column"]
+        "Letters, winning columns: 6 of 64",
+        "Letters, their cells: 5 a column",
+        "Words, winning columns: 4 of 48",
+        "Words, their cells: 3 a column",
+    ]
     winners = [found["winners"] for found in history.observed.values() if "winners" in found]
     for suffix, wanted in zip(("", "2"), winners):
         assert np.array_equal(kept.last(60, "winners" + suffix), np.sort(wanted, axis=1))
@@ -201,7 +262,13 @@ def test_a_memory_is_shown_with_the_pooler_that_it_reads():
     model = dh.Model(dh.Network(x, dh.Concat()([dh.Linear(2)(idle), dh.Linear(3)(memory)])), device="numpy")
     names = model.network.names()
     found, = levels_of(model)
-    assert (found.pooler, found.memory, found.columns, found.winners, found.cells) == (names[first], names[memory], 30, 4, 2)
+    assert (found.pooler, found.memory, found.columns, found.winners, found.cells) == (
+        names[first],
+        names[memory],
+        30,
+        4,
+        2,
+    )
 
 
 def test_more_levels_than_there_are_is_a_mistake():
@@ -219,7 +286,11 @@ class Exploring(Show):
     spec = EXPLORING
 
     def __init__(self, steps):
-        model = SimpleNamespace(layers=lambda: [SimpleNamespace(repr="A column")], device=DeviceInfo("NumPy", "numpy", "software"), reset=lambda: None)
+        model = SimpleNamespace(
+            layers=lambda: [SimpleNamespace(repr="A column")],
+            device=DeviceInfo("NumPy", "numpy", "software"),
+            reset=lambda: None,
+        )
         super().__init__(model, steps)
 
     def _learn(self, begin, end):
@@ -230,11 +301,21 @@ class Exploring(Show):
 @pytest.mark.parametrize("how", ["--headless", "--record"])
 def test_a_show_without_a_memory_is_a_demo_too(tmp_path, monkeypatch, capsys, how):
     monkeypatch.setitem(demo.DEMOS, "exploring", "a column and objects")
-    monkeypatch.setattr(demo, "_load", lambda name: {"demo": lambda steps=70, seed=0, device="auto": Exploring(steps),
-                                                     "report": lambda show: {"done": show.done, "shown": {"Touches": show.done}}})
+    monkeypatch.setattr(
+        demo,
+        "_load",
+        lambda name: {
+            "demo": lambda steps=70, seed=0, device="auto": Exploring(steps),
+            "report": lambda show: {"done": show.done, "shown": {"Touches": show.done}},
+        },
+    )
     assert main(["demo", "exploring", how, "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "exploring.json").read_text())
-    assert report["network"] == ["A column"] and report["done"] == report["steps"] == 70 and report["baselines"] == {"all": 1600}
+    assert (
+        report["network"] == ["A column"]
+        and report["done"] == report["steps"] == 70
+        and report["baselines"] == {"all": 1600}
+    )
     assert (tmp_path / "exploring.png").exists() and (tmp_path / "exploring.webp").exists() == (how == "--record")
     assert "Touches: 70" in capsys.readouterr().out
 
@@ -274,14 +355,26 @@ def knowing():
     return column
 
 
-@pytest.mark.parametrize("wrong, words", [
-    (lambda: dict(touches=0), "touches must be .*got 0"), (lambda: dict(touches=6), "must be at most 5, the points"), (lambda: dict(exposures=0), "exposures must be .*got 0"),
-    (lambda: dict(touches=6, total=5), "must be at most 5, the points"), (lambda: dict(total="a"), "total must be .*got 'a'"), (lambda: dict(total=0), "total must be .*got 0"),
-    (lambda: dict(seed=-1), "seed must be .*got -1"), (lambda: dict(column="c"), "'c'"), (lambda: dict(task=3), "and 3"),
-    (lambda: dict(column=knowing()), "must know no object, got one that knows 1"),
-    (lambda: dict(column=dh.SensorimotorColumn(4, 2, device="numpy")), "must be for 3 objects .*got one for 2 objects"),
-    (lambda: dict(column=dh.SensorimotorColumn(5, 3, device="numpy")), "got one for 3 objects with 5 features"),
-])
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (lambda: dict(touches=0), "touches must be .*got 0"),
+        (lambda: dict(touches=6), "must be at most 5, the points"),
+        (lambda: dict(exposures=0), "exposures must be .*got 0"),
+        (lambda: dict(touches=6, total=5), "must be at most 5, the points"),
+        (lambda: dict(total="a"), "total must be .*got 'a'"),
+        (lambda: dict(total=0), "total must be .*got 0"),
+        (lambda: dict(seed=-1), "seed must be .*got -1"),
+        (lambda: dict(column="c"), "'c'"),
+        (lambda: dict(task=3), "and 3"),
+        (lambda: dict(column=knowing()), "must know no object, got one that knows 1"),
+        (
+            lambda: dict(column=dh.SensorimotorColumn(4, 2, device="numpy")),
+            "must be for 3 objects .*got one for 2 objects",
+        ),
+        (lambda: dict(column=dh.SensorimotorColumn(5, 3, device="numpy")), "got one for 3 objects with 5 features"),
+    ],
+)
 def test_shows_of_touch_that_cannot_be(wrong, words):
     with pytest.raises(UserError, match=words):
         touching(**wrong())

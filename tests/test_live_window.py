@@ -20,7 +20,8 @@ from deephtm_gpu.view.live.spec import Spec
 from deephtm_gpu.view.live.tracks import Bars, Cells, Columns, Line, Series
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = {"Xvfb": "xvfb", "xdotool": "xdotool", "openbox": "openbox", "import": "imagemagick"}  # program -> Debian's package
+# Program -> Debian's package.
+TOOLS = {"Xvfb": "xvfb", "xdotool": "xdotool", "openbox": "openbox", "import": "imagemagick"}
 PATIENCE = 60  # seconds to wait for what must come
 
 
@@ -29,7 +30,8 @@ def display(adapter):
     """The name of a virtual display with a window manager."""
     missing = [package for program, package in TOOLS.items() if not shutil.which(program)]
     if missing:
-        pytest.fail(f"This test opens a window on a virtual display and presses its keys; install what it needs: apt-get install {' '.join(missing)}.", pytrace=False)
+        pytest.fail("This test opens a window on a virtual display and presses its keys; install what it needs: "
+                    f"apt-get install {' '.join(missing)}.", pytrace=False)
     reading, writing = os.pipe()
     server = subprocess.Popen(["Xvfb", "-displayfd", str(writing), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"],
                               pass_fds=[writing], stderr=subprocess.DEVNULL)
@@ -48,8 +50,25 @@ class Driver:
     def __init__(self, display, out, *options):
         self.env, self.out = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)}, out
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "deephtm_gpu", "demo", "sine", "--device", "numpy", "--steps", "1000000", "--out", str(out), *options],
-            env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            [
+                sys.executable,
+                "-m",
+                "deephtm_gpu",
+                "demo",
+                "sine",
+                "--device",
+                "numpy",
+                "--steps",
+                "1000000",
+                "--out",
+                str(out),
+                *options,
+            ],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         self.window = self.until(self._find, "a window")
         self.tool("windowactivate", "--sync", self.window)
 
@@ -63,7 +82,13 @@ class Driver:
         pytest.fail(f"{what} did not come within {PATIENCE} s")
 
     def _find(self):
-        done = subprocess.run(["xdotool", "search", "--onlyvisible", "--name", "DeepHTM learns"], env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["xdotool", "search", "--onlyvisible", "--name", "DeepHTM learns"],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return done.stdout.split()[0] if done.stdout.split() else None
 
     def tool(self, *words):
@@ -74,7 +99,9 @@ class Driver:
 
     def look(self) -> np.ndarray:
         """(height, width, 3) of the window."""
-        png = subprocess.run(["import", "-window", self.window, "png:-"], env=self.env, check=True, capture_output=True).stdout
+        png = subprocess.run(
+            ["import", "-window", self.window, "png:-"], env=self.env, check=True, capture_output=True
+        ).stdout
         return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
     def ended(self):
@@ -141,7 +168,9 @@ def test_keys_and_the_window_manager(driver):
     assert image.shape == it.look().shape and shown(image, LIGHT)
 
     it.tool("windowsize", "--sync", it.window, "900", "620")
-    it.until(lambda: (small := it.look()).shape[:2] == (620, 900) and shown(small, LIGHT), "the picture at the new size")
+    it.until(
+        lambda: (small := it.look()).shape[:2] == (620, 900) and shown(small, LIGHT), "the picture at the new size"
+    )
 
     it.key("r")
     it.key("space")
@@ -176,6 +205,12 @@ def test_what_ends_the_learning_ends_the_window(display, tmp_path):
                "def fail(*_, **__): raise dh.TrainingError('Out of bounds.', 1, 'layer 2')\n"
                "dh.Model.fit = fail\n"
                f"sys.exit(main(['demo', 'sine', '--device', 'numpy', '--out', {str(tmp_path)!r}]))")
-    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)},
-                          capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
     assert done.returncode == 2 and done.stderr.splitlines()[-1] == "deephtm: Out of bounds."

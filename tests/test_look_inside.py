@@ -11,7 +11,14 @@ from deephtm_gpu.view.weights import distal_figure, receptive_fields_figure
 
 
 def chain(synapses=None):
-    return dh.Sequential(dh.Linear(16), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(24, 3), dh.TemporalMemory(4, synapses=synapses), dh.Linear(1))
+    return dh.Sequential(
+        dh.Linear(16),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(24, 3),
+        dh.TemporalMemory(4, synapses=synapses),
+        dh.Linear(1),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +66,10 @@ def test_trace_is_predict_with_everything_and_leaves_no_trace(model):
 @pytest.mark.parametrize("ahead", [1, 2])
 def test_trace_is_predict_where_the_surprise_of_a_symbol_counts(ahead):
     net = dh.Sequential(dh.Linear(9), dh.SpatialPooler(17, 3), dh.TemporalMemory(2, window=3), dh.Linear(4))
-    model, symbols = dh.Model(net, (4,), loss="cross_entropy", optimizer=dh.SGD(0.05), device="numpy"), np.eye(4, dtype=np.float32)
+    model, symbols = (
+        dh.Model(net, (4,), loss="cross_entropy", optimizer=dh.SGD(0.05), device="numpy"),
+        np.eye(4, dtype=np.float32),
+    )
     noise = np.random.default_rng(0).integers(4, size=60)
     model.fit(symbols[noise[:40]], ahead=ahead)
     assert np.array_equal(model.trace(symbols[noise[40:]]).prediction, model.predict(symbols[noise[40:]]))
@@ -96,7 +106,9 @@ def test_a_graph_of_any_network():
 def test_receptive_fields_are_where_a_column_won(model):
     figure = receptive_fields_figure(model, series(200))
     assert len(figure.axes) >= 2
-    vectors = dh.Model(dh.Sequential(dh.Linear(8), dh.SpatialPooler(9, 2), dh.Linear(4)), input_shape=(2, 2), device="numpy")
+    vectors = dh.Model(
+        dh.Sequential(dh.Linear(8), dh.SpatialPooler(9, 2), dh.Linear(4)), input_shape=(2, 2), device="numpy"
+    )
     assert receptive_fields_figure(vectors, np.random.default_rng(0).normal(size=(30, 2, 2))).axes
 
 
@@ -128,7 +140,9 @@ def test_shared_weights_name_their_owner(twice):
     names = twice.network.names()
     firsts = {names[owner] for node, owner in twice.network.owners().items() if owner is not node}
     weighted = {info.name for info in twice.layers() if info.parameters}
-    assert sorted(t for t in texts if t.startswith("weights of")) == sorted(f"weights of {name}" for name in firsts & weighted)
+    assert sorted(t for t in texts if t.startswith("weights of")) == sorted(
+        f"weights of {name}" for name in firsts & weighted
+    )
     assert len(firsts & weighted) == 2 and len(firsts) == 3  # a layer without weights shares none
 
 

@@ -1,5 +1,6 @@
-"""The bounds on loop iterations (`Pass.loops`, or what `kernels/schedule.py` takes by default), by counting: every pass at its
-sizes, its kernel with a counter in every loop. An adapter that stops loops without a word makes a bound that is too low a silent error.
+"""The bounds on loop iterations (`Pass.loops`, or what `kernels/schedule.py` takes by default), by counting: every pass
+at its sizes, its kernel with a counter in every loop. An adapter that stops loops without a word makes a bound that is
+too low a silent error.
 """
 
 import re
@@ -20,11 +21,13 @@ LANES = (8, 64, 256)
 LOOP = re.compile(r"\b(?:for|while|loop)\b")
 MOST_ROWS = 10_000
 WORTH = 200  # from such a bound on it matters how loose it is
-LOOSE = 32  # times what is counted; those of updates that look for rows in lists are for the worst lists that there can be
+# Times what is counted; those of updates that look for rows in lists are for the worst lists that there can be.
+LOOSE = 32
 
 
 def counting(code: str, at: int) -> str:
-    """A kernel that counts: iterations of every loop by each invocation, the most of a workgroup written to work[at + its number]."""
+    """A kernel that counts: iterations of every loop by each invocation, the most of a workgroup written to work[at +
+    its number]."""
     done, begin = [], 0
     for found in LOOP.finditer(code):
         body = _body(code, found.end()) + 1
@@ -33,10 +36,20 @@ def counting(code: str, at: int) -> str:
     code = "".join([*done, code[begin:]]).rstrip()
     assert code.endswith("}") and code.rfind("\nfn ") < code.index("fn main("), "main stands last"
     work = declarations("lib/arenas")["work"]
-    return "\n".join([
-        "" if work in code else work, "var<private> loop_turns: u32;", "var<workgroup> most_turns: atomic<u32>;", code[:-1],
-        "  if (lane == 0u) { atomicStore(&most_turns, 0u); }", "  workgroupBarrier();", "  atomicMax(&most_turns, loop_turns);", "  workgroupBarrier();",
-        f"  if (lane == 0u) {{ work[{at}u + group] = f32(atomicLoad(&most_turns)); }}", "}"])
+    return "\n".join(
+        [
+            "" if work in code else work,
+            "var<private> loop_turns: u32;",
+            "var<workgroup> most_turns: atomic<u32>;",
+            code[:-1],
+            "  if (lane == 0u) { atomicStore(&most_turns, 0u); }",
+            "  workgroupBarrier();",
+            "  atomicMax(&most_turns, loop_turns);",
+            "  workgroupBarrier();",
+            f"  if (lane == 0u) {{ work[{at}u + group] = f32(atomicLoad(&most_turns)); }}",
+            "}",
+        ]
+    )
 
 
 def _body(code, at):
@@ -84,9 +97,10 @@ def counted(op, op_pass, adapter, number, lanes, parts):
 
 @cache
 def all_counts(adapter) -> dict[str, list]:
-    """pass -> (size, lanes, in parts?, counted, bound). The sizes take turns with the lanes, beginning elsewhere in every pass, and every
-    other one is shared out among workgroups where it can be. Of passes that have the default bound, the last sizes: one for each
-    number of lanes. An update that looks at more than MOST_ROWS rows takes seconds, and has no loop that a smaller one has not."""
+    """pass -> (size, lanes, in parts?, counted, bound). The sizes take turns with the lanes, beginning elsewhere in
+    every pass, and every other one is shared out among workgroups where it can be. Of passes that have the default
+    bound, the last sizes: one for each number of lanes. An update that looks at more than MOST_ROWS rows takes seconds,
+    and has no loop that a smaller one has not."""
     found = {}
     for turn, (op, op_pass) in enumerate((op, p) for op in OPS for p in op.passes):
         rows = found[op_pass.name] = []
@@ -101,7 +115,9 @@ def all_counts(adapter) -> dict[str, list]:
 @pytest.mark.parametrize("name", PASSES)
 def test_no_invocation_loops_more_often_than_its_bound(adapter, name):
     for size, lanes, parts, count, bound in all_counts(adapter)[name]:
-        assert count <= bound, f"{name} at {size} with {lanes} lanes{', in parts' * parts}: {count} iterations, its bound is {bound}"
+        assert count <= bound, (
+            f"{name} at {size} with {lanes} lanes{', in parts' * parts}: {count} iterations, its bound is {bound}"
+        )
 
 
 def test_bounds_are_not_far_off(adapter):
@@ -116,7 +132,9 @@ def test_bounds_are_not_far_off(adapter):
     assert len(loosest) > 20 and max(times for times, *_ in loosest.values()) < LOOSE
 
 
-@pytest.mark.parametrize("name, number", [("linear_forward", 4), ("mse_forward", 5), ("gate_forward", 4), ("vector_update", 4)])
+@pytest.mark.parametrize(
+    "name, number", [("linear_forward", 4), ("mse_forward", 5), ("gate_forward", 4), ("vector_update", 4)]
+)
 def test_a_bound_that_is_too_low_is_seen(adapter, monkeypatch, name, number):
     """Lowered to half of what is counted: of a pass with bounds of its own, and of one that has the default."""
     op = next(op for op in OPS if name in [p.name for p in op.passes])

@@ -73,7 +73,9 @@ def test_the_best_threshold():
         scores = [rng.integers(0, 30, file.rows) / 30 for file in files]  # with equals
         found = nab_score(scores, files)
         tried = [nab_score(scores, files, t).total for t in (*np.arange(30) / 30, np.inf)]
-        assert found.total == pytest.approx(max(tried)) and found.total == nab_score(scores, files, found.threshold).total
+        assert (
+            found.total == pytest.approx(max(tried)) and found.total == nab_score(scores, files, found.threshold).total
+        )
 
 
 def test_one_threshold_for_all_files():
@@ -82,7 +84,9 @@ def test_one_threshold_for_all_files():
     quiet[700] = 2
     assert nab_score([loud], [FILE]).threshold == 5 and nab_score([quiet], [FILE]).threshold == 2
     together = nab_score([loud, quiet], [FILE, FILE])
-    assert together.threshold == 5 and together.by_file == pytest.approx([50, 0]) and together.total == pytest.approx(25)
+    assert (
+        together.threshold == 5 and together.by_file == pytest.approx([50, 0]) and together.total == pytest.approx(25)
+    )
     assert held_out([loud, quiet], [FILE, FILE]) == pytest.approx((nab_score([loud], [FILE], 2).total + 0) / 2)
 
 
@@ -93,7 +97,9 @@ def test_no_threshold_is_worth_it():
 
 def test_labels():
     times = [datetime(2024, 1, 1) + i * timedelta(hours=1) for i in range(10)]
-    assert labels(times, [(times[6], times[8]), (times[1], times[3] + timedelta(minutes=30))]) == Labels(10, [(1, 3), (6, 8)])
+    assert labels(times, [(times[6], times[8]), (times[1], times[3] + timedelta(minutes=30))]) == Labels(
+        10, [(1, 3), (6, 8)]
+    )
     with pytest.raises(UserError, match="must contain a row"):
         labels(times, [(datetime(2023, 1, 1), datetime(2023, 1, 2))])
 
@@ -138,7 +144,11 @@ def test_windowed_gaussian():
 def test_real_files():
     """Figures written down when they were first computed: a change here changes the published table."""
     series = anomalies.read(DATA)
-    assert [(s.where.rows, len(s.where.windows), s.where.probation) for s in series] == [(10_320, 5, 750), (7267, 2, 750), (22_695, 4, 750)]
+    assert [(s.where.rows, len(s.where.windows), s.where.probation) for s in series] == [
+        (10_320, 5, 750),
+        (7267, 2, 750),
+        (22_695, 4, 750),
+    ]
     where = [s.where for s in series]
     assert nab_score([min_max(s.values) for s in series], where).total == pytest.approx(47.1, abs=0.1)
     assert nab_score([windowed_gaussian(s.values) for s in series], where).total == pytest.approx(27.4, abs=0.1)
@@ -156,7 +166,11 @@ def test_the_command(tmp_path, capsys):
     path = tmp_path / "out.json"
     assert main(["bench", "anomalies", "--data", str(tmp_path), "--seeds", "1", "--json", str(path)]) == 0
     rows = {row["name"]: row for row in json.loads(path.read_text())["anomalies"]}
-    assert rows["none: never an alarm"]["plain"] == [0] and len(rows["random"]["plain"]) == 20 and len(rows["alarm"]["by_file"]) == 3
+    assert (
+        rows["none: never an alarm"]["plain"] == [0]
+        and len(rows["random"]["plain"]) == 20
+        and len(rows["alarm"]["by_file"]) == 3
+    )
     assert all(max(row["rested"]) <= 100 and np.isfinite(row["held_out"]).all() for row in rows.values())
     assert "alarm" in capsys.readouterr().out
     assert main(["bench", "anomalies", "--data", str(tmp_path / "none")]) == 2

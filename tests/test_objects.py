@@ -26,7 +26,10 @@ def test_explorations():
         assert len(set(e.points)) == 10 and (e.features == task.features[e.object, e.points]).all()
         back = np.array([[np.cos(e.angle), np.sin(e.angle)], [-np.sin(e.angle), np.cos(e.angle)]])
         np.testing.assert_allclose(e.moves @ back.T, np.diff(task.places[e.object, e.points], axis=0), atol=1e-5)
-    short, long = explorations(task, seed=2, sensations=1), explorations(task, seed=2, codes=np.eye(10), sensor_noise=0.1)
+    short, long = (
+        explorations(task, seed=2, sensations=1),
+        explorations(task, seed=2, codes=np.eye(10), sensor_noise=0.1),
+    )
     assert short[0].points.tolist() == long[0].points[:1].tolist() and short[0].moves.shape == (0, 2)
     off = np.concatenate([e.features - np.eye(10)[task.features[e.object, e.points]] for e in long])
     assert 0.09 < off.std() < 0.11
@@ -35,18 +38,37 @@ def test_explorations():
     assert 0.17 < off.std() < 0.23
 
 
-@pytest.mark.parametrize("wrong, says", [
-    (dict(count=2.5), "count must be .*got 2.5"), (dict(features="a"), "features must be .*got 'a'"), (dict(points=0), "points must be .*got 0"), (dict(side=None), "side must be .*got None"),
-    (dict(seed=-1), "seed must be .*got -1"), (dict(seed="a"), "seed must be .*got 'a'"),
-])
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (dict(count=2.5), "count must be .*got 2.5"),
+        (dict(features="a"), "features must be .*got 'a'"),
+        (dict(points=0), "points must be .*got 0"),
+        (dict(side=None), "side must be .*got None"),
+        (dict(seed=-1), "seed must be .*got -1"),
+        (dict(seed="a"), "seed must be .*got 'a'"),
+    ],
+)
 def test_objects_that_cannot_be(wrong, says):
     with pytest.raises(UserError, match=says):
         objects(**wrong)
 
 
-NOISES = [({noise: value}, f"{noise} must be a number.* got {value!r}") for noise in ("movement_noise", "sensor_noise") for value in (-1, np.nan, np.inf, "a", None)]
-WRONG = [(dict(angles=()), "angles"), (dict(angles=0.0), "angles"), (dict(angles="a"), "angles"), (dict(angles=[np.nan]), "nan"),
-        (dict(sensor_noise=0.1), "give codes"), (dict(codes=np.eye(9)), r"\(9, 9\)"), (dict(codes=[["a"]] * 10), "codes"), *NOISES]
+NOISES = [
+    ({noise: value}, f"{noise} must be a number.* got {value!r}")
+    for noise in ("movement_noise", "sensor_noise")
+    for value in (-1, np.nan, np.inf, "a", None)
+]
+WRONG = [
+    (dict(angles=()), "angles"),
+    (dict(angles=0.0), "angles"),
+    (dict(angles="a"), "angles"),
+    (dict(angles=[np.nan]), "nan"),
+    (dict(sensor_noise=0.1), "give codes"),
+    (dict(codes=np.eye(9)), r"\(9, 9\)"),
+    (dict(codes=[["a"]] * 10), "codes"),
+    *NOISES,
+]
 
 
 @pytest.mark.parametrize("wrong, says", WRONG)
@@ -57,27 +79,43 @@ def test_what_neither_an_exploration_nor_its_observer_takes(wrong, says):
             call(task, **wrong)
 
 
-@pytest.mark.parametrize("wrong, says", [
-    (dict(sensations=11), "sensations of an exploration must be at most 10, .*got 11"), (dict(sensations=2.5), "got 2.5"), (dict(sensations="a"), "got 'a'"), (dict(each=0), "got 0"), (dict(each=1.5), "got 1.5"),
-    (dict(seed=-1), "seed must be .*got -1"), (dict(seed="a"), "seed must be .*got 'a'"),
-])
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (dict(sensations=11), "sensations of an exploration must be at most 10, .*got 11"),
+        (dict(sensations=2.5), "got 2.5"),
+        (dict(sensations="a"), "got 'a'"),
+        (dict(each=0), "got 0"),
+        (dict(each=1.5), "got 1.5"),
+        (dict(seed=-1), "seed must be .*got -1"),
+        (dict(seed="a"), "seed must be .*got 'a'"),
+    ],
+)
 def test_explorations_that_cannot_be(wrong, says):
     with pytest.raises(UserError, match=says):
         explorations(objects(2), **wrong)
 
 
-@pytest.mark.parametrize("call, says", [
-    (lambda: IdealObserver("task"), "'task'"), (lambda: explorations(None), "None"), (lambda: IdealObserver(objects(2)).sense(10), "feature's number must be from 0 to 9, got 10"),
-    (lambda: IdealObserver(objects(2)).sense("a"), "'a'"), (lambda: IdealObserver(objects(2), codes=np.eye(10)).sense(3), "code"),
-    (lambda: IdealObserver(objects(2)).move((1, "a")), "displacement"),
-])
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda: IdealObserver("task"), "'task'"),
+        (lambda: explorations(None), "None"),
+        (lambda: IdealObserver(objects(2)).sense(10), "feature's number must be from 0 to 9, got 10"),
+        (lambda: IdealObserver(objects(2)).sense("a"), "'a'"),
+        (lambda: IdealObserver(objects(2), codes=np.eye(10)).sense(3), "code"),
+        (lambda: IdealObserver(objects(2)).move((1, "a")), "displacement"),
+    ],
+)
 def test_what_an_observer_does_not_understand(call, says):
     with pytest.raises(UserError, match=says):
         call()
 
 
 def test_the_ideal_observer_by_hand():
-    line = Objects(np.float32([[[0, 0], [1, 0], [2, 0]], [[0, 0], [1, 0], [0, 1]]]), np.array([[0, 1, 0], [0, 1, 1]]), 2)
+    line = Objects(
+        np.float32([[[0, 0], [1, 0], [2, 0]], [[0, 0], [1, 0], [0, 1]]]), np.array([[0, 1, 0], [0, 1, 1]]), 2
+    )
     ideal = IdealObserver(line)
     ideal.sense(0)
     np.testing.assert_allclose(ideal.posterior[:, 0], [[1 / 3, 0, 1 / 3], [1 / 3, 0, 0]])
@@ -89,7 +127,8 @@ def test_the_ideal_observer_by_hand():
     ideal.sense(0)
     np.testing.assert_allclose(ideal.posterior[:, 0], [[1, 0, 0], [0, 0, 0]])
 
-    turned = IdealObserver(line, angles=QUARTERS)  # a movement up, from 0 to 1, is a movement right on an object turned by 90°
+    # A movement up, from 0 to 1, is a movement right on an object turned by 90°.
+    turned = IdealObserver(line, angles=QUARTERS)
     turned.sense(0)
     turned.move((0, 1))
     turned.sense(1)

@@ -10,7 +10,16 @@ K, M, C = 4, 3, 40
 
 
 def model(device, streams=1, seed=1):
-    net = dh.Sequential(dh.Linear(24), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(C, K), dh.TemporalMemory(M), dh.Linear(16), dh.ReLU(), dh.Linear(1))
+    net = dh.Sequential(
+        dh.Linear(24),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(C, K),
+        dh.TemporalMemory(M),
+        dh.Linear(16),
+        dh.ReLU(),
+        dh.Linear(1),
+    )
     return dh.Model(net, (1,), optimizer=dh.PolyakSGD(), streams=streams, seed=seed, device=device)
 
 

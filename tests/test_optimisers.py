@@ -17,7 +17,11 @@ OPTIMISERS = {
     "AdamW": lambda **k: dh.AdamW(0.003, weight_decay=0.1, **k),
     "PolyakSGD": lambda **k: dh.PolyakSGD(0.5, **k),
 }
-SCHEDULES = {"constant": lambda: dh.Constant(), "cosine": lambda: dh.Cosine(100, warmup=10), "inverse": lambda: dh.InverseDecay(20, floor=0.3)}
+SCHEDULES = {
+    "constant": lambda: dh.Constant(),
+    "cosine": lambda: dh.Cosine(100, warmup=10),
+    "inverse": lambda: dh.InverseDecay(20, floor=0.3),
+}
 
 
 def linear(optimizer, device="numpy", **more):
@@ -25,8 +29,16 @@ def linear(optimizer, device="numpy", **more):
 
 
 def memory(optimizer, device="numpy", window=2, **more):
-    net = dh.Sequential(dh.Linear(16), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(24, 3), dh.TemporalMemory(3, window=window), dh.Linear(8),
-                        dh.ReLU(), dh.Linear(2))
+    net = dh.Sequential(
+        dh.Linear(16),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(24, 3),
+        dh.TemporalMemory(3, window=window),
+        dh.Linear(8),
+        dh.ReLU(),
+        dh.Linear(2),
+    )
     return dh.Model(net, (2,), optimizer=optimizer, device=device, **more)
 
 
@@ -168,14 +180,27 @@ def test_copies_of_a_stream_learn_what_one_does(adapter, name, device):
     assert np.abs(a - b[:, 0]).max() <= 1e-3 * np.abs(a).max()
 
 
-@pytest.mark.parametrize("make, match", [
-    (lambda: dh.Adam(0), "lr"), (lambda: dh.Adam(1e-3, betas=(1.0, 0.9)), "beta"), (lambda: dh.Adam(1e-3, betas=(0.9, 0)), "beta"),
-    (lambda: dh.Adam(1e-3, betas=0.9), "betas"), (lambda: dh.Adam(1e-3, eps=0), "eps"), (lambda: dh.RMSprop(0.1, alpha=1), "alpha"),
-    (lambda: dh.AdamW(1e-3, weight_decay=-1), "weight_decay"), (lambda: dh.Adam(1e-3, clip_norm=0), "clip_norm"),
-    (lambda: dh.Adam(1e-3, schedule="cosine"), "schedule"), (lambda: dh.Cosine(10, warmup=10), "warmup must be shorter than its steps"), (lambda: dh.Cosine(0), "steps"),
-    (lambda: dh.InverseDecay(0), "steps"), (lambda: dh.InverseDecay(10, floor=2), "floor"), (lambda: dh.SGD("fast"), "lr"),
-    (lambda: dh.PolyakSGD(-1), "scale"), (lambda: dh.SGD(0.1, momentum=1.0), "momentum"),
-])
+@pytest.mark.parametrize(
+    "make, match",
+    [
+        (lambda: dh.Adam(0), "lr"),
+        (lambda: dh.Adam(1e-3, betas=(1.0, 0.9)), "beta"),
+        (lambda: dh.Adam(1e-3, betas=(0.9, 0)), "beta"),
+        (lambda: dh.Adam(1e-3, betas=0.9), "betas"),
+        (lambda: dh.Adam(1e-3, eps=0), "eps"),
+        (lambda: dh.RMSprop(0.1, alpha=1), "alpha"),
+        (lambda: dh.AdamW(1e-3, weight_decay=-1), "weight_decay"),
+        (lambda: dh.Adam(1e-3, clip_norm=0), "clip_norm"),
+        (lambda: dh.Adam(1e-3, schedule="cosine"), "schedule"),
+        (lambda: dh.Cosine(10, warmup=10), "warmup must be shorter than its steps"),
+        (lambda: dh.Cosine(0), "steps"),
+        (lambda: dh.InverseDecay(0), "steps"),
+        (lambda: dh.InverseDecay(10, floor=2), "floor"),
+        (lambda: dh.SGD("fast"), "lr"),
+        (lambda: dh.PolyakSGD(-1), "scale"),
+        (lambda: dh.SGD(0.1, momentum=1.0), "momentum"),
+    ],
+)
 def test_a_wrong_argument_is_a_sentence(make, match):
     with pytest.raises(dh.UserError, match=match):
         make()

@@ -37,7 +37,9 @@ def files():
     """The project's own files, as paths from its root; also in a copy that is no git repository."""
     found = [p for p in ROOT.iterdir() if p.is_file()]
     for folder in FOLDERS:
-        found += [p for p in (ROOT / folder).rglob("*") if p.is_file() and IGNORED.isdisjoint(p.relative_to(ROOT).parts)]
+        found += [
+            p for p in (ROOT / folder).rglob("*") if p.is_file() and IGNORED.isdisjoint(p.relative_to(ROOT).parts)
+        ]
     return sorted(p.relative_to(ROOT) for p in found if p.name != ".git")
 
 
@@ -72,7 +74,10 @@ def test_wheel_holds_every_shader_and_module_and_nothing_else(built):
     modules = {p.as_posix() for p in files() if p.parts[0] == "deephtm_gpu"}
     shaders = {"deephtm_gpu/" + p.as_posix() for p in files() if p.parts[0] == "shaders"}
     assert {f"deephtm_gpu/shaders/{f}.wgsl" for s in SHADERS.values() for f in files_of(s)} <= shaders
-    demos = {f"deephtm_gpu/demos/{name}" for name in (*(f"{d}.py" for d in DEMOS), "data/nyc_taxi.csv", "data/NAB_LICENSE.txt")}
+    demos = {
+        f"deephtm_gpu/demos/{name}"
+        for name in (*(f"{d}.py" for d in DEMOS), "data/nyc_taxi.csv", "data/NAB_LICENSE.txt")
+    }
     assert held == modules | shaders | demos and "deephtm_gpu/py.typed" in held
 
 
@@ -89,17 +94,29 @@ def test_wheel_works_by_itself(built, tmp_path):
     )
     # Before the editable install: what lies on PYTHONPATH is found first.
     output = run(sys.executable, "-c", program, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert output.splitlines() == [str(tmp_path / "deephtm_gpu" / "__init__.py"), str(tmp_path / "deephtm_gpu" / "shaders")]
+    assert output.splitlines() == [
+        str(tmp_path / "deephtm_gpu" / "__init__.py"),
+        str(tmp_path / "deephtm_gpu" / "shaders"),
+    ]
 
 
 def test_source_archive_holds_what_a_reader_needs(built):
-    for name in ("README.md", "LICENSE", "pyproject.toml", "demos/sine.webp", "demos/sine.py", "tests/test_packaging.py", *SCRIPTS):
+    for name in (
+        "README.md",
+        "LICENSE",
+        "pyproject.toml",
+        "demos/sine.webp",
+        "demos/sine.py",
+        "tests/test_packaging.py",
+        *SCRIPTS,
+    ):
         assert name in built[0]
     assert not [n for n in built[0] if n.startswith((".venv", "out/", ".git/"))]
 
 
 def test_checkout_reads_its_own_shaders():
-    """An edited shader takes effect at once, though an editable install also leaves a copy beside the other packages."""
+    """An edited shader takes effect at once, though an editable install also leaves a copy beside the other
+    packages."""
     if Path(deephtm_gpu.__file__).resolve().is_relative_to(ROOT):
         assert shader_folder() == ROOT / "shaders"
 
@@ -129,7 +146,18 @@ def test_readme_example_runs(capsys):
     exec(compile(short, "README.md", "exec"), names)
     exec(compile(more, "README.md", "exec"), names)
     exec(compile(column.replace("objects=2", 'objects=2, device="numpy"'), "README.md", "exec"), names)
-    exec(compile(many.replace("range(64)", "range(2)").replace("steps=400", "steps=9").replace("models=64", "models=2").replace("model(17)", "model(1)").replace("seed=0", 'seed=0, device="numpy"'), "README.md", "exec"), names)
+    exec(
+        compile(
+            many.replace("range(64)", "range(2)")
+            .replace("steps=400", "steps=9")
+            .replace("models=64", "models=2")
+            .replace("model(17)", "model(1)")
+            .replace("seed=0", 'seed=0, device="numpy"'),
+            "README.md",
+            "exec",
+        ),
+        names,
+    )
     assert names["history"].prediction.shape == (2, 9, 1)
     assert "the next five" in capsys.readouterr().out
 
@@ -175,7 +203,12 @@ def test_no_lock_files():
 def test_no_paths_of_one_machine_and_no_registry_in_any_text():
     paths = re.compile(r"(?:^|[^\w.:/~-])/(?:work|root|farm|home|Users|opt)/\w|(?:^|[^\w.])/tmp/\w", re.MULTILINE)
     hosts = re.compile(r"pypi\.org|pythonhosted\.|deb\.debian\.|npmjs\.")
-    found = [f"{path}: {match.group()!r}" for path, text in texts() for match in (paths.search(text), hosts.search(text)) if match]
+    found = [
+        f"{path}: {match.group()!r}"
+        for path, text in texts()
+        for match in (paths.search(text), hosts.search(text))
+        if match
+    ]
     assert not found, found
 
 

@@ -1,4 +1,5 @@
-"""Memories whose cells see a pool of places: who sees what, what it costs, and that models learn with it as they should."""
+"""Memories whose cells see a pool of places: who sees what, what it costs, and that models learn with it as they
+should."""
 
 import numpy as np
 import pytest
@@ -20,7 +21,15 @@ def network(synapses, cells=3, columns=40, window=1):
 
 def model(synapses, device="numpy", seed=0, optimizer=None, window=1, **more):
     optimizer = optimizer or dh.SGD(0.05)
-    return dh.Model(network(synapses, window=window), (7,), loss="cross_entropy", optimizer=optimizer, seed=seed, device=device, **more)
+    return dh.Model(
+        network(synapses, window=window),
+        (7,),
+        loss="cross_entropy",
+        optimizer=optimizer,
+        seed=seed,
+        device=device,
+        **more,
+    )
 
 
 def symbols(steps, streams=None, seed=0):
@@ -37,19 +46,26 @@ def test_a_row_sees_one_place_of_each_stretch(P, F, pool, L):
     F = min(F, P)
     rows = np.arange(L) * 7919
     l, a, synapse = visible(rows, np.arange(P), np.array([float(pool)]), F, P)
-    assert np.array_equal(synapse, (rows[:, None] * F + np.arange(F)).reshape(-1)), "every synapse of a row sees one place"
+    assert np.array_equal(synapse, (rows[:, None] * F + np.arange(F)).reshape(-1)), (
+        "every synapse of a row sees one place"
+    )
     assert np.array_equal(l, np.repeat(np.arange(L), F))
     f = synapse % F
     assert (f * P // F <= a).all() and (a < (f + 1) * P // F).all(), "and that one lies in its stretch"
 
 
 def test_an_empty_context_is_seen_by_nobody():
-    for rows, places in ((np.arange(3), np.zeros(0, int)), (np.zeros(0, int), np.arange(5)), (np.zeros(0, int), np.zeros(0, int))):
+    for rows, places in (
+        (np.arange(3), np.zeros(0, int)),
+        (np.zeros(0, int), np.arange(5)),
+        (np.zeros(0, int), np.zeros(0, int)),
+    ):
         assert [len(x) for x in visible(rows, places, np.array([5.0]), 2, 5)] == [0, 0, 0]
 
 
 def test_places_are_seen_alike_often():
-    """Each by a tenth of the rows, give or take five standard deviations; and what two rows have in common is by chance."""
+    """Each by a tenth of the rows, give or take five standard deviations; and what two rows have in common is by
+    chance."""
     N, F, P = 4000, 50, 500
     l, a, _ = visible(np.arange(N), np.arange(P), np.array([123.0]), F, P)
     often = np.bincount(a, minlength=P)
@@ -68,8 +84,13 @@ def test_pools_differ():
     first, second = seen(1.0), seen(2.0)
     rows = {tuple(r) for r in first} | {tuple(r) for r in second}
     assert len(rows) == 200, "no row of one is a row of the other"
-    numbers = {n: {m.state_dict()[n][0] for m in (model(9, seed=1), model(9, seed=2))} for n in ("4.distal_pool", "4.predicted_pool")}
-    assert len(set.union(*numbers.values())) == 4 and all(0 <= x < POOLS and x == int(x) for s in numbers.values() for x in s)
+    numbers = {
+        n: {m.state_dict()[n][0] for m in (model(9, seed=1), model(9, seed=2))}
+        for n in ("4.distal_pool", "4.predicted_pool")
+    }
+    assert len(set.union(*numbers.values())) == 4 and all(
+        0 <= x < POOLS and x == int(x) for s in numbers.values() for x in s
+    )
 
 
 def test_what_is_seen_counts_for_what_is_not():
@@ -129,7 +150,8 @@ def test_what_no_cell_sees_teaches_nothing():
     m.fit(symbols(30, seed=2))
     moved = m.state_dict()["4.distal_weight"] != before
     assert 0 < moved.mean() < 1
-    assert (moved.sum(axis=1) <= 13).all() and moved[:, :9].any() and moved[:, 11:].any()  # from cells, and from columns
+    # From cells, and from columns.
+    assert (moved.sum(axis=1) <= 13).all() and moved[:, :9].any() and moved[:, 11:].any()
 
 
 def test_streams_of_copies_learn_as_one():
@@ -168,7 +190,8 @@ def bytes_of(synapses, optimizer):
 
 
 def test_a_large_memory_fits_into_a_gibibyte():
-    """65,536 cells of 1,024 synapses, with all that a step needs, and two moments for every weight. Nothing is allocated here."""
+    """65,536 cells of 1,024 synapses, with all that a step needs, and two moments for every weight. Nothing is
+    allocated here."""
     assert bytes_of(1024, dh.SGD(0.01)) < 0.34 * 2**30
     assert bytes_of(1024, dh.Adam(0.001)) < 2**30
     assert bytes_of(None, dh.SGD(0.01)) > 17e9

@@ -12,8 +12,14 @@ P, T = 5, 60
 
 
 def chain(outputs=1, window=1):
-    return dh.Sequential(dh.Linear(13), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(31, 3), dh.TemporalMemory(3, window=window),
-                         dh.Linear(outputs))
+    return dh.Sequential(
+        dh.Linear(13),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(31, 3),
+        dh.TemporalMemory(3, window=window),
+        dh.Linear(outputs),
+    )
 
 
 def graph():
@@ -38,23 +44,36 @@ def assert_same(history, of_one, p):
 # The optimisers, with rates for each model and of one model
 OPTIMISERS = {
     "polyak": (dh.PolyakSGD, {}),
-    "rates": (lambda lr=(0.01, 0.02, 0.03, 0.04, 0.05): dh.SGD(lr, momentum=0.5), {p: dict(lr=0.01 * (p + 1) if p != 2 else 0.03) for p in range(P)}),
-    "adam": (lambda lr=np.linspace(1e-3, 3e-3, P): dh.Adam(lr, schedule=dh.Cosine(100)),
-             {p: dict(lr=float(np.linspace(1e-3, 3e-3, P)[p])) for p in range(P)}),
-    "scales": (lambda scale=[1, 0.5, 0.25, 1, 0.75]: dh.PolyakSGD(scale=scale, clip_norm=1.0),
-               {p: dict(scale=s) for p, s in enumerate([1, 0.5, 0.25, 1, 0.75])}),
+    "rates": (
+        lambda lr=(0.01, 0.02, 0.03, 0.04, 0.05): dh.SGD(lr, momentum=0.5),
+        {p: dict(lr=0.01 * (p + 1) if p != 2 else 0.03) for p in range(P)},
+    ),
+    "adam": (
+        lambda lr=np.linspace(1e-3, 3e-3, P): dh.Adam(lr, schedule=dh.Cosine(100)),
+        {p: dict(lr=float(np.linspace(1e-3, 3e-3, P)[p])) for p in range(P)},
+    ),
+    "scales": (
+        lambda scale=[1, 0.5, 0.25, 1, 0.75]: dh.PolyakSGD(scale=scale, clip_norm=1.0),
+        {p: dict(scale=s) for p, s in enumerate([1, 0.5, 0.25, 1, 0.75])},
+    ),
 }
 
 
-@pytest.mark.parametrize("device, optimiser", [*(("numpy", name) for name in OPTIMISERS), ("gpu", "rates"), ("gpu", "adam")])
+@pytest.mark.parametrize(
+    "device, optimiser", [*(("numpy", name) for name in OPTIMISERS), ("gpu", "rates"), ("gpu", "adam")]
+)
 def test_every_model_is_a_model_of_its_seed_alone_to_the_bit(adapter, device, optimiser):
     make, alone = OPTIMISERS[optimiser]
     window, ahead = (4, 3) if optimiser == "adam" else (1, 1)
-    population = dh.Population(chain(window=window), models=P, input_shape=(1,), seed=7, optimizer=make(), device=device)
+    population = dh.Population(
+        chain(window=window), models=P, input_shape=(1,), seed=7, optimizer=make(), device=device
+    )
     x = series()
     first, second = (population.fit(x[:, cut], ahead=ahead) for cut in (slice(0, 41), slice(41, T)))
     for p in range(P):
-        one = dh.Model(chain(window=window), input_shape=(1,), seed=7 + p, optimizer=make(**alone.get(p, {})), device=device)
+        one = dh.Model(
+            chain(window=window), input_shape=(1,), seed=7 + p, optimizer=make(**alone.get(p, {})), device=device
+        )
         assert_same(first, one.fit(x[p, :41], ahead=ahead), p)
         assert_same(second, one.fit(x[p, 41:], ahead=ahead), p)
         weights, of_one = population.state_dict(), one.state_dict()
@@ -87,7 +106,10 @@ def test_shapes_and_all_that_a_model_does(adapter, device):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_model_taken_out_goes_on_as_it_would_have(adapter, device):
-    population, x = dh.Population(chain(window=3), P, input_shape=(1,), optimizer=dh.Adam([1e-3] * P), device=device), series()
+    population, x = (
+        dh.Population(chain(window=3), P, input_shape=(1,), optimizer=dh.Adam([1e-3] * P), device=device),
+        series(),
+    )
     population.fit(x[:, :30])
     out = {p: population.model(p) for p in (0, 3, -1)}
     went_on = population.fit(x[:, 30:])
@@ -99,7 +121,9 @@ def test_a_model_taken_out_goes_on_as_it_would_have(adapter, device):
 @pytest.mark.parametrize("device", DEVICES)
 def test_saved_and_loaded_it_goes_on_to_the_bit(adapter, device, tmp_path):
     x = series()
-    population = dh.Population(chain(window=3), P, input_shape=(1,), seed=[9, 4, 4, 0, 1], optimizer=dh.SGD([0.01] * 4 + [0.02]), device=device)
+    population = dh.Population(
+        chain(window=3), P, input_shape=(1,), seed=[9, 4, 4, 0, 1], optimizer=dh.SGD([0.01] * 4 + [0.02]), device=device
+    )
     population.fit(x[:, :30])
     population.save(tmp_path / "all")
     loaded = dh.load(tmp_path / "all", device=device)
@@ -118,14 +142,19 @@ def test_several_inputs_and_classes_as_targets(adapter):
     for one, other in zip(*made):
         assert np.allclose(one, other, atol=1e-4)
     classes = np.random.default_rng(2).integers(4, size=(P, T))
-    population = dh.Population(chain(4), P, input_shape=(1,), loss="cross_entropy", optimizer=dh.SGD(0.02), device="numpy")
+    population = dh.Population(
+        chain(4), P, input_shape=(1,), loss="cross_entropy", optimizer=dh.SGD(0.02), device="numpy"
+    )
     assert population.fit(series(), classes).prediction.shape == (P, T, 4)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_population_of_one(adapter, device):
     x = series()[:1]
-    population, one = dh.Population(chain(), 1, input_shape=(1,), device=device), dh.Model(chain(), input_shape=(1,), device=device)
+    population, one = (
+        dh.Population(chain(), 1, input_shape=(1,), device=device),
+        dh.Model(chain(), input_shape=(1,), device=device),
+    )
     assert_same(population.fit(x[..., 0]), one.fit(x[0]), 0)
     weights = population.state_dict()
     assert weights["0.weight"].shape == (1, 13, 1)
@@ -137,7 +166,9 @@ def test_models_that_have_no_room_in_one_arena_are_split(adapter, monkeypatch):
     whole = dh.Population(chain(), P, input_shape=(1,), device="gpu")
     monkeypatch.setattr(gpu_backend.OnAdapter, "_has_room", lambda self, plan: plan.models <= 2)
     split = dh.Population(chain(), P, input_shape=(1,), device="gpu")
-    assert isinstance(split.session.backend, SideBySide) and [b.plan.models for b in split.session.backend._backends] == [2, 2, 1]
+    assert isinstance(split.session.backend, SideBySide) and [
+        b.plan.models for b in split.session.backend._backends
+    ] == [2, 2, 1]
     assert_same(whole.fit(series()), split.fit(series()), slice(None))
     a, b = whole.state_dict(), split.state_dict()
     assert all(equal(a[n], b[n]) for n in a)

@@ -22,7 +22,9 @@ STEPS = 7
 
 
 def plan(models=1):
-    net = dh.Sequential(dh.Linear(9), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(17, 3), dh.TemporalMemory(3), dh.Linear(2))
+    net = dh.Sequential(
+        dh.Linear(9), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(17, 3), dh.TemporalMemory(3), dh.Linear(2)
+    )
     return lower(net.network((2,)), ["mse"], dh.SGD(0.05), 1, range(models), 1)[0]
 
 
@@ -37,7 +39,8 @@ def backend(request, adapter):
 
 
 def run(backend, begin, end) -> Outputs:
-    """Steps begin..end of a series, as a session has them run: before the first of all there is no prediction to score."""
+    """Steps begin..end of a series, as a session has them run: before the first of all there is no prediction to
+    score."""
     cuts = [(begin, max(begin, 1)), (max(begin, 1), end)]
     return Outputs.joined([backend.run(batch(backend, *cut)) for cut in cuts if cut[0] < cut[1]])
 
@@ -111,7 +114,11 @@ def test_what_is_written_is_read_and_reset_leaves_parameters(backend):
     backend.write("0.weight", np.ones((9, 2), np.float32), model=last)
     assert np.array_equal(backend.read("0.weight", model=last), np.ones((9, 2)))
     fast = backend.read("4.fast")
-    assert fast.shape == (backend.plan.units, 17 * 3) and fast.any() and len(backend.read("4.fast_list")) == backend.plan.units
+    assert (
+        fast.shape == (backend.plan.units, 17 * 3)
+        and fast.any()
+        and len(backend.read("4.fast_list")) == backend.plan.units
+    )
     backend.reset()
     assert not backend.read("4.fast").any() and not any(len(entries) for entries in backend.read("4.fast_list"))
     assert np.array_equal(backend.read("0.weight", model=last), np.ones((9, 2)))

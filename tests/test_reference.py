@@ -221,7 +221,9 @@ def test_every_column_is_drawn_and_differently_by_step_and_seed():
     assert counts.min() > 25 and counts.max() < 110, f"600 draws of 4 in 40 columns, 60 each expected: {counts}"
     assert np.array_equal(drawn[:, 0], drawn[:, 1]), "copies of a stream stay copies"
     assert (drawn[1:, 0] != drawn[:-1, 0]).any(axis=1).mean() > 0.9
-    assert (losers_forward(winners, 3, np.array([[8]]), 1, 40, 4) != losers_forward(winners, 3, np.array([[7]]), 1, 40, 4)).any()
+    assert (
+        losers_forward(winners, 3, np.array([[8]]), 1, 40, 4) != losers_forward(winners, 3, np.array([[7]]), 1, 40, 4)
+    ).any()
 
 
 @given(seeds)
@@ -314,7 +316,8 @@ def test_copies_of_a_stream_move_shared_weights_like_one():
         """The parameters and what the rule remembers of them after two steps."""
         arrays = [np.ones(s) for s in shapes]
         given = arguments if streams == 1 else [copies(a) for a in arguments]
-        k = [5.0] if update in (outer_update, vector_update) else [np.array([77.0])] if update is pool_update else []  # or the pool
+        # Or the pool.
+        k = [5.0] if update in (outer_update, vector_update) else [np.array([77.0])] if update is pool_update else []
         for _ in range(2):
             update(*given, np.full((streams, 1), 1 / streams), 0.1, *k, *arrays, **consts)
         return arrays

@@ -61,15 +61,31 @@ def _looped():
 CASES = {
     "3 ahead": (lambda: dict(net=_chain(), input_shape=(2,)), dict(ahead=3)),
     "window, momentum, 2 ahead": (
-        lambda: dict(net=_chain(window=3), input_shape=(2,),
-                     optimizer=dh.SGD(0.02, momentum=0.9, schedule=dh.Cosine(40, warmup=9))), dict(ahead=2)),
+        lambda: dict(
+            net=_chain(window=3),
+            input_shape=(2,),
+            optimizer=dh.SGD(0.02, momentum=0.9, schedule=dh.Cosine(40, warmup=9)),
+        ),
+        dict(ahead=2),
+    ),
     "graph, 2 streams": (
-        lambda: dict(net=_looped(), loss=["mse", "cross_entropy"], streams=2, seed=5,
-                     optimizer=dh.AdamW(0.01, 0.1, clip_norm=1.0, schedule=dh.InverseDecay(7))), dict(ahead=1)),
+        lambda: dict(
+            net=_looped(),
+            loss=["mse", "cross_entropy"],
+            streams=2,
+            seed=5,
+            optimizer=dh.AdamW(0.01, 0.1, clip_norm=1.0, schedule=dh.InverseDecay(7)),
+        ),
+        dict(ahead=1),
+    ),
     "pools of synapses": (
-        lambda: dict(net=_chain(window=2, synapses=19), input_shape=(2,), seed=7, optimizer=dh.Adam(0.01)), dict(ahead=1)),
+        lambda: dict(net=_chain(window=2, synapses=19), input_shape=(2,), seed=7, optimizer=dh.Adam(0.01)),
+        dict(ahead=1),
+    ),
     "targets, RMSprop": (
-        lambda: dict(net=_chain(3), input_shape=(2,), loss="cross_entropy", optimizer=dh.RMSprop(0.01)), dict(targets=True)),
+        lambda: dict(net=_chain(3), input_shape=(2,), loss="cross_entropy", optimizer=dh.RMSprop(0.01)),
+        dict(targets=True),
+    ),
 }
 MANY_KINDS = "graph, 2 streams"  # of tensors: the case for the GPU, as a software adapter takes seconds to compile one
 N, M = 13, 12
@@ -97,7 +113,9 @@ def _fit(model, case, begin, end):
 
 def _small():
     """Of few bytes, yet with a memory, and steps whose targets are pending."""
-    model = dh.Model(dh.Sequential(dh.SpatialPooler(4, 2), dh.TemporalMemory(2), dh.Linear(1)), input_shape=(1,), device="numpy")
+    model = dh.Model(
+        dh.Sequential(dh.SpatialPooler(4, 2), dh.TemporalMemory(2), dh.Linear(1)), input_shape=(1,), device="numpy"
+    )
     model.fit(np.sin(np.arange(9.0)), ahead=2)
     return model
 
@@ -111,7 +129,11 @@ def _assert_same_history(got, want):
 
 def _assert_same(got, want, close=False):
     """All that the two hold, the tape too, and what they say. close: to rounding."""
-    check = (lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-3, atol=1e-5)) if close else np.testing.assert_array_equal
+    check = (
+        (lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-3, atol=1e-5))
+        if close
+        else np.testing.assert_array_equal
+    )
     mine, other = got.session.position, want.session.position
     for part in ("steps", "updates", "ahead", "began", "learned"):
         assert getattr(mine, part) == getattr(other, part), part
@@ -182,7 +204,9 @@ def test_goes_on_in_a_new_process(device, adapter, tmp_path):
         "np.savez('told.npz', *history.prediction, loss=history.loss, anomaly=history.anomaly)\n"
         "model.save('m')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path), device], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), device], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "told.npz") as told:
         _assert_same_history(dh.History(told["loss"], [told["arr_0"], told["arr_1"]], told["anomaly"]), want)
@@ -202,7 +226,9 @@ def test_goes_on_on_another_device_to_rounding(source, target, adapter, tmp_path
     _assert_same(moved, stayed, close=True)
     moved.save(tmp_path / "back")
     back = dh.load(tmp_path / "back", source)
-    np.testing.assert_allclose(_fit(back, case, N + 4, N + M).loss, _fit(stayed, case, N + 4, N + M).loss, rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(
+        _fit(back, case, N + 4, N + M).loss, _fit(stayed, case, N + 4, N + M).loss, rtol=1e-2, atol=1e-4
+    )
 
 
 def test_a_file_from_before_the_gradients_of_shared_layers_were_written_out_loads(tmp_path):
@@ -252,14 +278,38 @@ def test_saving_changes_nothing_and_a_fresh_model_can_be_saved(tmp_path):
 
 # Every public class with all the arguments of its constructor, none at its default: a new class or argument fails here.
 EXAMPLES = {
-    dh.Add: {}, dh.Concat: {}, dh.ReLU: {}, dh.Flatten: {}, dh.RunningNorm: {}, dh.Surprise: {}, dh.Constant: {},
+    dh.Add: {},
+    dh.Concat: {},
+    dh.ReLU: {},
+    dh.Flatten: {},
+    dh.RunningNorm: {},
+    dh.Surprise: {},
+    dh.Constant: {},
     dh.Input: dict(shape=(2, 3)),
     dh.Linear: dict(units=np.int64(7), lr_scale=0.25, init_std=np.float32(0.1)),
     dh.SpatialPooler: dict(columns=11, winners=2, lr_scale=0),
-    dh.TemporalMemory: dict(cells_per_column=3, decay=0.1, window=4, lr_scale=0.3, gate="uniform", synapses=5, slow=False,
-                            init_std=0.2, clock="columns"),
-    dh.GridCells: dict(modules=3, side=np.int64(4), sharpness=2, scale=1.5, ratio=np.float32(1.25), orientation=0.1, learn=True,
-                       init_std=np.float32(0.1), lr_scale=0.3),
+    dh.TemporalMemory: dict(
+        cells_per_column=3,
+        decay=0.1,
+        window=4,
+        lr_scale=0.3,
+        gate="uniform",
+        synapses=5,
+        slow=False,
+        init_std=0.2,
+        clock="columns",
+    ),
+    dh.GridCells: dict(
+        modules=3,
+        side=np.int64(4),
+        sharpness=2,
+        scale=1.5,
+        ratio=np.float32(1.25),
+        orientation=0.1,
+        learn=True,
+        init_std=np.float32(0.1),
+        lr_scale=0.3,
+    ),
     dh.Expectation: dict(columns=11, cells_per_column=3, std=0.5, bias=-2.0, floor=0.01, lr_scale=0.3, losers=0.5),
     dh.Evidence: dict(epsilon=0.1),
     dh.Every: dict(steps=np.int64(3), gather="sum"),
@@ -273,12 +323,18 @@ EXAMPLES = {
     dh.Adam: dict(lr=0.1, betas=(0.1, 0.2), eps=1e-3, clip_norm=2.0, schedule=dh.InverseDecay(8)),
     dh.AdamW: dict(lr=0.1, weight_decay=0.2, betas=[0.1, 0.2], eps=1e-3, clip_norm=2.0, schedule=dh.InverseDecay(8)),
 }
-PUBLIC = [c for c in (getattr(dh, n) for n in dh.__all__) if inspect.isclass(c) and issubclass(c, (Layer, Optimizer, Schedule))]
+PUBLIC = [
+    c
+    for c in (getattr(dh, n) for n in dh.__all__)
+    if inspect.isclass(c) and issubclass(c, (Layer, Optimizer, Schedule))
+]
 
 
 @pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: kind.__name__)
 def test_every_public_class_comes_back_with_its_arguments(kind):
-    assert kind in EXAMPLES, f"dh.{kind.__name__} has no example here; give one with all its arguments, none at its default"
+    assert kind in EXAMPLES, (
+        f"dh.{kind.__name__} has no example here; give one with all its arguments, none at its default"
+    )
     given = EXAMPLES[kind]
     defaults = {n: p.default for n, p in inspect.signature(kind).parameters.items()}
     assert set(given) == set(arguments_of(kind)) and not any(given[n] == defaults[n] for n in given)
@@ -407,7 +463,9 @@ def test_a_flipped_bit_is_refused(saved):
     whole = saved.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
     rng = np.random.default_rng(0)
-    bits = [8 * at + int(rng.integers(8)) for at in [*range(8), *range(8, header, 9)]] + rng.integers(8 * header, 8 * len(whole), 200).tolist()
+    bits = [8 * at + int(rng.integers(8)) for at in [*range(8), *range(8, header, 9)]] + rng.integers(
+        8 * header, 8 * len(whole), 200
+    ).tolist()
     for bit in bits:
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -427,12 +485,17 @@ def test_a_file_of_before_outliers_were_bounded_goes_on(tmp_path, kind):
     """It lacks the largest errors of late, and those of the running mean."""
     make, series = (dh.Population if "models" in kind else dh.Model), np.random.default_rng(0).normal(size=(60, 2))
     model = make(dh.Sequential(dh.Linear(5), dh.RunningNorm(), dh.Linear(1)), input_shape=(1,), device="numpy", **kind)
-    first, then = (np.moveaxis(s, 1, 0) if "models" in kind else s[:, :, None] if kind else s[:, :1] for s in (series[:30], series[30:]))
+    first, then = (
+        np.moveaxis(s, 1, 0) if "models" in kind else s[:, :, None] if kind else s[:, :1]
+        for s in (series[:30], series[30:])
+    )
     model.fit(first)
     model.save(tmp_path / "m")
     description, arrays = read_container(tmp_path / "m")
     assert {name for name in arrays if name.endswith("extent")} == {"1.extent", "loss0.extent"}
-    write_container(tmp_path / "m", description, {name: array for name, array in arrays.items() if not name.endswith("extent")})
+    write_container(
+        tmp_path / "m", description, {name: array for name, array in arrays.items() if not name.endswith("extent")}
+    )
     _assert_same_history(_load(tmp_path / "m").fit(then), model.fit(then))
 
 
@@ -541,7 +604,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(saved):
 @pytest.fixture
 def halves(tmp_path):
     """whole.csv of 60 half-hours, and a.csv and b.csv, its halves."""
-    lines = [f"2024-01-{1 + i // 48:02}T{i % 48 // 2:02}:{i % 2 * 30:02},{10 + math.sin(i / 3):.4f}\n" for i in range(60)]
+    lines = [
+        f"2024-01-{1 + i // 48:02}T{i % 48 // 2:02}:{i % 2 * 30:02},{10 + math.sin(i / 3):.4f}\n" for i in range(60)
+    ]
     for name, part in (("whole", lines), ("a", lines[:33]), ("b", lines[33:])):
         (tmp_path / f"{name}.csv").write_text("when,load\n" + "".join(part))
     return tmp_path
@@ -565,7 +630,9 @@ def test_run_in_two_halves_is_the_run_in_one(halves, how, capsys):
     assert _run(halves, "b", *how[:2], "--out", halves / "b.out", "--resume", saved, "--save", saved) == 0
     shown = capsys.readouterr().out
     assert _table(halves / "a.out") + _table(halves / "b.out")[1:] == _table(halves / "whole.out")
-    assert shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "after 33 earlier ones" in shown
+    assert (
+        shown.splitlines()[-2:] == want.splitlines()[-2:] and "27 rows of" in shown and "after 33 earlier ones" in shown
+    )
     assert dh.load(saved, "numpy").steps == 60
     assert Learner.load(saved, "numpy")._likelihood.state()["seen"] == 60
 
@@ -578,7 +645,8 @@ def _moved(state):
 
 @pytest.mark.parametrize("half", [1, 9, 30, 350, 700])
 def test_what_stands_around_the_model_goes_on_to_the_bit(half):
-    """Before the comparison knows the time between rows and after it; before and after the first likelihood, and once around the ring."""
+    """Before the comparison knows the time between rows and after it; before and after the first likelihood, and once
+    around the ring."""
     rng = np.random.default_rng(0)
     values, scores = rng.normal(10, 1, 900), rng.random(900)
     times = [datetime(2024, 1, 1) + timedelta(hours=6 * t) for t in range(900)]
@@ -651,8 +719,22 @@ def test_ctrl_c_waits_for_the_end_of_a_chunk_that_is_to_be_saved(halves, monkeyp
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C of another process works differently there")
 def test_ctrl_c_saves(tmp_path):
-    command = [sys.executable, "-m", "deephtm_gpu", "run", "-", "--column", "v", "--device", "numpy", "--save", tmp_path / "m"]
-    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "deephtm_gpu",
+        "run",
+        "-",
+        "--column",
+        "v",
+        "--device",
+        "numpy",
+        "--save",
+        tmp_path / "m",
+    ]
+    with subprocess.Popen(
+        command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         process.stdin.write(b"v\n1\n2\n3\n")
         for _ in range(4):
             process.stdout.readline()

@@ -24,7 +24,8 @@ def _taught(task, exposures=5, **options):
 
 
 def _recognise(column, task, exploration, noise=0.0, angles=(0.0,)):
-    """Two lists of bool, one entry for each sensation: whether the truth has a probability of .9, and whether something else has."""
+    """Two lists of bool, one entry for each sensation: whether the truth has a probability of .9, and whether something
+    else has."""
     right, wrong = [], []
     column.begin(angles)
     for k, feature in enumerate(exploration.features):
@@ -32,7 +33,11 @@ def _recognise(column, task, exploration, noise=0.0, angles=(0.0,)):
             column.move(exploration.moves[k - 1], noise)
         found = column.sense(feature)
         start = task.places[exploration.object, exploration.points[0]]
-        true = found.object == exploration.object and (found.start == start).all() and abs(found.angle - exploration.angle) < 1e-3
+        true = (
+            found.object == exploration.object
+            and (found.start == start).all()
+            and abs(found.angle - exploration.angle) < 1e-3
+        )
         right.append(true and found.probability >= SURE)
         wrong.append(not true and found.probability >= SURE)
     return right, wrong
@@ -156,7 +161,9 @@ def test_re_anchoring_weighs_evidence_against_the_size_of_the_correction():
     pull = np.float32([5, 400, 0])  # nats per unit of length to the right
 
     def judge(places, objects, winners, gradient=False):
-        return pull[objects] * (places[:, 0] - 1) - 10 * (objects == 2), np.stack([pull[objects], 0 * pull[objects]], axis=1)
+        return pull[objects] * (places[:, 0] - 1) - 10 * (objects == 2), np.stack(
+            [pull[objects], 0 * pull[objects]], axis=1
+        )
 
     hypotheses.sense(judge, np.arange(5))
     assert hypotheses.objects.tolist() == [1]  # the others have far less evidence
@@ -167,21 +174,28 @@ def test_re_anchoring_weighs_evidence_against_the_size_of_the_correction():
     weak = Hypotheses(np.array([0]), np.zeros((1, 2)))
     weak.move((1, 0), noise=0.1)
     weak.sense(judge, np.arange(5))
-    np.testing.assert_allclose(weak.places, [[1 + 5 * 0.1**2, 0]], atol=1e-6)  # where the gradients of evidence and cost cancel
+    # Where the gradients of evidence and cost cancel.
+    np.testing.assert_allclose(weak.places, [[1 + 5 * 0.1**2, 0]], atol=1e-6)
 
 
 # The parts, on the engine
 
 
 def parts(device="numpy", seed=0):
-    made = Parts(objects=3, inputs=6, columns=12, winners=3, cells=4, modules=4, side=5, epsilon=0.02, seed=seed, device=device)
+    made = Parts(
+        objects=3, inputs=6, columns=12, winners=3, cells=4, modules=4, side=5, epsilon=0.02, seed=seed, device=device
+    )
     memory = made.memory.state_dict()
     made.memory.load_state_dict(memory | {"1.weight": 2 * memory["1.weight"]})  # so that sigmoid z is not 0 everywhere
     return made
 
 
 def some(rng, count=9):
-    return rng.normal(size=(count, 2)).astype(np.float32), rng.integers(3, size=count), np.stack([rng.permutation(12)[:3] for _ in range(count)])
+    return (
+        rng.normal(size=(count, 2)).astype(np.float32),
+        rng.integers(3, size=count),
+        np.stack([rng.permutation(12)[:3] for _ in range(count)]),
+    )
 
 
 @DEVICES
@@ -191,7 +205,9 @@ def test_the_gradient_of_judge_against_central_differences(device):
     step, numeric = np.float32(2**-7), np.empty((9, 2))
     for axis in range(2):
         by = np.eye(2, dtype=np.float32)[axis] * step
-        numeric[:, axis] = (judge(places + by, numbers, winners)[0] - judge(places - by, numbers, winners)[0]) / (2 * step)
+        numeric[:, axis] = (judge(places + by, numbers, winners)[0] - judge(places - by, numbers, winners)[0]) / (
+            2 * step
+        )
     assert np.abs(numeric).max() > 0.1
     np.testing.assert_allclose(gradient, numeric, atol=5e-3 * np.abs(numeric).max())
 
@@ -210,7 +226,11 @@ def test_judge_against_the_formula_in_float64():
 def test_thousands_of_hypotheses_on_numpy_and_gpu():
     """More than fit into one step; each has the evidence that it has alone."""
     rng = np.random.default_rng(3)
-    places, numbers, winners = rng.normal(size=(5000, 2)).astype(np.float32), rng.integers(3, size=5000), np.array([2, 5, 11])
+    places, numbers, winners = (
+        rng.normal(size=(5000, 2)).astype(np.float32),
+        rng.integers(3, size=5000),
+        np.array([2, 5, 11]),
+    )
     numpy, gpu = (parts(device).judge(places, numbers, winners)[0] for device in ("numpy", "gpu"))
     np.testing.assert_allclose(gpu, numpy, atol=1e-3)
     alone = parts().judge(places[4321:4322], numbers[4321:4322], winners)[0]
@@ -263,7 +283,9 @@ def test_a_column_comes_back_from_a_file(tmp_path):
 
 
 def test_names_that_are_numbers_of_numpy_come_back_as_numbers(tmp_path):
-    column = SensorimotorColumn(np.int64(4), np.int8(3), columns=np.int64(128), epsilon=np.float32(0.05), device="numpy")
+    column = SensorimotorColumn(
+        np.int64(4), np.int8(3), columns=np.int64(128), epsilon=np.float32(0.05), device="numpy"
+    )
     for name in (np.int64(7), "x", True):
         column.learn(name, [[0, 0]], [0], exposures=np.int64(1))
     column.save(tmp_path / "column")
@@ -278,16 +300,35 @@ def refused(says, call, *args, **options):
         call(*args, **options)
 
 
-@pytest.mark.parametrize("options, says", [
-    (dict(features=0), "features must be .*got 0"), (dict(features="x"), "features must be .*got 'x'"), (dict(winners=2.5), "winners must be .*got 2.5"),
-    (dict(features=np.zeros(3)), r"shape \(3,\)"), (dict(features=[[1], [1, 2]]), r"features must be .*got \[\[1\], \[1, 2\]\]"), (dict(features=None), "features must be .*got None"),
-    (dict(features=[["a"]]), r"features must be .*got \[\['a'\]\]"), (dict(features=np.full((2, 2), np.nan)), "nan"), (dict(features=10**9), "at most 10,000"),
-    (dict(features=10**5000), "a huge int"), (dict(objects=0), "objects must be .*got 0"), (dict(objects=10**9), "objects must be at most 1,000,000, got 1000000000"),
-    (dict(columns=5), "5 winners of 5 columns"), (dict(columns=10**400), "must be at most 1,000,000,000"), (dict(side=10**9), "must be at most 1,000,000,000"),
-    (dict(epsilon=0.0), "epsilon must be .*got 0.0"), (dict(epsilon=1e-60), "epsilon must be .*got 1e-60"), (dict(epsilon="a"), "epsilon must be .*got 'a'"),
-    (dict(epsilon=None), "epsilon must be .*got None"), (dict(epsilon=[0.1]), r"epsilon must be .*got \[0.1\]"), (dict(epsilon=np.nan), "epsilon must be .*got nan"),
-    (dict(side=1), "1 x 1"), (dict(seed=-1), "seed must be .*got -1"), (dict(seed="a"), "seed must be .*got 'a'"),
-])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (dict(features=0), "features must be .*got 0"),
+        (dict(features="x"), "features must be .*got 'x'"),
+        (dict(winners=2.5), "winners must be .*got 2.5"),
+        (dict(features=np.zeros(3)), r"shape \(3,\)"),
+        (dict(features=[[1], [1, 2]]), r"features must be .*got \[\[1\], \[1, 2\]\]"),
+        (dict(features=None), "features must be .*got None"),
+        (dict(features=[["a"]]), r"features must be .*got \[\['a'\]\]"),
+        (dict(features=np.full((2, 2), np.nan)), "nan"),
+        (dict(features=10**9), "at most 10,000"),
+        (dict(features=10**5000), "a huge int"),
+        (dict(objects=0), "objects must be .*got 0"),
+        (dict(objects=10**9), "objects must be at most 1,000,000, got 1000000000"),
+        (dict(columns=5), "5 winners of 5 columns"),
+        (dict(columns=10**400), "must be at most 1,000,000,000"),
+        (dict(side=10**9), "must be at most 1,000,000,000"),
+        (dict(epsilon=0.0), "epsilon must be .*got 0.0"),
+        (dict(epsilon=1e-60), "epsilon must be .*got 1e-60"),
+        (dict(epsilon="a"), "epsilon must be .*got 'a'"),
+        (dict(epsilon=None), "epsilon must be .*got None"),
+        (dict(epsilon=[0.1]), r"epsilon must be .*got \[0.1\]"),
+        (dict(epsilon=np.nan), "epsilon must be .*got nan"),
+        (dict(side=1), "1 x 1"),
+        (dict(seed=-1), "seed must be .*got -1"),
+        (dict(seed="a"), "seed must be .*got 'a'"),
+    ],
+)
 def test_wrong_columns(options, says):
     refused(says, SensorimotorColumn, **{"features": 4, "objects": 2, **options})
 
@@ -303,9 +344,25 @@ def touched():
     assert column.sense(1).object == "a"
 
 
-@pytest.mark.parametrize("place", [
-    "ab", (1, "a"), {}, (10**400, 0), (1e7, 0), (3e38, 0), (np.inf, 0), (np.nan, 0), (1, 2, 3), (1, 2j), [1, [2]], None, 5,
-], ids=lambda place: str(place)[:9])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "ab",
+        (1, "a"),
+        {},
+        (10**400, 0),
+        (1e7, 0),
+        (3e38, 0),
+        (np.inf, 0),
+        (np.nan, 0),
+        (1, 2, 3),
+        (1, 2j),
+        [1, [2]],
+        None,
+        5,
+    ],
+    ids=lambda place: str(place)[:9],
+)
 def test_wrong_places(touched, place):
     refused("A displacement", touched.move, place)
     refused("A displacement", touched.predict, place)
@@ -314,15 +371,32 @@ def test_wrong_places(touched, place):
     refused("A list of places", touched.learn, "a", [place], [0])
 
 
-@pytest.mark.parametrize("noise", [-1.0, np.nan, np.inf, 1e200, 10**400, "a", None, [0.1]], ids=lambda noise: str(noise)[:9])
+@pytest.mark.parametrize(
+    "noise", [-1.0, np.nan, np.inf, 1e200, 10**400, "a", None, [0.1]], ids=lambda noise: str(noise)[:9]
+)
 def test_wrong_noise(touched, noise):
     refused("noise", touched.move, (1, 0), noise=noise)
 
 
-@pytest.mark.parametrize("feature, says", [
-    (-1, "number must be from 0 to 3, got -1"), (4, "number must be from 0 to 3, got 4"), (np.zeros(3), r"shape \(3,\)"), (np.full(4, np.nan), "finite"), (np.full(4, 3e38), "3e"),
-    ([None] * 4, "None"), (["a"] * 4, "'a'"), ([[1], [1, 2]], "finite"), (1.5, "numbers from 0 to 3"), (True, "numbers from 0 to 3"), ("a", "'a'"), ({}, "{}"), (10**400, "1000"),
-], ids=lambda x: str(x)[:9])
+@pytest.mark.parametrize(
+    "feature, says",
+    [
+        (-1, "number must be from 0 to 3, got -1"),
+        (4, "number must be from 0 to 3, got 4"),
+        (np.zeros(3), r"shape \(3,\)"),
+        (np.full(4, np.nan), "finite"),
+        (np.full(4, 3e38), "3e"),
+        ([None] * 4, "None"),
+        (["a"] * 4, "'a'"),
+        ([[1], [1, 2]], "finite"),
+        (1.5, "numbers from 0 to 3"),
+        (True, "numbers from 0 to 3"),
+        ("a", "'a'"),
+        ({}, "{}"),
+        (10**400, "1000"),
+    ],
+    ids=lambda x: str(x)[:9],
+)
 def test_wrong_features(touched, feature, says):
     refused(says, touched.sense, feature)
     refused("(?i)feature", touched.learn, "b", [[0, 0]], [feature])
@@ -340,7 +414,9 @@ def test_names_that_cannot_be_looked_up(touched, name):
     refused("must be hashable", touched.expects, name, (0, 0))
 
 
-@pytest.mark.parametrize("angles", ["a", ["a"], [10**400], [], 0.0, [np.inf], None, [[0.0]]], ids=lambda angles: str(angles)[:9])
+@pytest.mark.parametrize(
+    "angles", ["a", ["a"], [10**400], [], 0.0, [np.inf], None, [[0.0]]], ids=lambda angles: str(angles)[:9]
+)
 def test_wrong_angles(touched, angles):
     refused("angles, in radians", touched.begin, angles)
 

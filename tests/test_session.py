@@ -1,4 +1,5 @@
-"""Where a model stands: switching between kinds of steps, learning switched off, interruptions, copies, threads, callbacks."""
+"""Where a model stands: switching between kinds of steps, learning switched off, interruptions, copies, threads,
+callbacks."""
 
 import copy
 import io
@@ -25,7 +26,9 @@ def series(steps, seed=0, width=3):
 
 
 def model(device="numpy", window=3, streams=1, optimizer=None, seed=1, **more):
-    net = dh.Sequential(dh.Linear(9), dh.RunningNorm(), dh.SpatialPooler(13, 3), dh.TemporalMemory(3, window=window), dh.Linear(3))
+    net = dh.Sequential(
+        dh.Linear(9), dh.RunningNorm(), dh.SpatialPooler(13, 3), dh.TemporalMemory(3, window=window), dh.Linear(3)
+    )
     return dh.Model(net, (3,), optimizer=optimizer or dh.Adam(0.003), streams=streams, seed=seed, device=device, **more)
 
 
@@ -69,7 +72,8 @@ def test_steps_with_and_without_targets_take_turns(device, built):
             before = len(built)
     assert len(built) == before
     assert np.isnan(losses).sum() == 1  # of the first step, whose input nothing had predicted
-    assert m.session.position.updates == 200  # each prediction is learned from once: half of them when the next input comes
+    # Each prediction is learned from once: half of them when the next input comes.
+    assert m.session.position.updates == 200
 
 
 def test_every_prediction_is_learned_from_once_whatever_its_target():
@@ -164,8 +168,8 @@ def test_without_learning_only_the_temporal_state_moves(device, window):
 
 
 def test_steps_left_out_get_no_credit():
-    """After steps that nothing was learned from, the ring of a window starts empty: a model whose ring never held anything before does
-    the same."""
+    """After steps that nothing was learned from, the ring of a window starts empty: a model whose ring never held
+    anything before does the same."""
     m, xs = model(window=4), series(60)
     m.fit(xs[:20])
     m.fit(xs[20:30], learn=False)
@@ -296,7 +300,9 @@ def test_a_copy_goes_on_to_the_bit_and_by_itself(device, copied):
 
 
 def test_a_population_and_its_models_can_be_copied():
-    p = dh.Population(dh.Sequential(dh.Linear(4), dh.SpatialPooler(7, 2), dh.TemporalMemory(2), dh.Linear(1)), 3, (1,), device="numpy")
+    p = dh.Population(
+        dh.Sequential(dh.Linear(4), dh.SpatialPooler(7, 2), dh.TemporalMemory(2), dh.Linear(1)), 3, (1,), device="numpy"
+    )
     xs = np.stack([series(60, seed=s, width=1) for s in range(3)])
     p.fit(xs[:, :30])
     other, one = pickle.loads(pickle.dumps(p)), copy.deepcopy(p.model(1))
@@ -439,7 +445,10 @@ def test_a_history_is_short_and_turns_into_tables():
     history = m.fit(series(20))
     assert len(history) == 20 and len(repr(history)) < 120 and "step 10" in repr(history)
     table = history.to_pandas()
-    assert list(table.columns) == ["loss", "anomaly", "prediction[0]", "prediction[1]", "prediction[2]"] and table.index[0] == 10
+    assert (
+        list(table.columns) == ["loss", "anomaly", "prediction[0]", "prediction[1]", "prediction[2]"]
+        and table.index[0] == 10
+    )
     np.testing.assert_array_equal(table["prediction[1]"], history.prediction[:, 1])
     assert isinstance(table, pandas.DataFrame) and history.to_dict()["anomaly"] is history.anomaly
 

@@ -66,7 +66,9 @@ def test_one_position_equals_the_plain_network_to_the_bit(adapter, device, how):
 
 
 def test_one_position_costs_no_call_more():
-    plain, one = (dh.Model(chain(), shape, device="numpy", optimizer=dh.SGD(0.1)).session.plan for shape in [(2,), (2, 1, 1)])
+    plain, one = (
+        dh.Model(chain(), shape, device="numpy", optimizer=dh.SGD(0.1)).session.plan for shape in [(2,), (2, 1, 1)]
+    )
     assert [c.name for c in plain.forward + plain.learn] == [c.name for c in one.forward + one.learn]
     shapes = [[(t.name, t.shape, t.place) for t in plan.tensors.values()] for plan in (plain, one)]
     assert shapes[0] == shapes[1]

@@ -13,8 +13,10 @@ from deephtm_gpu.kernels.tuning import HARDWARE, LLVMPIPE, SOFTWARE
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import ONLINE
 
-MOST_BYTES, MOST_WORK = 2_200_000, 400_000  # of a step of the post's network; the dense layers alone take 1.3 MB and 262,144
-GROWS = {"linear_forward": "5", "topk_forward": "5"}  # with the columns: the pooler's product and the scan for the winners
+# Of a step of the post's network; the dense layers alone take 1.3 MB and 262,144.
+MOST_BYTES, MOST_WORK = 2_200_000, 400_000
+# With the columns: the pooler's product and the scan for the winners.
+GROWS = {"linear_forward": "5", "topk_forward": "5"}
 
 
 def plan_of(columns=256, models=1, **more):
@@ -50,7 +52,14 @@ def test_with_more_columns_only_the_poolers_product_and_the_scan_grow():
 def test_the_scheduler_takes_one_dispatch_where_it_should_be_faster(adapter):
     """A small model on a software adapter; not one whose matrices are worth many workgroups."""
     assert GpuBackend(plan_of(), adapter, LLVMPIPE).dispatches < 1
-    big = lower(dh.Sequential(dh.Linear(64), dh.SpatialPooler(30_000, 5), dh.Linear(1)).network((1,)), ["mse"], dh.PolyakSGD(), 1, 0, 1)[0]
+    big = lower(
+        dh.Sequential(dh.Linear(64), dh.SpatialPooler(30_000, 5), dh.Linear(1)).network((1,)),
+        ["mse"],
+        dh.PolyakSGD(),
+        1,
+        0,
+        1,
+    )[0]
     assert GpuBackend(big, adapter, HARDWARE).dispatches > 1
 
 
@@ -67,7 +76,11 @@ def test_interleaved_cases_take_turns():
 def test_kernel_times_and_roofline(adapter, monkeypatch):
     for of, name, fewer in ((kernels, "TURNS", 2), (kernels, "RUNS", 1), (roofline, "TIMES", 2), (roofline, "RUNS", 1)):
         monkeypatch.setattr(of, name, fewer)  # that there are figures is looked at, not how good they are
-    model = dh.Model(dh.Sequential(dh.Linear(16), dh.SpatialPooler(24, 3), dh.TemporalMemory(2), dh.Linear(1)), input_shape=(1,), device="gpu")
+    model = dh.Model(
+        dh.Sequential(dh.Linear(16), dh.SpatialPooler(24, 3), dh.TemporalMemory(2), dh.Linear(1)),
+        input_shape=(1,),
+        device="gpu",
+    )
     model.fit(np.zeros((9, 1), np.float32))
     timed = kernels.time_ops(model.session.backend)
     assert [c.name for c in timed] == [c.name for c in model.session.plan.calls(ONLINE)]

@@ -8,8 +8,16 @@ import deephtm_gpu as dh
 
 
 def model(streams, device="numpy", optimizer=None, loss="mse", outputs=2, **more):
-    net = dh.Sequential(dh.Linear(16), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(24, 3), dh.TemporalMemory(3, window=4),
-                        dh.Linear(8), dh.ReLU(), dh.Linear(outputs))
+    net = dh.Sequential(
+        dh.Linear(16),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(24, 3),
+        dh.TemporalMemory(3, window=4),
+        dh.Linear(8),
+        dh.ReLU(),
+        dh.Linear(outputs),
+    )
     return dh.Model(net, (2,), loss=loss, optimizer=optimizer or dh.SGD(0.02), streams=streams, device=device, **more)
 
 
@@ -46,7 +54,11 @@ def test_an_ended_stream_is_as_if_it_were_not_there(adapter, device, optimizer):
     one, two = model(1, device, optimizer()), model(2, device, optimizer())
     alone, beside = one.fit(series[:, 0]), two.fit(series, mask=ending(50, 50, 0))
     assert np.abs(alone.prediction - beside.prediction[:, 0]).max() <= 1e-3 * np.abs(alone.prediction).max()
-    assert np.isnan(beside.prediction[:, 1]).all() and np.isnan(beside.loss[:, 1]).all() and np.isnan(beside.anomaly[:, 1]).all()
+    assert (
+        np.isnan(beside.prediction[:, 1]).all()
+        and np.isnan(beside.loss[:, 1]).all()
+        and np.isnan(beside.anomaly[:, 1]).all()
+    )
     for name, value in one.state_dict().items():
         if "predicted" not in name:  # random losers are drawn for each stream
             assert_close(name, two.state_dict()[name], value, 2e-3)
@@ -114,13 +126,24 @@ def test_classes_of_ended_streams_are_not_looked_at():
     targets = np.random.default_rng(0).integers(4, size=(20, 2))
     targets[8:, 1] = 99
     history = m.fit(noise(20, 2), targets, mask=ending(20, 20, 8))
-    assert np.isfinite(history.loss[:8]).all() and np.isnan(history.loss[8:, 1]).all() and np.isfinite(history.loss[8:, 0]).all()
+    assert (
+        np.isfinite(history.loss[:8]).all()
+        and np.isnan(history.loss[8:, 1]).all()
+        and np.isfinite(history.loss[8:, 0]).all()
+    )
 
 
-@pytest.mark.parametrize("streams, mask, match", [
-    (1, np.ones((5, 1)), "one stream"), (2, np.ones((5, 3)), "shape"), (2, np.ones(5), "shape"), (2, np.full((5, 2), 0.5), "truth values"),
-    (2, np.ones((4, 2)), "got 4 and 5"), (2, [[1, 1], [0, 1], [1, 1], [1, 1], [1, 1]], "stream 0 go on at step 2"),
-])
+@pytest.mark.parametrize(
+    "streams, mask, match",
+    [
+        (1, np.ones((5, 1)), "one stream"),
+        (2, np.ones((5, 3)), "shape"),
+        (2, np.ones(5), "shape"),
+        (2, np.full((5, 2), 0.5), "truth values"),
+        (2, np.ones((4, 2)), "got 4 and 5"),
+        (2, [[1, 1], [0, 1], [1, 1], [1, 1], [1, 1]], "stream 0 go on at step 2"),
+    ],
+)
 def test_a_wrong_mask_is_a_sentence(streams, mask, match):
     with pytest.raises(dh.UserError, match=match):
         model(streams).fit(noise(5, streams)[:, 0] if streams == 1 else noise(5, streams), mask=mask)

@@ -16,7 +16,9 @@ from deephtm_gpu.errors import UserError
 TASKS = {
     "high order": lambda seed=0, steps=3000: high_order(steps, seed, swap_at=1500),
     "two endings": lambda seed=0, steps=3000: high_order(steps, seed, swap_at=1500, endings=2),
-    "noise in 100 classes": lambda seed=0, steps=3000: high_order(steps, seed, swap_at=1500, endings=4, noise_classes=100),
+    "noise in 100 classes": lambda seed=0, steps=3000: high_order(
+        steps, seed, swap_at=1500, endings=4, noise_classes=100
+    ),
     "letters": lambda seed=0, steps=3000: letters(5, steps, seed),
     "reber": lambda seed=0, steps=3000: reber(steps, seed),
     "reber in codes": lambda seed=0, steps=3000: reber(steps, seed, code=16),
@@ -27,7 +29,11 @@ TASKS = {
 def test_every_task(make):
     task, again, other = make(), make(), make(seed=1)
     assert task.inputs.dtype == np.float32 and task.inputs.shape == (3000, task.inputs.shape[1])
-    assert task.symbols.shape == (3001,) and task.targets.shape == (3000,) and task.valid.shape == (len(task.queries), task.classes)
+    assert (
+        task.symbols.shape == (3001,)
+        and task.targets.shape == (3000,)
+        and task.valid.shape == (len(task.queries), task.classes)
+    )
     assert 0 <= task.symbols.min() and task.symbols.max() == task.classes - 1
     assert (np.diff(task.queries) > 0).all() and task.queries[-1] < 3000
     assert task.hits(task.targets[task.queries]).all()  # what comes is valid
@@ -60,7 +66,10 @@ def test_high_order_sequences(endings):
 
     for first, inner in sequences:
         (partner,) = {f for f, i in sequences if i == inner} - {first}
-        assert endings_of(old, first, inner) == endings_of(new, partner, inner) and len(endings_of(old, first, inner)) == endings
+        assert (
+            endings_of(old, first, inner) == endings_of(new, partner, inner)
+            and len(endings_of(old, first, inner)) == endings
+        )
     valid = {"".join(np.array(task.names)[row]) for row in task.valid}
     assert {len(v) for v in valid} == {endings}
 
@@ -68,7 +77,8 @@ def test_high_order_sequences(endings):
 def test_high_order_stream():
     task = high_order()
     assert task.inputs.shape == (20_000, 16) and task.classes == 11 and 10_000 <= task.swap_at < 10_009
-    assert len(np.unique(task.inputs[task.symbols[:-1] == 10], axis=0)) > 1000  # noise symbols, a code each, in one class
+    # Noise symbols, a code each, in one class.
+    assert len(np.unique(task.inputs[task.symbols[:-1] == 10], axis=0)) > 1000
     assert len(np.unique(task.inputs[task.symbols[:-1] < 10], axis=0)) == 10
     assert abs(task.inputs.mean()) < 0.1 and abs(task.inputs.std() - 1) < 0.15
     assert high_order(300, swap_at=None, noise_classes=100).classes == 110
@@ -133,7 +143,11 @@ def test_elements_to():
 
 def test_baselines_of_letters():
     task = letters(5)
-    assert 0.4 < frequent_accuracy(task) < 0.6 and 0.4 < markov_accuracy(task, 1) < 0.6 and 0.4 < markov_accuracy(task, 5) < 0.6
+    assert (
+        0.4 < frequent_accuracy(task) < 0.6
+        and 0.4 < markov_accuracy(task, 1) < 0.6
+        and 0.4 < markov_accuracy(task, 5) < 0.6
+    )
     assert markov_accuracy(task, 6) == 1
 
 
@@ -164,11 +178,20 @@ def test_refused(make, said):
         make()
 
 
-@pytest.mark.parametrize("wrong, says", [
-    (dict(between=-1), "between must be .*got -1"), (dict(between=1.5), "between must be .*got 1.5"), (dict(between="a"), "between must be .*got 'a'"), (dict(steps=0), "steps must be .*got 0"),
-    (dict(steps=2.5), "steps must be .*got 2.5"), (dict(openings=3), "openings must be 1 or 2, got 3"), (dict(openings=1.0), "openings must be .*got 1.0"), (dict(seed=-1), "seed must be .*got -1"),
-    (dict(seed="a"), "seed must be .*got 'a'"),
-])
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (dict(between=-1), "between must be .*got -1"),
+        (dict(between=1.5), "between must be .*got 1.5"),
+        (dict(between="a"), "between must be .*got 'a'"),
+        (dict(steps=0), "steps must be .*got 0"),
+        (dict(steps=2.5), "steps must be .*got 2.5"),
+        (dict(openings=3), "openings must be 1 or 2, got 3"),
+        (dict(openings=1.0), "openings must be .*got 1.0"),
+        (dict(seed=-1), "seed must be .*got -1"),
+        (dict(seed="a"), "seed must be .*got 'a'"),
+    ],
+)
 def test_words_that_cannot_be(wrong, says):
     with pytest.raises(UserError, match=says):
         words(**{"steps": 10} | wrong)

@@ -36,7 +36,8 @@ BREAKS = [
     ("topk", "~bits", "bits"),
     ("topk", "mine = first_leader(blocks);\n      }", "}"),
     ("topk", "block + lane * blocks, WG * blocks", "block + lane * blocks, 2u * WG * blocks"),
-    ("topk", "let dlead = select((work[dactivity + k] - along * work[activity + k])", "let dlead = select(work[dactivity + k]"),
+    ("topk", "let dlead = select((work[dactivity + k] - along * "
+             "work[activity + k])", "let dlead = select(work[dactivity + k]"),
     ("topk", "work[scale] < FAINT", "false"),
     ("running_norm", "root < FAINT", "false"),
     ("running_norm", "rate * part * part", "rate * part"),
@@ -133,8 +134,8 @@ def reached(name, library):
 
 
 def ops_with(sound, broken):
-    """The ops that need a declaration in which the two libraries differ, with the passes that need it alone: the others' kernels are
-    the sound ones."""
+    """The ops that need a declaration in which the two libraries differ, with the passes that need it alone: the
+    others' kernels are the sound ones."""
     changed = {name for name, text in broken.items() if text != sound[name]}
     for op in OPS:
         passes = tuple(p for p in op.passes if p.name in broken and reached(p.name, broken) & changed)

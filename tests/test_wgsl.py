@@ -1,5 +1,5 @@
-"""The shaders, by themselves and composed into kernels, before two compilers (Naga in wgpu, Tint in Chrome) and against the
-limits that every WebGPU device keeps."""
+"""The shaders, by themselves and composed into kernels, before two compilers (Naga in wgpu, Tint in Chrome) and against
+the limits that every WebGPU device keeps."""
 
 import re
 from dataclasses import replace
@@ -19,13 +19,27 @@ from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import LOOK, ONLINE, Program
 from deephtm_gpu.validate.networks import _twice
 
-FILES = sorted(shader_folder().rglob("*.wgsl"))  # those of the ops and lib/, the probes of `deephtm validate`, the picture
-LIBRARY = [n for n in (str(p.relative_to(shader_folder()).with_suffix("")) for p in FILES) if "/" not in n or n.startswith("lib/")]
+# Those of the ops and lib/, the probes of `deephtm validate`, the picture.
+FILES = sorted(shader_folder().rglob("*.wgsl"))
+LIBRARY = [
+    n
+    for n in (str(p.relative_to(shader_folder()).with_suffix("")) for p in FILES)
+    if "/" not in n or n.startswith("lib/")
+]
 
 MOST_PARAMETERS = 16
 STORAGE_BUFFERS, WORKGROUP_BYTES, INVOCATIONS = 8, 16384, 256
-BYTES = {"f32": 4, "u32": 4, "i32": 4, "atomic<u32>": 4, "atomic<i32>": 4, "vec2<f32>": 8, "vec2<u32>": 8, "vec4<f32>": 16,
-         "vec4<u32>": 16}
+BYTES = {
+    "f32": 4,
+    "u32": 4,
+    "i32": 4,
+    "atomic<u32>": 4,
+    "atomic<i32>": 4,
+    "vec2<f32>": 8,
+    "vec2<u32>": 8,
+    "vec4<f32>": 16,
+    "vec4<u32>": 16,
+}
 
 
 # Files
@@ -57,7 +71,9 @@ def test_file_with_its_libs_is_legal_for_tint(name, tint):
 def test_file_begins_with_what_it_does(name):
     first, second, *_ = shader_text(name).splitlines()
     says = second if first.startswith("// lib:") else first
-    assert re.match(r"// \w.{20,}", says), f"{name}.wgsl begins with {says!r}, not with a comment that says what it does"
+    assert re.match(r"// \w.{20,}", says), (
+        f"{name}.wgsl begins with {says!r}, not with a comment that says what it does"
+    )
 
 
 def test_compilers_refuse_what_they_must(naga, tint):
@@ -70,7 +86,9 @@ def test_compilers_refuse_what_they_must(naga, tint):
 
 def test_every_file_is_used():
     assert {name for name in LIBRARY if "/" not in name} == set(SHADERS.values())
-    assert {name for name in LIBRARY if "/" in name} == {f for s in SHADERS.values() for f in files_of(s)} - set(SHADERS.values())
+    assert {name for name in LIBRARY if "/" in name} == {f for s in SHADERS.values() for f in files_of(s)} - set(
+        SHADERS.values()
+    )
 
 
 def test_every_lib_that_a_file_names_is_used_there():
@@ -86,7 +104,9 @@ def test_nothing_is_declared_in_two_files():
     seen = {}
     for file in LIBRARY:
         for name in declarations(file):
-            assert seen.setdefault(name, file) == file, f"{name} stands in {seen[name]}.wgsl and {file}.wgsl; move it to shaders/lib"
+            assert seen.setdefault(name, file) == file, (
+                f"{name} stands in {seen[name]}.wgsl and {file}.wgsl; move it to shaders/lib"
+            )
 
 
 def test_a_name_declared_twice_is_refused():
@@ -98,8 +118,8 @@ def test_a_name_declared_twice_is_refused():
 
 @pytest.mark.parametrize("op, passed", [(op, p) for op in OPS for p in op.passes], ids=list(PASSES))
 def test_function_takes_what_the_pass_gives(op, passed):
-    """The parameters in the order of `Pass.arguments`: offsets and whole numbers as u32, other numbers as f32, structs by their name;
-    and the structs' fields likewise."""
+    """The parameters in the order of `Pass.arguments`: offsets and whole numbers as u32, other numbers as f32, structs
+    by their name; and the structs' fields likewise."""
     declared = {name: text for file in files_of(op.shader) for name, text in declarations(file).items()}
     assert passed.name in declared, f"{op.shader}.wgsl has no function {passed.name}"
     case = op.example(np.random.default_rng(0), **op.sizes[0])
@@ -111,7 +131,11 @@ def test_function_takes_what_the_pass_gives(op, passed):
         for (theirs, _), ours in zip(taken, given):
             if isinstance(ours, Struct):
                 assert theirs == ours.name
-                check(f"{ours.type} of {what}", re.match(r"struct \w+ \{(.*)\}", declared[ours.type]).group(1), ours.fields)
+                check(
+                    f"{ours.type} of {what}",
+                    re.match(r"struct \w+ \{(.*)\}", declared[ours.type]).group(1),
+                    ours.fields,
+                )
             elif ours in (*passed.consts, "part", "parts"):  # numbers are easily taken for one another
                 assert theirs == ours.removeprefix("bias_"), f"{what} takes {theirs} where the pass gives {ours}"
 
@@ -122,7 +146,9 @@ def test_signatures_are_short():
     for file in LIBRARY:
         for name, text in declarations(file).items():
             if found := re.match(rf"fn {name}\(([^)]*)\)", text):
-                assert len(found.group(1).split(",")) <= MOST_PARAMETERS, f"{name} of {file}.wgsl takes {found.group(1)}"
+                assert len(found.group(1).split(",")) <= MOST_PARAMETERS, (
+                    f"{name} of {file}.wgsl takes {found.group(1)}"
+                )
 
 
 # Kernels
@@ -149,7 +175,9 @@ def contexts():
     top = dh.Linear(6)
     hidden = dh.RunningNorm()(dh.ReLU()(dh.Linear(20)(dh.Concat()([x, z]))))
     low = dh.TemporalMemory(4)(dh.SpatialPooler(40, 4)(hidden), context=[dh.previous(top), dh.Linear(5)(z)])
-    high = dh.TemporalMemory(3)(dh.SpatialPooler(30, 3)(dh.ReLU()(dh.Linear(20)(low)) + hidden), context=[low, dh.previous(low)])
+    high = dh.TemporalMemory(3)(
+        dh.SpatialPooler(30, 3)(dh.ReLU()(dh.Linear(20)(low)) + hidden), context=[low, dh.previous(low)]
+    )
     return dh.Network([x, z], [top(high), dh.Linear(3)(dh.Concat()([high, low]))])
 
 
@@ -165,7 +193,10 @@ def expected():
     """Columns that two contexts expect, all of them and the winners alone."""
     x, z = dh.Input((6,)), dh.Input((3,))
     place = dh.Linear(21)(z)
-    return dh.Network([x, z], [dh.Expectation(40, 8)(place), dh.Evidence()(dh.Expectation(40, 8)(place, of=dh.SpatialPooler(40, 4)(x)))])
+    return dh.Network(
+        [x, z],
+        [dh.Expectation(40, 8)(place), dh.Evidence()(dh.Expectation(40, 8)(place, of=dh.SpatialPooler(40, 4)(x)))],
+    )
 
 
 def maps():
@@ -202,8 +233,8 @@ TUNINGS = {"software": SOFTWARE, "hardware": HARDWARE, "most": Tuning(lanes=INVO
 
 @cache
 def kernels(name, lanes) -> tuple[str, ...]:
-    """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target, a step in several
-    dispatches and many in one."""
+    """The WGSL of all kernels that a network runs, in learning and in predict, with and without a target, a step in
+    several dispatches and many in one."""
     make, losses, optimizer, streams, ahead = NETWORKS[name]
     plan, _ = lower(make(), losses, optimizer, streams, range(3) if name == "population" else 0, ahead)
     programs = [build(plan, TUNINGS[lanes], plan.calls(program), in_one=in_one) for in_one in (False, True)
@@ -231,7 +262,8 @@ def test_kernels_on_textures_are_legal_for_naga(name, naga):
 def test_what_reads_and_writes_an_arena_on_textures():
     """Indices within indices, all assignments, comparisons that are none; names that only look like an arena's."""
     arena = "@group(0) @binding(2) var<storage, read_write> work: array<f32>;\n"
-    told = on_textures(arena + "work[a] = work[b + u32(work[c])]; if (work[d] == work4[e]) { work[f] -= g * 2.0; }", 8).splitlines()
+    told = on_textures(arena + "work[a] = work[b + u32(work[c])]; if (work[d] == work4[e]) { work[f] -= g "
+                               "* 2.0; }", 8).splitlines()
     assert told[0] == "@group(0) @binding(2) var work: texture_storage_2d<r32float, read_write>;"
     assert "vec2<u32>(i & 7u, i >> 3u)" in told[1]
     assert told[3] == ("store_work(a, load_work(b + u32(load_work(c)))); "

@@ -13,12 +13,27 @@ N, T = 40 * 3, 4
 
 def network(window, **memory):
     return dh.Sequential(
-        dh.Linear(24), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(40, 4), dh.TemporalMemory(3, window=window, **memory),
-        dh.Linear(16), dh.ReLU(), dh.Linear(7))
+        dh.Linear(24),
+        dh.ReLU(),
+        dh.RunningNorm(),
+        dh.SpatialPooler(40, 4),
+        dh.TemporalMemory(3, window=window, **memory),
+        dh.Linear(16),
+        dh.ReLU(),
+        dh.Linear(7),
+    )
 
 
 def model(window=T, device="numpy", optimizer=None, seed=0, **more):
-    return dh.Model(network(window), (7,), loss="cross_entropy", optimizer=optimizer or dh.Adam(0.01), seed=seed, device=device, **more)
+    return dh.Model(
+        network(window),
+        (7,),
+        loss="cross_entropy",
+        optimizer=optimizer or dh.Adam(0.01),
+        seed=seed,
+        device=device,
+        **more,
+    )
 
 
 def symbols(steps, seed=0):
@@ -30,14 +45,15 @@ def symbols(steps, seed=0):
 
 
 class Ring:
-    """Deferred credit said once more, plainly, in float64: a list of past steps with a full gradient over all cells each."""
+    """Deferred credit said once more, plainly, in float64: a list of past steps with a full gradient over all cells
+    each."""
 
     def __init__(self, window, decay=0.8):
         self.window, self.decay, self.steps = window, decay, []
 
     def learn(self, cells, dcell, root, activity, fast, index, value, weight):
-        """One step learned from; `fast` (N,): the trace that its context was read from. Returns (cells, dz, index, value) of
-        the step that leaves, None while the ring fills."""
+        """One step learned from; `fast` (N,): the trace that its context was read from. Returns (cells, dz, index,
+        value) of the step that leaves, None while the ring fills."""
         dz = _gate_backward(dcell, root, activity)
         norm = np.sqrt(fast @ fast + 1e-4)
         unit = fast / norm
@@ -71,7 +87,8 @@ def _gate_backward(dcell, root, activity, M=3):
 
 @pytest.mark.parametrize("window", [1, 2, 4, 9])
 def test_distal_weights_learn_from_what_the_ring_gathered(window):
-    """Every step of a model with plain SGD, its distal update predicted from the plain ring above; reset() at the end."""
+    """Every step of a model with plain SGD, its distal update predicted from the plain ring above; reset() at the
+    end."""
     lr, backend_of = 0.05, {}
     m = dh.Model(network(window), (7,), loss="cross_entropy", optimizer=dh.SGD(lr), device="numpy", seed=1)
     backend_of = m.session.backend
@@ -92,9 +109,14 @@ def test_distal_weights_learn_from_what_the_ring_gathered(window):
         weight, bias = (m.state_dict()[f"4.distal_{n}"].astype(float) for n in ("weight", "bias"))
         m.step(x)
         slots = m.session.plan.slots
-        tapes[t] = dict(cells=backend_of.read("4.cells", t % slots)[0], root=read("root", t % slots), activity=read("3.activity", t % slots),
-                        index=backend_of.read("4.context", t % slots)[0], value=read("context_value", t % slots),
-                        norm=read("norm", t % slots)[0])
+        tapes[t] = dict(
+            cells=backend_of.read("4.cells", t % slots)[0],
+            root=read("root", t % slots),
+            activity=read("3.activity", t % slots),
+            index=backend_of.read("4.context", t % slots)[0],
+            value=read("context_value", t % slots),
+            norm=read("norm", t % slots)[0],
+        )
         if t == 0:
             continue
         tape = tapes[t - 1]  # learned from now
@@ -102,7 +124,9 @@ def test_distal_weights_learn_from_what_the_ring_gathered(window):
         fast = np.zeros(N)
         cells_there = tape["index"] < N
         fast[tape["index"][cells_there]] = tape["value"][cells_there] * tape["norm"]
-        left = ring.learn(tape["cells"], dcell, tape["root"], tape["activity"], fast, tape["index"], tape["value"], weight)
+        left = ring.learn(
+            tape["cells"], dcell, tape["root"], tape["activity"], fast, tape["index"], tape["value"], weight
+        )
         moved([left] if left else [], weight, bias)
         assert_close(f"distal weight at step {t}", m.state_dict()["4.distal_weight"], weight, 1e-5)
         assert_close(f"distal bias at step {t}", m.state_dict()["4.distal_bias"], bias, 1e-4)

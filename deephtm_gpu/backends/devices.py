@@ -13,7 +13,8 @@ _told: set[str] = set()
 
 @dataclass(frozen=True)
 class Opened:
-    """backend(plan) makes a plan runnable on the device. asked: the device string that a copy in another process asks for."""
+    """backend(plan) makes a plan runnable on the device. asked: the device string that a copy in another process asks
+    for."""
 
     info: DeviceInfo
     backend: Factory

@@ -25,7 +25,8 @@ class NumpyBackend:
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
-        self._programs: dict[Program, Callable] = {}  # a step, of the environments of the step at hand and of earlier ones
+        # A step, of the environments of the step at hand and of earlier ones.
+        self._programs: dict[Program, Callable] = {}
         self._lags = sorted({c.lag for c in plan.learn} | {0})
         self._envs = self._start()
 
@@ -34,13 +35,16 @@ class NumpyBackend:
     def run(self, batch: Batch) -> Outputs:
         if batch.program not in self._programs:
             self._programs[batch.program] = self._compile(self.plan.calls(batch.program))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as on a GPU; the caller looks at what comes out
+        # As on a GPU; the caller looks at what comes out.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._run(batch, self._programs[batch.program])
 
     def _run(self, batch: Batch, program) -> Outputs:
         outputs, plan = Outputs.empty(self.plan, len(batch)), self.plan
         given = self._given(batch)
-        losses = [(outputs.losses[j], self._place[t]) for j, t in enumerate(plan.losses)] if batch.program.target else []
+        losses = (
+            [(outputs.losses[j], self._place[t]) for j, t in enumerate(plan.losses)] if batch.program.target else []
+        )
         made = []
         if batch.program.forward:
             made = [(outputs.predictions[j], self._place[t]) for j, t in enumerate(plan.predictions)]
@@ -55,7 +59,13 @@ class NumpyBackend:
             earlier = [self._envs[(step - batch.behind - lag) % plan.slots] for lag in self._lags]
             back = earlier[0]
             for e in (env, *earlier):
-                e[clock], e[rate], e[k], e[scored], e[waiting] = step, rates[n], updates[n], step - batch.behind, batch.waiting
+                e[clock], e[rate], e[k], e[scored], e[waiting] = (
+                    step,
+                    rates[n],
+                    updates[n],
+                    step - batch.behind,
+                    batch.waiting,
+                )
             for i, x in given:
                 env[i] = back[i] = x[n]
             program(env, *earlier)
@@ -78,7 +88,8 @@ class NumpyBackend:
         return [(self._place[t], np.asarray(x, self.dtype)) for t, x in given]
 
     def _step_number(self, name: str) -> int:
-        """Where a number that all streams share goes in an environment; behind all tensors where the plan has no use for it."""
+        """Where a number that all streams share goes in an environment; behind all tensors where the plan has no use
+        for it."""
         tensor = self.plan.tensors.get(name)
         return len(self._place) if tensor is None else self._place[tensor]
 

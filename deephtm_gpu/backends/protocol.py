@@ -1,14 +1,15 @@
 """What a backend is: everything that a session, saving, validation and the views ask of it.
 
-A *factory* makes a backend of a plan: `make(plan) -> Backend`; `open_device` gives one. Letters: S streams of all models (`plan.units`),
-P models, T steps of a batch, D features of a tensor.
+A *factory* makes a backend of a plan: `make(plan) -> Backend`; `open_device` gives one. Letters: S streams of all
+models (`plan.units`), P models, T steps of a batch, D features of a tensor.
 
 Abilities that not every backend has are looked for where they are used:
 
-    factory.ways        a dict from names to factories, where the device can run a plan in several ways; validation tries all. Names:
-                        SEVERAL, PARTS, IN_ONE
+    factory.ways        a dict from names to factories, where the device can run a plan in several ways; validation
+                        tries all. Names: SEVERAL, PARTS, IN_ONE
     factory.adapter     the GPU adapter, where there is one: validation runs its probes there
-    backend             `OpenMemory`: its memory can be looked at as a whole; validation finds writes outside of what an op should write
+    backend             `OpenMemory`: its memory can be looked at as a whole; validation finds writes outside of what
+                        an op should write
     backend.bytes       of memory on the device
 """
 
@@ -38,7 +39,8 @@ class DeviceInfo:
 
 @runtime_checkable
 class Backend(Protocol):
-    """A plan made runnable, and the memory of its tensors: parameters (of each model), state, tape and scratch (of each stream).
+    """A plan made runnable, and the memory of its tensors: parameters (of each model), state, tape and scratch (of each
+    stream).
 
     Attributes
     ----------
@@ -59,9 +61,10 @@ class Backend(Protocol):
     def run(self, batch: Batch) -> Outputs:
         """Runs the steps of a batch, one after the other.
 
-        A step runs `plan.calls(batch.program)` in their order: those with lag None on the slot of the tape of step `first + n`, the others
-        on that of step `first + n - behind - lag`. It must not matter how a series is cut into batches, and the same batches on the same
-        device must give the same bits. NaN and infinity are no errors here: they come out, and the caller looks at them.
+        A step runs `plan.calls(batch.program)` in their order: those with lag None on the slot of the tape of step
+        `first + n`, the others on that of step `first + n - behind - lag`. It must not matter how a series is cut into
+        batches, and the same batches on the same device must give the same bits. NaN and infinity are no errors here:
+        they come out, and the caller looks at them.
 
         Parameters
         ----------
@@ -71,7 +74,8 @@ class Backend(Protocol):
         Returns
         -------
         Outputs
-            predictions float32 (T, S, D) and losses (T, S) for each output, anomaly (T, S), observed (T, S, D); NaN where there was none.
+            predictions float32 (T, S, D) and losses (T, S) for each output, anomaly (T, S), observed (T, S, D); NaN
+            where there was none.
         """
         ...
 
@@ -90,7 +94,8 @@ class Backend(Protocol):
         Returns
         -------
         np.ndarray or list of np.ndarray
-            A parameter: (*shape,), of several models (P, *shape). Others: (S, *shape). A ragged one: a list of S arrays.
+            A parameter: (*shape,), of several models (P, *shape). Others: (S, *shape). A ragged one: a list of S
+            arrays.
         """
         ...
 
@@ -99,7 +104,8 @@ class Backend(Protocol):
         ...
 
     def snapshot(self) -> Any:
-        """All that a step can change, to be given to `restore` of the same backend; steps made since do not change it."""
+        """All that a step can change, to be given to `restore` of the same backend; steps made since do not change
+        it."""
         ...
 
     def restore(self, snapshot: Any) -> None:
@@ -128,6 +134,7 @@ class OpenMemory(Protocol):
 
 
 def ways(make: Factory, *names: str) -> dict[str, Factory]:
-    """The ways of these names in which the factory can run a plan; the factory itself, under "", where it has no ways."""
+    """The ways of these names in which the factory can run a plan; the factory itself, under "", where it has no
+    ways."""
     there = getattr(make, "ways", None)
     return {"": make} if there is None else {name: there[name] for name in names}

@@ -8,8 +8,8 @@ from deephtm_gpu.plan.tensors import Tensor
 
 
 class SideBySide:
-    """A backend of P models, made of backends of some of them each. make: a function from a plan to a backend. each: how many
-    models go into one."""
+    """A backend of P models, made of backends of some of them each. make: a function from a plan to a backend. each:
+    how many models go into one."""
 
     def __init__(self, plan: Plan, make, each: int = 1):
         self.plan = plan

@@ -6,12 +6,14 @@ from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
-    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), part of an adapter's name, or numpy: float32 against float64")
+    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), part of an adapter's name, or numpy: "
+                                                        "float32 against float64")
     parser.add_argument("--json", metavar="FILE", help="write the table there as well")
 
 
 def run(args) -> int:
-    """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such device."""
+    """Prints a table; 0 only if all checks hold, 1 if one does not. Raises DeviceError where there is no such
+    device."""
     from deephtm_gpu.backends.devices import open_device
 
     check_json(args.json)
@@ -51,5 +53,7 @@ def _line(check) -> str:
 
 
 def _as_dict(info, adapter, checks):
-    described = {k: getattr(info, k) for k in ("name", "backend", "kind")} | {"driver": adapter.driver if adapter else ""}
+    described = {k: getattr(info, k) for k in ("name", "backend", "kind")} | {
+        "driver": adapter.driver if adapter else ""
+    }
     return {"adapter": described, "holds": all(c.holds for c in checks), "checks": [c.as_dict() for c in checks]}

@@ -8,8 +8,9 @@ from deephtm_gpu.errors import UserError
 @dataclass(frozen=True)
 class Form:
     """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
-    most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape: as the user sees
-    it. positions: of a map (H, W), and all the others are then of one of its H*W positions; None: there is no map."""
+    most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape:
+    as the user sees it. positions: of a map (H, W), and all the others are then of one of its H*W positions; None:
+    there is no map."""
 
     size: int
     length: int | None = None
@@ -49,7 +50,8 @@ def forms_of(network) -> dict:
     def form(node, asked=()):
         if node not in forms:
             if node in asked:
-                raise UserError(f"The size of {node.layer!r} must not depend on itself through dh.previous; put a dh.Linear(units) in the cycle.")
+                raise UserError(f"The size of {node.layer!r} must not depend on itself through dh.previous; put a "
+                                "dh.Linear(units) in the cycle.")
             before = [] if node.layer.sizes_itself else node.sources
             read = [form(b, (*asked, node)) for b in before]
             try:

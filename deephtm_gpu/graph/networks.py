@@ -113,7 +113,8 @@ class Sequential:
     def __init__(self, *layers: Layer | Sequence[Layer]) -> None:
         layers = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         if not layers:
-            raise UserError("Sequential must have a layer or more, got none; list one, as in dh.Sequential(dh.Linear(1)).")
+            raise UserError("Sequential must have a layer or more, got none; list one, as in "
+                            "dh.Sequential(dh.Linear(1)).")
         for layer in layers:
             if not isinstance(layer, Layer):
                 raise UserError(f"Sequential must be of layers, such as dh.Linear(256), got {layer!r}.")
@@ -158,14 +159,16 @@ def _nodes(given, what) -> list[Node]:
     nodes = list(given) if isinstance(given, (list, tuple)) else [given]
     for node in nodes:
         if not isinstance(node, Node):
-            raise UserError(f"Network's {what} must be nodes (what dh.Input or a layer returns), got {type(node).__name__!r}.")
+            raise UserError(f"Network's {what} must be nodes (what dh.Input or a layer returns), got "
+                            f"{type(node).__name__!r}.")
     if not nodes:
         raise UserError(f"Network's {what} must be one node or more, got none.")
     return nodes
 
 
 def _in_order(inputs, outputs) -> list[Node]:
-    """All nodes that count, each behind what it reads (`previous` reads an earlier step: no order). Inputs come first."""
+    """All nodes that count, each behind what it reads (`previous` reads an earlier step: no order). Inputs come
+    first."""
     order, open_nodes = list(inputs), []
 
     def visit(node):
@@ -178,7 +181,8 @@ def _in_order(inputs, outputs) -> list[Node]:
                 "dh.previous(...) where the cycle closes."
             )
         if isinstance(node.layer, Input):
-            raise UserError(f"Network's inputs must hold every Input that it reads, got none of shape {node.layer.shape}; add it to inputs=[...].")
+            raise UserError("Network's inputs must hold every Input that it reads, got none of shape "
+                            f"{node.layer.shape}; add it to inputs=[...].")
         open_nodes.append(node)
         for before in node.inputs + node.contexts:
             visit(before)

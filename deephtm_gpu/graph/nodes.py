@@ -276,10 +276,11 @@ def source_of(node) -> Node | None:
         return source
     places = getattr(source, "nodes", ())
     if not places:
-        raise UserError(f"dh.previous({source!r}) must be of a layer in the network, got one that is never called; call it on a node.")
+        raise UserError(f"dh.previous({source!r}) must be of a layer in the network, got one that is never called; "
+                        "call it on a node.")
     if len(places) > 1:
         raise UserError(
-            f"dh.previous({source!r}) must be of a layer that is called once, got one called {len(places)} times; give it the node "
-            "that one of the calls returned."
+            f"dh.previous({source!r}) must be of a layer that is called once, got one called {len(places)} times; give "
+            "it the node that one of the calls returned."
         )
     return places[0]

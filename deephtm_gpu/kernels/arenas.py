@@ -2,11 +2,12 @@
 
     weights  vec4<f32>   per model: matrices, rows padded to a multiple of 4
     params   f32         per model: all other parameters
-    work     f32         per stream: state, scratch, then the tape's slots; after the streams the steps of the chunk (IO)
-    lists    u32         per stream: numbers of places; a ragged list as [length, entries...]
+    work     f32         per stream: state, scratch, then the tape's slots; after the streams the steps of a batch (IO)
+    lists    u32         per stream: indices; a ragged list as [length, entries...]
 
-All of a stream's tensors stand at the same distance from those of the next stream, `stride`, and a model's parameters from those
-of the next model. A tensor of a map stands there once for each position, one behind the other, at the distance `site`.
+All of a stream's tensors stand at the same distance from those of the next stream, `stride`, and a model's parameters
+from those of the next model. A tensor of a map stands there once for each position, one behind the other, at the
+distance `site`.
 """
 
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ def _round4(n: int) -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """arena: which buffer. offset: of stream 0, slot 0, row 0, in elements of the arena (weights: vec4). A length in front
-    of a ragged list is counted in."""
+    """arena: which buffer. offset: of stream 0, slot 0, row 0, in elements of the arena (weights: vec4). A length in
+    front of a ragged list is counted in."""
 
     arena: str
     offset: int
@@ -35,16 +36,17 @@ class Place:
 class Layout:
     """Where every tensor of a plan lies. rows: how many rows of a chunk there is room for.
 
-    stride: from stream to stream, or in "weights" (in vec4) and "params" from model to model. tape, slot: of "work" and "lists":
-    where the tape begins in a stream, from slot to slot.
-    sizes: elements of 4 bytes in each arena.
+    stride: from stream to stream, or in "weights" (in vec4) and "params" from model to model. tape, slot: of "work" and
+    "lists": where the tape begins in a stream, from slot to slot. sizes: elements of 4 bytes in each arena.
     """
 
     def __init__(self, plan: Plan, rows: int):
         self.plan = plan
         self.places: dict[Tensor, Place] = {}
         self.stride, self.tape, self.slot = {}, {}, {}
-        self.stride["weights"] = self._stack("weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4))
+        self.stride["weights"] = self._stack(
+            "weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4)
+        )
         self.stride["params"] = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
         for arena, index in (("work", False), ("lists", True)):
             of = [t for t in plan.placed(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]
@@ -55,7 +57,9 @@ class Layout:
         streams = {a: max(4, plan.units * self.stride[a]) for a in ("work", "lists")}
 
         of_io = plan.placed(IO)
-        self.outputs = list(dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed]))
+        self.outputs = list(
+            dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed])
+        )
         given = [t for t in of_io if t not in self.outputs]
         row_bytes = 4 * plan.units * sum(t.size for t in of_io)
         self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))
@@ -63,8 +67,12 @@ class Layout:
         end = self._stack("work", given, streams["work"], lambda t: room * t.size)
         self.outputs_begin = end  # the outputs are contiguous, so that one copy reads them back
         self.outputs_end = self._stack("work", self.outputs, end, lambda t: room * t.size)
-        self.sizes = {"weights": max(4, 4 * plan.models * self.stride["weights"]), "params": max(4, plan.models * self.stride["params"]),
-                      "work": self.outputs_end, "lists": streams["lists"]}
+        self.sizes = {
+            "weights": max(4, 4 * plan.models * self.stride["weights"]),
+            "params": max(4, plan.models * self.stride["params"]),
+            "work": self.outputs_end,
+            "lists": streams["lists"],
+        }
 
     def _stack(self, arena, tensors, at, size) -> int:
         for t in tensors:

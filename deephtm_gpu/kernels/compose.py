@@ -1,7 +1,8 @@
-"""Kernels from the library of WGSL functions: takes the declarations that a dispatch needs from the shader files, sets their
-constants to the network at hand, and writes the entry point that calls the ops of the dispatch.
+"""Kernels from the library of WGSL functions: takes the declarations that a dispatch needs from the shader files, sets
+their constants to the network at hand, and writes the entry point that calls the ops of the dispatch.
 
-A shader file may name on its first line the files of `shaders/lib` whose declarations it uses: `// lib: arenas, reduce`. So may these.
+A shader file may name on its first line the files of `shaders/lib` whose declarations it uses: `// lib: arenas,
+reduce`. So may these.
 """
 
 import re
@@ -40,8 +41,8 @@ def shader_text(name: str) -> str:
 
 @cache
 def files_of(name: str) -> tuple[str, ...]:
-    """The files whose declarations the file `name` needs: those of the library, each once and behind what it needs itself, then
-    the file."""
+    """The files whose declarations the file `name` needs: those of the library, each once and behind what it needs
+    itself, then the file."""
     named = _LIB.match(shader_text(name))
     libs = [f"lib/{lib.strip()}" for lib in named.group(1).split(",")] if named else []
     return tuple(dict.fromkeys([file for lib in libs for file in files_of(lib)] + [name]))
@@ -54,8 +55,8 @@ def declarations(name: str) -> dict[str, str]:
 
 
 def split(text: str) -> dict[str, str]:
-    """WGSL text -> {name: declaration}, comments left out. A top-level declaration ends with the first line that ends in `;`
-    or `}` with all braces closed."""
+    """WGSL text -> {name: declaration}, comments left out. A top-level declaration ends with the first line that ends
+    in `;` or `}` with all braces closed."""
     found, lines = {}, []
     for line in re.sub(r"[ \t]*//[^\n]*", "", text).splitlines():
         if not lines and not line.strip():
@@ -87,13 +88,15 @@ struct Turn {{ first: u32, count: u32, pad0: u32, pad1: u32 }}
 
 
 def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, str] | None = None) -> str:
-    """The WGSL of a dispatch. override: shader texts by file name, in place of the library's (to break one on purpose)."""
+    """The WGSL of a dispatch. override: shader texts by file name, in place of the library's (to break one on
+    purpose)."""
     library: dict[str, str] = {}
     shaders = dict.fromkeys(SHADERS[m.call.name] for m in dispatch.members())
     for file in dict.fromkeys(file for shader in shaders for file in files_of(shader)):
         own = split(override[file]) if override and file in override else declarations(file)
         for name in own.keys() & library.keys():
-            raise ValueError(f"{file}.wgsl declares {name!r}, which another shader file declares too; move it to shaders/lib")
+            raise ValueError(f"{file}.wgsl declares {name!r}, which another shader file declares too; move it to "
+                             "shaders/lib")
         library.update(own)
     library.update(settings(layout, lanes))
     entry = _with_table("\n".join([_steps(layout), _entry(dispatch, layout)]))
@@ -101,7 +104,8 @@ def compose(dispatch: Dispatch, layout: Layout, lanes: int, override: dict[str, 
 
 
 def _with_table(entry: str) -> str:
-    """Each rule once, as a constant that the calls pass by value: there is no array to be indexed when the kernel runs."""
+    """Each rule once, as a constant that the calls pass by value: there is no array to be indexed when the kernel
+    runs."""
     rules = list(dict.fromkeys(_RULE.findall(entry)))
     for n, rule in enumerate(rules):
         entry = entry.replace(rule, f"RULE{n}")
@@ -119,7 +123,13 @@ def _needed(library: dict[str, str], entry: str) -> list[str]:
 
 
 def _entry(dispatch: Dispatch, layout: Layout) -> str:
-    body = _many_steps(dispatch, layout) if dispatch.persistent else _solo(dispatch, layout) if dispatch.solo else _wide(dispatch, layout)
+    body = (
+        _many_steps(dispatch, layout)
+        if dispatch.persistent
+        else _solo(dispatch, layout)
+        if dispatch.solo
+        else _wide(dispatch, layout)
+    )
     return "\n".join([
         "@compute @workgroup_size(WG)",
         "fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) id: vec3<u32>) {",
@@ -156,7 +166,8 @@ def _solo(dispatch, layout):
 
 def _many_steps(dispatch, layout):
     yield from _bases(layout, "group", "group")
-    # Row n holds its own number. (With `turn` alone, Mesa's lavapipe would compile the kernel again for each number of steps.)
+    # Row n holds its own number. (With `turn` alone, Mesa's lavapipe would compile the kernel again for each number of
+    # steps.)
     yield "for (var n = turn.first; steps[n].row < turn.first + turn.count; n++) {"
     yield "  let now = steps[n];"
     yield from ("  " + line for line in _calls(dispatch.groups[0], layout))
@@ -191,7 +202,9 @@ def _calls(group: Group, layout: Layout, part="0u", parts="1u"):
             yield "storageBarrier();"
             yield "workgroupBarrier();"
         whole = {"part": part, "parts": parts}
-        call = f"{member.call.name}({', '.join(_argument(a, member, layout, whole) for a in member.call.op.arguments)});"
+        call = (
+            f"{member.call.name}({', '.join(_argument(a, member, layout, whole) for a in member.call.op.arguments)});"
+        )
         if member.call.sites == group.sites:
             yield call
             continue

@@ -4,8 +4,8 @@
     program = build(plan, HARDWARE)
     program.body[0].code  # WGSL, its entry point `main`
 
-Bindings of a kernel, all in group 0: the arenas by their order in `BINDINGS` (`Layout` says what lies where), then the steps and the
-turn (`compose.STEPS`, `compose.TURN`).
+Bindings of a kernel, all in group 0: the arenas by their order in `BINDINGS` (`Layout` says what lies where), then the
+steps and the turn (`compose.STEPS`, `compose.TURN`).
 """
 
 from collections.abc import Callable
@@ -39,8 +39,9 @@ class Kernel:
 
 @dataclass(frozen=True)
 class KernelProgram:
-    """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next), then
-    tail. Each a flat tuple of kernels, or of what a backend made of them. Or, where steps > 0, body alone, for so many rows at once."""
+    """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next),
+    then tail. Each a flat tuple of kernels, or of what a backend made of them. Or, where steps > 0, body alone, for so
+    many rows at once."""
 
     head: tuple
     body: tuple

@@ -2,8 +2,8 @@
 
 A *solo* dispatch has one workgroup per stream and runs small ops one behind the other, a barrier between. A *wide* one
 stands ops side by side, each on as many workgroups as it has work for; an op may follow another in the same workgroups
-only where both keep to the same rows (a matrix's update, and the next forward through it). A *lasting* one is solo, holds a
-whole step, and goes through many steps: small models live in one workgroup each.
+only where both keep to the same rows (a matrix's update, and the next forward through it). A *lasting* one is solo,
+holds a whole step, and goes through many steps: small models live in one workgroup each.
 
 What works at the positions of a map has workgroups for each: a solo dispatch one per stream and position, for an op at
 a position reads what others left there, and what stands once in the stream. In one workgroup with other calls it goes
@@ -19,13 +19,14 @@ from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
 MOST_PARTS = 16384
-LOOKS, SUMS = 4, 4  # how often a pass that gives no bound on its loops goes through its elements, and how many sums over lanes it makes
+# How often a pass that gives no bound on its loops goes through its elements, and how many sums over lanes it makes.
+LOOKS, SUMS = 4, 4
 
 
 @dataclass
 class Member:
-    """A call at work in a dispatch. phase: 0 if it belongs to the row at hand, 1 if to the next. barrier: whether it must
-    wait for those before it in the same workgroup."""
+    """A call at work in a dispatch. phase: 0 if it belongs to the row at hand, 1 if to the next. barrier: whether it
+    must wait for those before it in the same workgroup."""
 
     call: Call
     phase: int
@@ -55,7 +56,9 @@ class Group:
     def _loops(self, call: Call, lanes: int, streams: int) -> int:
         if call.op.loops:
             return call.op.loops(lanes=lanes, parts=self.parts, S=streams, A=call.entries, **call.consts)
-        return LOOKS * turns(_work(call, streams) if call.op.shared else call.work, lanes * self.parts) + SUMS * sum_loops(lanes)
+        return LOOKS * turns(
+            _work(call, streams) if call.op.shared else call.work, lanes * self.parts
+        ) + SUMS * sum_loops(lanes)
 
 
 @dataclass
@@ -83,7 +86,8 @@ class Dispatch:
         return plan.units * self.sites if self.solo else plan.models * sum(g.workgroups for g in self.groups)
 
     def lanes(self, tuning: Tuning, streams: int) -> int | None:
-        """Invocations per workgroup: as tuned, more where an invocation would loop too often; None where none are enough."""
+        """Invocations per workgroup: as tuned, more where an invocation would loop too often; None where none are
+        enough."""
         lanes = tuning.lanes
         while lanes <= MOST_LANES:
             if tuning.loops is None or self.iterations(lanes, streams) <= tuning.loops:
@@ -93,8 +97,8 @@ class Dispatch:
 
 
 def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[Dispatch]:
-    """(call, phase) in the order of the plan -> dispatches, each call as early as it can be, then small updates moved out
-    of solo dispatches into wide ones that come anyway."""
+    """(call, phase) in the order of the plan -> dispatches, each call as early as it can be, then small updates moved
+    out of solo dispatches into wide ones that come anyway."""
     streams, before = plan.streams, _needs(calls, plan)
     stage_of: dict[int, int] = {}
     stages: list[tuple[int, list[list[int]]]] = []  # (0 or workgroups per stream, groups of numbers of calls)
@@ -123,8 +127,8 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[
 
 
 def persistent(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
-    """A dispatch in which a workgroup per model goes through many steps; None where streams share weights, and no workgroup
-    can do a step alone."""
+    """A dispatch in which a workgroup per model goes through many steps; None where streams share weights, and no
+    workgroup can do a step alone."""
     if plan.streams > 1 or not calls:
         return None
     calls = [(c, 0) for c in calls]
@@ -134,9 +138,9 @@ def persistent(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None
 
 
 def prefers_persistent(persistent: Dispatch, several: list[Dispatch], tuning: Tuning) -> bool:
-    """Whether a step of one model should take no longer in one workgroup than in several dispatches. Counted, not timed: timing would
-    choose now one and now the other, and a run would not repeat itself to the bit. And for one model, however many there are: each
-    is to give what it gives alone."""
+    """Whether a step of one model should take no longer in one workgroup than in several dispatches. Counted, not
+    timed: timing would choose now one and now the other, and a run would not repeat itself to the bit. And for one
+    model, however many there are: each is to give what it gives alone."""
     def cost(members):
         return sum((m.call.work + STEP_OF_AN_OP) * m.call.sites for m in members)
 
@@ -146,8 +150,8 @@ def prefers_persistent(persistent: Dispatch, several: list[Dispatch], tuning: Tu
 
 
 def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:
-    """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step then
-    is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
+    """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step
+    then is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
     kinds = [_workgroups_per_stream(c, plan.streams, tuning) for c in calls]
     starts = [0] + [i for i in range(1, len(calls)) if kinds[i] and kinds[i] != kinds[i - 1]]
 
@@ -158,8 +162,8 @@ def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:
 
 
 def _needs(calls, plan: Plan) -> list[set[int]]:
-    """For every call the earlier ones it must come behind: they wrote what it reads, or used what it writes. A tensor of the
-    tape is another one in every slot."""
+    """For every call the earlier ones it must come behind: they wrote what it reads, or used what it writes. A tensor
+    of the tape is another one in every slot."""
 
     def there(tensors, call, phase):
         return {(t, call.slot(phase, plan.window) if t.place == TAPE else 0) for t in tensors}
@@ -187,7 +191,8 @@ def _workgroups_per_stream(call: Call, streams: int, tuning: Tuning) -> int:
 
 
 def _host(i, open_needs, groups, calls):
-    """The one group that call i may follow: all it waits for in this stage is there, and all of that keeps to its rows."""
+    """The one group that call i may follow: all it waits for in this stage is there, and all of that keeps to its
+    rows."""
     hosts = [g for g in groups if open_needs & set(g)]
     if len(hosts) != 1 or not open_needs <= set(hosts[0]):
         return None
@@ -211,7 +216,8 @@ def _close(stages, stage_of, left, kind, groups):
 
 
 def _move_updates(calls, before, stages, stage_of):
-    """A small update that nothing in its solo dispatch waits for runs beside a wide one instead: other processors do it."""
+    """A small update that nothing in its solo dispatch waits for runs beside a wide one instead: other processors do
+    it."""
     users = [set() for _ in calls]
     for i, need in enumerate(before):
         for b in need:

@@ -10,8 +10,8 @@ MOST_STEPS = 1 << 24  # a float32 counts no further
 
 
 class Hold(Layer):
-    """Gives its node's value as of the last tick of a clock of its own; zeros before the first. See `every`. A subclass says when it
-    ticks (`_tick`), and what two have in common that tick alike (`clock_key`)."""
+    """Gives its node's value as of the last tick of a clock of its own; zeros before the first. See `every`. A subclass
+    says when it ticks (`_tick`), and what two have in common that tick alike (`clock_key`)."""
 
     ticks = True
 
@@ -73,13 +73,21 @@ class Every(Hold):
     def __init__(self, steps: int, gather: str = "last") -> None:
         self.steps = check_count("every's steps", steps)
         if self.steps > MOST_STEPS:
-            raise UserError(f"every's steps must be at most {MOST_STEPS:,}, as they are counted in float32, got {steps!r}.")
+            raise UserError(f"every's steps must be at most {MOST_STEPS:,}, as they are counted in float32, got "
+                            f"{steps!r}.")
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, has_ticked, started):
         count = low.state("count", (1,), sites=tick.sites)
-        low.forward("every_forward", parent=low.parent_tick(), count=count, started=started, tick=tick, has_ticked=has_ticked,
-                    steps=self.steps)
+        low.forward(
+            "every_forward",
+            parent=low.parent_tick(),
+            count=count,
+            started=started,
+            tick=tick,
+            has_ticked=has_ticked,
+            steps=self.steps,
+        )
 
     def clock_key(self, node):
         return self.steps
@@ -126,7 +134,14 @@ class When(Hold):
 
     def _tick(self, low, inputs, tick, has_ticked, started):
         gate, _ = low.to_dense(inputs[1])
-        low.forward("when_forward", gate=gate.tensor, parent=low.parent_tick(), started=started, tick=tick, has_ticked=has_ticked)
+        low.forward(
+            "when_forward",
+            gate=gate.tensor,
+            parent=low.parent_tick(),
+            started=started,
+            tick=tick,
+            has_ticked=has_ticked,
+        )
 
 
 def every(node: Node, steps: int, gather: str = "last") -> Node:
@@ -153,10 +168,11 @@ def every(node: Node, steps: int, gather: str = "last") -> Node:
 
     Notes
     -----
-    All layers behind it tick with it: they look at what is held, and their memories and traces step once per tick. A layer that reads
-    nodes of several clocks goes by the one that these have in common, at last the network's own; contexts are only looked at. Two
-    `every` of the same steps, or two `when` of one gate, are one clock. An `every` behind an `every` counts the first one's ticks.
-    Gradients go through it in the step of a tick. `summary()` shows by whose ticks a layer goes.
+    All layers behind it tick with it: they look at what is held, and their memories and traces step once per tick. A
+    layer that reads nodes of several clocks goes by the one that these have in common, at last the network's own;
+    contexts are only looked at. Two `every` of the same steps, or two `when` of one gate, are one clock. An `every`
+    behind an `every` counts the first one's ticks. Gradients go through it in the step of a tick. `summary()` shows by
+    whose ticks a layer goes.
 
     Examples
     --------
@@ -240,7 +256,15 @@ class Trace(Layer):
     def lower(self, low, inputs):
         x, to_sparse = low.to_dense(inputs[0])
         y = low.tape("y", (x.size,))
-        low.forward("trace_forward", x=x.tensor, tick=low.tick or low.always(), kept=low.state("kept", (x.size,)), y=y, decay=self.decay, D=x.size)
+        low.forward(
+            "trace_forward",
+            x=x.tensor,
+            tick=low.tick or low.always(),
+            kept=low.state("kept", (x.size,)),
+            y=y,
+            decay=self.decay,
+            D=x.size,
+        )
 
         def backward(dy):
             # Between ticks it is constant, whatever the input.

@@ -1,4 +1,5 @@
-"""The sensorimotor memory: which columns a dense context expects, and how well what came fits that (FLOW: Sensorimotor column)."""
+"""The sensorimotor memory: which columns a dense context expects, and how well what came fits that (FLOW: Sensorimotor
+column)."""
 
 from deephtm_gpu.arguments import check_count, check_scale, is_number
 from deephtm_gpu.errors import UserError
@@ -10,9 +11,9 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM
 class Expectation(Layer):
     """How much each column is expected in a dense context u, such as the code of a location.
 
-    `z = Expectation(128)(context)` gives all columns, z (columns,): an output to be learned with loss="bce", whose targets are 1 for
-    the columns that won, else 0. `z = Expectation(128)(context, of=cols)`, cols a SpatialPooler's node, looks at its winners
-    alone, and gives them as pairs, for `dh.Evidence`.
+    `z = Expectation(128)(context)` gives all columns, z (columns,): an output to be learned with loss="bce", whose
+    targets are 1 for the columns that won, else 0. `z = Expectation(128)(context, of=cols)`, cols a SpatialPooler's
+    node, looks at its winners alone, and gives them as pairs, for `dh.Evidence`.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ class Expectation(Layer):
                  floor: float = 1e-3, lr_scale: float | None = 1.0, losers: float = 1.0) -> None:
         self.columns = check_count("Expectation's columns", columns)
         self.cells_per_column = check_count("Expectation's cells_per_column", cells_per_column)
-        self.std, self.floor, self.losers = (_not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers)))
+        self.std, self.floor, self.losers = (
+            _not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers))
+        )
         if not is_number(bias):
             raise UserError(f"Expectation's bias must be a number, got {bias!r}.")
         self.bias = float(bias)
@@ -90,8 +93,8 @@ class Expectation(Layer):
         (of,) = inputs
         if not of.sparse or of.cells != 1 or of.size != self.columns:
             raise UserError(
-                f"{self!r}'s of must be the winners of a pooler of as many columns, got a node of {of.size} numbers; give "
-                f"the node of a SpatialPooler({self.columns}, ...)."
+                f"{self!r}'s of must be the winners of a pooler of as many columns, got a node of {of.size} "
+                f"numbers; give the node of a SpatialPooler({self.columns}, ...)."
             )
         return Form(self.columns, length=of.length, winners=of.length, shape=(self.columns,))
 
@@ -183,8 +186,8 @@ class Evidence(Layer):
     def form(self, inputs):
         if not inputs[0].sparse:
             raise UserError(
-                f"{self!r} must be called on expectations of winners, got a dense node of {inputs[0].size} numbers; call it on "
-                "dh.Expectation(columns)(context, of=cols)."
+                f"{self!r} must be called on expectations of winners, got a dense node of {inputs[0].size} numbers; "
+                "call it on dh.Expectation(columns)(context, of=cols)."
             )
         return Form(1, shape=(1,))
 

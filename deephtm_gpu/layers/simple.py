@@ -66,7 +66,9 @@ class Linear(Layer):
         bias = low.param("bias", (O,), PARAM, learned=True)
         if x.sparse:
             weight = low.param("weight", (x.size, O), MATRIX, std=std, transposed=True, learned=True)
-            low.forward("sparse_linear_forward", index=x.index, value=x.tensor, weight=weight, bias=bias, y=y, L=x.length, O=O)
+            low.forward(
+                "sparse_linear_forward", index=x.index, value=x.tensor, weight=weight, bias=bias, y=y, L=x.length, O=O
+            )
         else:
             weight = low.param("weight", (O, x.size), MATRIX, std=std, learned=True)
             low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=y, I=x.size, O=O)

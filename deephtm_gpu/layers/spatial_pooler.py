@@ -75,7 +75,9 @@ class SpatialPooler(Layer):
         winners, rows = low.tape("winners", (K,), index=True), low.tape("rows", (K + 1,), index=True)
         activity, scale = low.tape("activity", (K,)), low.tape("scale", (1,))
         low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=overlap, I=x.size, O=C)
-        low.forward("topk_forward", overlap=overlap, winners=winners, rows=rows, activity=activity, scale=scale, K=K, C=C)
+        low.forward(
+            "topk_forward", overlap=overlap, winners=winners, rows=rows, activity=activity, scale=scale, K=K, C=C
+        )
 
         def backward(dactivity):
             doverlap = low.scratch("doverlap", (K + 1,))

@@ -7,9 +7,11 @@ from deephtm_gpu.plan.tensors import PARAM
 
 
 class Synapses:
-    """Of `rows` cells or columns on P places: all of them (F None; `ops/synapse.py`), or a pool of F each (`ops/pool.py`).
+    """Of `rows` cells or columns on P places: all of them (F None; `ops/synapse.py`), or a pool of F each
+    (`ops/pool.py`).
 
-    low: the layer's `Scope`. std: of the weights that see the first `std_places` places at the start; the others are 0."""
+    low: the layer's `Scope`. std: of the weights that see the first `std_places` places at the start; the others are
+    0."""
 
     def __init__(self, low, name, rows, P, F, std=0.0, std_places=0, first_bias=0.0, learned=False):
         self._low = low
@@ -21,12 +23,29 @@ class Synapses:
             self._op, self._visibility = "pool", {"pool": low.number(f"{name}_pool", POOLS), "F": F, "P": P}
 
     def forward(self, rows, index, value, depolarisation):
-        self._low.forward(f"{self._op}_forward", rows=rows, index=index, value=value, weight=self.weight, bias=self.bias,
-                          depolarisation=depolarisation, L=rows.size, **self._visibility)
+        self._low.forward(
+            f"{self._op}_forward",
+            rows=rows,
+            index=index,
+            value=value,
+            weight=self.weight,
+            bias=self.bias,
+            depolarisation=depolarisation,
+            L=rows.size,
+            **self._visibility,
+        )
 
     def backward(self, ddepolarisation, rows, index, dvalue):
-        self._low.learn(f"{self._op}_backward", ddepolarisation=ddepolarisation, rows=rows, index=index, weight=self.weight,
-                        dvalue=dvalue, L=rows.size, **self._visibility)
+        self._low.learn(
+            f"{self._op}_backward",
+            ddepolarisation=ddepolarisation,
+            rows=rows,
+            index=index,
+            weight=self.weight,
+            dvalue=dvalue,
+            L=rows.size,
+            **self._visibility,
+        )
 
     def update(self, rows, dz, index, value, lag):
         """By the optimiser, along the gradient of the step `lag` before."""

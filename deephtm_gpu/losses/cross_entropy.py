@@ -41,7 +41,9 @@ class CrossEntropy(Loss):
         return probability
 
     def forward(self, low, prediction, target, loss):
-        low.learn("cross_entropy_forward", learning=False, probability=prediction, target=target, loss=loss, D=prediction.size)
+        low.learn(
+            "cross_entropy_forward", learning=False, probability=prediction, target=target, loss=loss, D=prediction.size
+        )
 
     def backward(self, low, prediction, target, dy):
         low.learn("cross_entropy_backward", probability=prediction, target=target, dy=dy, D=prediction.size)

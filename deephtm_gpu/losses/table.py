@@ -16,7 +16,8 @@ def as_losses(loss: str | Loss | Iterable, outputs: int) -> list[Loss]:
     """loss: one for all outputs, or a list of one each; a name of `LOSSES` or an object. Raises UserError."""
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss] * outputs
     if len(losses) != outputs:
-        raise UserError(f"Model's loss must be one for all outputs, or one for each of {outputs} outputs, got {len(losses)} losses.")
+        raise UserError(f"Model's loss must be one for all outputs, or one for each of {outputs} outputs, got "
+                        f"{len(losses)} losses.")
     return [_as_loss(one) for one in losses]
 
 

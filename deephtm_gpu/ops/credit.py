@@ -1,11 +1,12 @@
-"""Deferred credit: the temporal memory's own past steps learn from what they were good for later (MODEL: "Deferred credit").
+"""Deferred credit: the temporal memory's own past steps learn from what they were good for later (MODEL: "Deferred
+credit").
 
 A ring holds the last T steps of a stream: the cells of each, and the gradient gathered for them so far. When a step is
-learned from, the gradient into its fast context goes to the cells that made that context: what was active j steps before
-stands in it, leaked j - 1 times. A step leaves the ring with all that it will ever get, and then gives its one update of
-the distal weights. This is the exact gradient through one hop of the distal weights and any number of steps down the
-leak, cut at T; the leak's part is the eligibility trace of e-prop (Bellec et al. 2020). The work is T*K*M multiply-adds and
-one pass over the context, however long the series is.
+learned from, the gradient into its fast context goes to the cells that made that context: what was active j steps
+before stands in it, leaked j - 1 times. A step leaves the ring with all that it will ever get, and then gives its one
+update of the distal weights. This is the exact gradient through one hop of the distal weights and any number of steps
+down the leak, cut at T; the leak's part is the eligibility trace of e-prop (Bellec et al. 2020). The work is T*K*M
+multiply-adds and one pass over the context, however long the series is.
 
 Step number t is at place t mod T. Places that no step has taken yet hold cell number N, which nothing gives credit to.
 """
@@ -21,8 +22,8 @@ from deephtm_gpu.ops.spec import Op, Pass, turns
 def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cells, ring_credit, decay, N, T, L):
     """Deals out the gradient of the newest step's context, then puts the newest step into the ring.
 
-    dvalue, index, value S x (A,): the context, cells at places 0..N-1, and its gradient; norm (S, 1): of its cell part before
-    it was scaled; cells, dcell (S, L): of the newest step, number t. Changes ring_cells, ring_credit (S, T*L);
+    dvalue, index, value S x (A,): the context, cells at places 0..N-1, and its gradient; norm (S, 1): of its cell part
+    before it was scaled; cells, dcell (S, L): of the newest step, number t. Changes ring_cells, ring_credit (S, T*L);
     reach (S, N+1): all 0 before and after, here the gradient into every cell of the context.
     """
     slot = int(t) % T
@@ -74,15 +75,35 @@ def _example(rng, S, N, T, L, A, fill):
 
 
 CREDIT = Op(
-    name="credit", shader="credit", example=_example,
+    name="credit",
+    shader="credit",
+    example=_example,
     passes=(
-        Pass(credit_backward, reads=("dvalue", "index", "value", "norm", "cells", "dcell", "t"),
-             changes=("reach", "ring_cells", "ring_credit"), consts=("decay", "N", "T", "L"),
-             work=lambda N, T, L, **_: T * L,
-             loops=lambda lanes, A, T, L, **_: 3 * turns(A, lanes) + (T + 1) * (1 + turns(L, lanes)) + 8),
-        Pass(credit_leave, reads=("t",), changes=("ring_credit",), writes=("dcell_left",), consts=("T", "L"),
-             work=lambda L, **_: L),
+        Pass(
+            credit_backward,
+            reads=("dvalue", "index", "value", "norm", "cells", "dcell", "t"),
+            changes=("reach", "ring_cells", "ring_credit"),
+            consts=("decay", "N", "T", "L"),
+            work=lambda N, T, L, **_: T * L,
+            loops=lambda lanes, A, T, L, **_: 3 * turns(A, lanes) + (T + 1) * (1 + turns(L, lanes)) + 8,
+        ),
+        Pass(
+            credit_leave,
+            reads=("t",),
+            changes=("ring_credit",),
+            writes=("dcell_left",),
+            consts=("T", "L"),
+            work=lambda L, **_: L,
+        ),
     ),
-    sizes=tuple({"S": S, "N": N, "T": T, "L": L, "A": A, "fill": fill} for S, N, T, L, A, fill in [
-        (1, 1, 2, 1, 1, 1.0), (1, 1280, 16, 25, 131, 1.0), (3, 257, 8, 13, 256, 0.5), (2, 640, 2, 255, 0, 1.0), (1, 67, 31, 5, 40, 0.3)]),
+    sizes=tuple(
+        {"S": S, "N": N, "T": T, "L": L, "A": A, "fill": fill}
+        for S, N, T, L, A, fill in [
+            (1, 1, 2, 1, 1, 1.0),
+            (1, 1280, 16, 25, 131, 1.0),
+            (3, 257, 8, 13, 256, 0.5),
+            (2, 640, 2, 255, 0, 1.0),
+            (1, 67, 31, 5, 40, 0.3),
+        ]
+    ),
 )

@@ -1,9 +1,9 @@
 """Predicted columns and the anomaly score (MODEL: "Predicted columns and anomaly").
 
 Each column has a logistic unit that looks at the context and says how likely the column is to win next. It learns
-locally, with no gradient into the network: the targets are 1 for the K winners, 0 for at most 4K random losers. The anomaly
-score is the share of the winners' activity that was not predicted. Where no winner is active, as in a series that has been constant
-since its first step, nothing is unexpected: the score is 0.
+locally, with no gradient into the network: the targets are 1 for the K winners, 0 for at most 4K random losers. The
+anomaly score is the share of the winners' activity that was not predicted. Where no winner is active, as in a series
+that has been constant since its first step, nothing is unexpected: the score is 0.
 """
 
 from functools import lru_cache
@@ -21,11 +21,13 @@ AT_ONCE = 64  # steps that losers are drawn for at once
 
 
 def losers_forward(winners, t, seed, K, C, R):
-    """winners (S, K), t: the step's number, seed (S, 1): the same for all -> rows (S, K+R): the winners, then R columns drawn one from each of R equal
-    stretches of the C columns, so that none is drawn twice (it may be a winner: `head_forward` leaves it out)."""
+    """winners (S, K), t: the step's number, seed (S, 1): the same for all -> rows (S, K+R): the winners, then R columns
+    drawn one from each of R equal stretches of the C columns, so that none is drawn twice (it may be a winner:
+    `head_forward` leaves it out)."""
     rows = np.empty((len(winners), K + R), winners.dtype)
     rows[:, :K] = winners
-    rows[:, K:] = _losers(int(seed[0, 0]), t // AT_ONCE, C, R)[t % AT_ONCE]  # the same for all, so that copies stay copies
+    # The same for all, so that copies stay copies.
+    rows[:, K:] = _losers(int(seed[0, 0]), t // AT_ONCE, C, R)[t % AT_ONCE]
     return rows
 
 
@@ -45,8 +47,8 @@ def head_forward(logit, rows, activity, K, R):
 
 @lru_cache(maxsize=16)  # of so many memories that step side by side
 def _losers(seed, block, C, R):
-    """The columns drawn in steps block * AT_ONCE .. (block + 1) * AT_ONCE - 1, (AT_ONCE, R): to draw for one step costs nearly as
-    much."""
+    """The columns drawn in steps block * AT_ONCE .. (block + 1) * AT_ONCE - 1, (AT_ONCE, R): to draw for one step costs
+    nearly as much."""
     # Each word is mixed in before the next comes: a sum of them would repeat itself from step to step.
     t = (block * AT_ONCE + np.arange(AT_ONCE)).astype(np.uint32)[:, None]  # (AT_ONCE, 1)
     drawn = mix32(mix32(np.uint32(seed & 0xFFFFFFFF) ^ t) ^ np.arange(R, dtype=np.uint32))  # (AT_ONCE, R)
@@ -55,7 +57,14 @@ def _losers(seed, block, C, R):
 
 
 def _losers_example(rng, S, C, K, R):
-    return {"winners": pick(rng, S, C, K), "t": int(rng.integers(2**31)), "seed": np.full((S, 1), rng.integers(2**32)), "K": K, "C": C, "R": R}
+    return {
+        "winners": pick(rng, S, C, K),
+        "t": int(rng.integers(2**31)),
+        "seed": np.full((S, 1), rng.integers(2**32)),
+        "K": K,
+        "C": C,
+        "R": R,
+    }
 
 
 def _head_example(rng, S, C, K, R, active=1.0):
@@ -70,9 +79,20 @@ _SIZES = tuple({"S": S, "C": C, "K": K, "R": R} for S, C, K, R in [
 _ACTIVE_SIZES = _SIZES + tuple({"S": 1, "C": 5, "K": 3, "R": 5, "active": active} for active in (0.0, 1e-20, 1e-9))
 
 LOSERS_OP = Op(
-    name="losers", shader="head",
-    passes=(Pass(losers_forward, reads=("winners", "t", "seed"), writes=("rows",), consts=("K", "C", "R"), work=lambda K, R, **_: K + R),),
-    example=_losers_example, sizes=_SIZES, tolerance=0.0,
+    name="losers",
+    shader="head",
+    passes=(
+        Pass(
+            losers_forward,
+            reads=("winners", "t", "seed"),
+            writes=("rows",),
+            consts=("K", "C", "R"),
+            work=lambda K, R, **_: K + R,
+        ),
+    ),
+    example=_losers_example,
+    sizes=_SIZES,
+    tolerance=0.0,
 )
 
 HEAD = Op(

@@ -1,18 +1,18 @@
-"""Distal synapses of large memories. A matrix with a column for every place (`synapse.py`) grows with the square of the cells; here
-a row has F synapses, and each can see one place alone: its *pool*, drawn once and for ever.
+"""Distal synapses of large memories. A matrix with a column for every place (`synapse.py`) grows with the square of the
+cells; here a row has F synapses, and each can see one place alone: its *pool*, drawn once and for ever.
 
 The P places lie in F stretches, equal but for rounding, and a row sees one place of each: weight (N, F), its column the
 stretch. Which place that is, is not stored but computed, from the pool's number, the row's and the stretch's. So a pool
-costs no memory, the places of a context need not be looked for (the stretch of a place is a division, whether a row sees it
-one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N, F) would double the memory,
-and all F of it would be read where a context has A entries.
+costs no memory, the places of a context need not be looked for (the stretch of a place is a division, whether a row
+sees it one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N, F) would
+double the memory, and all F of it would be read where a context has A entries.
 
-A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so on average its sum, the norm of its gradient, and how
-far a gradient's step moves the sum are those of a row that sees everything, at any F, and neither the weights' start nor the
-rate has to know. (Adam, whose steps do not hang on a gradient's size, moves it sqrt(F/P) times as far.) On the high-order sequences
-cells that see 64 of 3,072 places need 2,419 elements, and 1,733 after the swap; with weights that start sqrt(P/F) times as
-large instead 3,562 and 4,052, with neither 4,884 and 2,787 (seed 2001; dense 2,140 and 1,256). With F = P every stretch is one
-place long: the dense matrix, place for place.
+A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so on average its sum, the norm of its gradient,
+and how far a gradient's step moves the sum are those of a row that sees everything, at any F, and neither the weights'
+start nor the rate has to know. (Adam, whose steps do not hang on a gradient's size, moves it sqrt(F/P) times as far.)
+On the high-order sequences cells that see 64 of 3,072 places need 2,419 elements, and 1,733 after the swap; with
+weights that start sqrt(P/F) times as large instead 3,562 and 4,052, with neither 4,884 and 2,787 (seed 2001; dense
+2,140 and 1,256). With F = P every stretch is one place long: the dense matrix, place for place.
 """
 
 from math import sqrt
@@ -36,8 +36,8 @@ def stretch_of(place, F, P):
 
 
 def visible(rows, places, pool, F, P):
-    """Who sees whom. rows (L,), places (A,), pool (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th place with the
-    index of that synapse in its flattened weights (N, F); l ascends."""
+    """Who sees whom. rows (L,), places (A,), pool (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th place
+    with the index of that synapse in its flattened weights (N, F); l ascends."""
     stretch = stretch_of(places, F, P)  # (A,)
     begin = stretch * P // F
     length = (stretch + 1) * P // F - begin
@@ -54,7 +54,8 @@ def weight_of_visible(F, P):
 
 
 def pool_forward(rows, index, value, weight, bias, pool, F, P):
-    """rows (S, L), index and value S x (A,), weight (N, F), bias (N,), pool (1,): its number -> depolarisation (S, L)"""
+    """rows (S, L), index and value S x (A,), weight (N, F), bias (N,), pool (1,): its number -> depolarisation (S,
+    L)"""
     flat, depolarisation = weight.reshape(-1), bias[rows]  # (S, L)
     for s, row in enumerate(rows):
         l, a, synapse = visible(row, index[s], pool, F, P)
@@ -73,13 +74,33 @@ def pool_backward(ddepolarisation, rows, index, weight, pool, F, P):
     return dvalue
 
 
-def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment, power, count, bias_moment, bias_power, total,
-                scale, bias_scale, F, P, **rule):
+def pool_update(
+    rows,
+    left,
+    index,
+    value,
+    coef,
+    rate,
+    pool,
+    weight,
+    bias,
+    moment,
+    power,
+    count,
+    bias_moment,
+    bias_power,
+    total,
+    scale,
+    bias_scale,
+    F,
+    P,
+    **rule,
+):
     """As `synapse_update`, in the synapses that see an entry of the context.
 
-    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); pool (1,); changes weight,
-    moment, power (N, F), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,). total (N, F): where
-    the shader adds streams up; all 0 before and after.
+    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); pool (1,); changes
+    weight, moment, power (N, F), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,). total
+    (N, F): where the shader adds streams up; all 0 before and after.
     """
     touched, factors = touched_rows(rows, coef * left)  # (R,), (R, S)
     k = count_touched(count, touched, rule)  # (R, 1)
@@ -97,12 +118,21 @@ def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment
         owner = np.searchsorted(touched, synapse // F)
     flat = [m if np.isscalar(m) else m.reshape(-1) for m in (weight, moment, power)]
     descend_at(*flat, synapse, gradient, rate * scale, k if np.isscalar(k) else k[owner, 0], **rule)
-    descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k if np.isscalar(k) else k[:, 0], **rule)
+    descend_at(
+        bias,
+        bias_moment,
+        bias_power,
+        touched,
+        total_factors(factors),
+        rate * bias_scale,
+        k if np.isscalar(k) else k[:, 0],
+        **rule,
+    )
 
 
 def pool_square(left, rows, index, value, pool, squares, slot, scale, L, F, P):
-    """left, rows (S, L), index and value S x (A,), pool (1,); changes squares (S, Q) in column `slot`: scale * sum_l left^2 *
-    (1 + P/F sum of value^2 over what row l sees), the weights and the bias that goes with left"""
+    """left, rows (S, L), index and value S x (A,), pool (1,); changes squares (S, Q) in column `slot`: scale * sum_l
+    left^2 * (1 + P/F sum of value^2 over what row l sees), the weights and the bias that goes with left"""
     for s, (d, row) in enumerate(zip(left, rows)):
         l, a, _ = visible(row, index[s], pool, F, P)
         seen = np.bincount(l, value[s][a] ** 2, L)  # (L,)
@@ -113,11 +143,29 @@ def _example(rng, S, N, F, P, L, A, rule="sgd"):
     index, value = ragged(rng, S, P, A)
     left = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.6)
     return {
-        "rows": pick(rng, S, N, L), "index": index, "value": value, "weight": rng.normal(size=(N, F)),
-        "bias": rng.normal(size=N), "pool": rng.integers(POOLS, size=1).astype(np.float64), "ddepolarisation": rng.normal(size=(S, L)),
-        "left": left, "coef": rng.random((S, 1)), "rate": 0.37, "scale": 0.5, "bias_scale": 0.1, **rule_example(rule),
-        **memory_example(rng, (N, F), N), "bias_moment": rng.normal(size=N), "bias_power": rng.random(N),
-        "total": np.zeros((N, F)), "squares": rng.random((S, 3)), "slot": 1, "L": L, "N": N, "F": F, "P": P,
+        "rows": pick(rng, S, N, L),
+        "index": index,
+        "value": value,
+        "weight": rng.normal(size=(N, F)),
+        "bias": rng.normal(size=N),
+        "pool": rng.integers(POOLS, size=1).astype(np.float64),
+        "ddepolarisation": rng.normal(size=(S, L)),
+        "left": left,
+        "coef": rng.random((S, 1)),
+        "rate": 0.37,
+        "scale": 0.5,
+        "bias_scale": 0.1,
+        **rule_example(rule),
+        **memory_example(rng, (N, F), N),
+        "bias_moment": rng.normal(size=N),
+        "bias_power": rng.random(N),
+        "total": np.zeros((N, F)),
+        "squares": rng.random((S, 3)),
+        "slot": 1,
+        "L": L,
+        "N": N,
+        "F": F,
+        "P": P,
     }
 
 
@@ -128,25 +176,66 @@ POOL = Op(
     shader="pool",
     params=("weight", "bias", "pool", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
-        Pass(pool_forward, reads=("rows", "index", "value", "weight", "bias", "pool"), writes=("depolarisation",),
-             consts=("L", "F", "P"), structs=(POOL_STRUCT,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, A)),
-        Pass(pool_backward, reads=("ddepolarisation", "rows", "index", "weight", "pool"), writes=("dvalue",),
-             consts=("L", "F", "P"), structs=(POOL_STRUCT,), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
-        Pass(pool_update, reads=("rows", "left", "index", "value", "coef", "rate", "pool"),
-             changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
-             consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"), shared=True, rows="N", looks_alone=True,
-             structs=(POOL_STRUCT, *STRUCTS), work=lambda L, A, **_: L * A,
-             loops=lambda lanes, parts, S, A, L, N, **_: (
-                 turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts) if S == 1
-                 else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2)))),
-        Pass(pool_square, reads=("left", "rows", "index", "value", "pool"), changes=("squares",),
-             consts=("slot", "scale", "L", "F", "P"), structs=(POOL_STRUCT,), work=lambda L, A, **_: L * A,
-             loops=lambda lanes, A, L, **_: by_rows(lanes, L, A) + 8),
+        Pass(
+            pool_forward,
+            reads=("rows", "index", "value", "weight", "bias", "pool"),
+            writes=("depolarisation",),
+            consts=("L", "F", "P"),
+            structs=(POOL_STRUCT,),
+            work=lambda L, A, **_: L * A,
+            loops=lambda lanes, A, L, **_: by_rows(lanes, L, A),
+        ),
+        Pass(
+            pool_backward,
+            reads=("ddepolarisation", "rows", "index", "weight", "pool"),
+            writes=("dvalue",),
+            consts=("L", "F", "P"),
+            structs=(POOL_STRUCT,),
+            work=lambda L, A, **_: L * A,
+            loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1),
+        ),
+        Pass(
+            pool_update,
+            reads=("rows", "left", "index", "value", "coef", "rate", "pool"),
+            changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
+            consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"),
+            shared=True,
+            rows="N",
+            looks_alone=True,
+            structs=(POOL_STRUCT, *STRUCTS),
+            work=lambda L, A, **_: L * A,
+            loops=lambda lanes, parts, S, A, L, N, **_: (
+                turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts)
+                if S == 1
+                else turns(N, parts) * 2 * (S * (1 + turns(A, lanes)) + turns(S, lanes) * (L + 2))
+            ),
+        ),
+        Pass(
+            pool_square,
+            reads=("left", "rows", "index", "value", "pool"),
+            changes=("squares",),
+            consts=("slot", "scale", "L", "F", "P"),
+            structs=(POOL_STRUCT,),
+            work=lambda L, A, **_: L * A,
+            loops=lambda lanes, A, L, **_: by_rows(lanes, L, A) + 8,
+        ),
     ),
     example=_example,
-    sizes=tuple({"S": S, "N": N, "F": F, "P": P, "L": L, "A": A, "rule": rule} for S, N, F, P, L, A, rule in [
-        (1, 1, 1, 1, 1, 1, "sgd"), (1, 7, 3, 11, 1, 0, "sgd"), (1, 640, 256, 768, 25, 255, "sgd"), (1, 257, 37, 300, 256, 131, "momentum"),
-        (1, 13, 1, 97, 5, 97, "sgd"), (3, 60, 255, 257, 13, 256, "sgd"), (70, 11, 31, 37, 5, 19, "momentum"),
-        (65, 96, 52, 104, 36, 40, "adam"), (1, 131, 257, 257, 67, 256, "adamw"), (1, 64, 29, 67, 5, 13, "rmsprop"),
-        (3, 37, 19, 41, 11, 17, "slowing"), (2, 65521, 2, 70001, 67, 1031, "adam")]),
+    sizes=tuple(
+        {"S": S, "N": N, "F": F, "P": P, "L": L, "A": A, "rule": rule}
+        for S, N, F, P, L, A, rule in [
+            (1, 1, 1, 1, 1, 1, "sgd"),
+            (1, 7, 3, 11, 1, 0, "sgd"),
+            (1, 640, 256, 768, 25, 255, "sgd"),
+            (1, 257, 37, 300, 256, 131, "momentum"),
+            (1, 13, 1, 97, 5, 97, "sgd"),
+            (3, 60, 255, 257, 13, 256, "sgd"),
+            (70, 11, 31, 37, 5, 19, "momentum"),
+            (65, 96, 52, 104, 36, 40, "adam"),
+            (1, 131, 257, 257, 67, 256, "adamw"),
+            (1, 64, 29, 67, 5, 13, "rmsprop"),
+            (3, 37, 19, 41, 11, 17, "slowing"),
+            (2, 65521, 2, 70001, 67, 1031, "adam"),
+        ]
+    ),
 )

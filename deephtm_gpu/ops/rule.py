@@ -1,16 +1,17 @@
 """How a parameter steps along its gradient: the rule that all updates share.
 
-    beta2 0   moment = beta1 moment + gradient;                                      step = moment          (SGD, momentum)
+    beta2 0   moment = beta1 moment + gradient; step = moment                                        (SGD, momentum)
     beta2 >0  moment += (1 - beta1) (gradient - moment); power += (1 - beta2) (gradient^2 - power);
-              step = moment / (sqrt(power) + epsilon)                                                       (RMSprop)
-              with log1 = ln beta1, log2 = ln beta2 the start at 0 is corrected by 1 - beta^(k+1)           (Adam)
-    then      theta = (1 - pace decay) theta - pace step, pace = rate scale max(least, 1 / (1 + k slope))   (decay: AdamW)
+              step = moment / (sqrt(power) + epsilon)                                                (RMSprop)
+              with log1 = ln beta1, log2 = ln beta2 the start at 0 is corrected by 1 - beta^(k+1)    (Adam)
+    then      theta = (1 - lr decay) theta - lr step, lr = rate scale max(least, 1 / (1 + k slope))  (decay: AdamW)
 
-k: how many updates came before. A dense parameter counts the model's, a row that is only touched now and then its own: the
-rule is lazy, what is not touched stands still, and costs nothing. Where beta1 or beta2 is 0 there is no moment or power:
-the number 0 stands in its place, and one for a count that nobody asks for.
+k: how many updates came before. A dense parameter counts the model's, a row that is only touched now and then its own:
+the rule is lazy, what is not touched stands still, and costs nothing. Where beta1 or beta2 is 0 there is no moment or
+power: the number 0 stands in its place, and one for a count that nobody asks for.
 
-Sources: Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019 (AdamW); Tieleman & Hinton 2012 (RMSprop). Epsilon as in PyTorch.
+Sources: Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019 (AdamW); Tieleman & Hinton 2012 (RMSprop). Epsilon as in
+PyTorch.
 """
 
 from functools import cache, lru_cache
@@ -32,8 +33,8 @@ def plain(rule) -> bool:
 
 
 def parameter_struct(name: str, scale="scale", prefix="") -> Struct:
-    """A learned parameter with what the rule remembers of it, as in shaders/lib/rule.wgsl. scale: the constant that is its lr_scale.
-    prefix: of the names of its moment and power."""
+    """A learned parameter with what the rule remembers of it, as in shaders/lib/rule.wgsl. scale: the constant that is
+    its lr_scale. prefix: of the names of its moment and power."""
     return Struct(name, "Parameter", (name, f"{prefix}moment", f"{prefix}power", scale))
 
 
@@ -43,8 +44,8 @@ def counts(rule) -> bool:
 
 
 def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, slope, least, **_):
-    """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times scale.
-    k: a number, or an array that goes with the gradient's rows."""
+    """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times
+    scale. k: a number, or an array that goes with the gradient's rows."""
     slowed, corrected, epsilon = _lr_factor(k, log1, log2, epsilon, slope, least)
     shrink = rate * slowed * decay
     rate = rate * corrected
@@ -74,8 +75,8 @@ def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2
 
 
 def _lr_factor(k, log1, log2, epsilon, slope, least):
-    """-> what the rate is multiplied by where k updates came before, the same with the start corrected, and epsilon. k: a whole
-    number or an array of them."""
+    """-> what the rate is multiplied by where k updates came before, the same with the start corrected, and epsilon. k:
+    a whole number or an array of them."""
     if not (log2 or slope):
         return 1.0, 1.0, epsilon
     if np.isscalar(k):

@@ -27,8 +27,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Struct:
-    """Arguments that the WGSL function takes as one. name: the parameter's. type: the struct that a shader file declares. fields: the
-    tensors and constants of the pass that it holds, in the struct's order."""
+    """Arguments that the WGSL function takes as one. name: the parameter's. type: the struct that a shader file
+    declares. fields: the tensors and constants of the pass that it holds, in the struct's order."""
 
     name: str
     type: str
@@ -54,11 +54,12 @@ class Pass:
     looks_alone: bool = False  # each row is searched alone in the lists of several streams, not `rows_at_once`
     split: tuple[str, ...] = ()  # tensors that a part touches only in its own rows
     structs: tuple[Struct, ...] = ()  # what the WGSL function takes together
-    # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to choose the
-    # number of workgroups
+    # (**consts, and A where there are contexts: the most entries that they can have) -> multiply-adds of one stream, to
+    # choose the number of workgroups
     work: Callable[..., int] = lambda **consts: 0
-    # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its contexts
-    # can have. None: some looks at all elements, their work spread over all lanes, and some sums over lanes (`kernels/schedule.py`).
+    # (lanes, parts, S, A, **consts) -> a bound on the loop iterations of the busiest lane; A: the most entries that its
+    # contexts can have. None: some looks at all elements, their work spread over all lanes, and some sums over lanes
+    # (`kernels/schedule.py`).
     loops: Callable[..., int] | None = None
 
     @property
@@ -76,8 +77,9 @@ class Pass:
 
     @property
     def arguments(self) -> tuple[str | Struct, ...]:
-        """What the WGSL function takes: the offsets of the tensors (reads, changes, writes), then the constants, a struct in the position
-        of the first of its fields; then, where `rows` is set, `part` and `parts`: which part of how many it is."""
+        """What the WGSL function takes: the offsets of the tensors (reads, changes, writes), then the constants, a
+        struct in the position of the first of its fields; then, where `rows` is set, `part` and `parts`: which part of
+        how many it is."""
         struct_of = {field: struct for struct in self.structs for field in struct.fields}
         names = self.tensors + self.consts + (("part", "parts") if self.rows else ())
         return tuple(dict.fromkeys(struct_of.get(name, name) for name in names))
@@ -142,7 +144,8 @@ FAINT = math.sqrt(2 * EPSILON)  # a root below it is of a vector that EPSILON ou
 
 
 def mean_product(x, y):
-    """x, y (S, D) -> (S, 1), the mean of x * y over the features. (For few streams in two thirds of the time of array calls.)"""
+    """x, y (S, D) -> (S, 1), the mean of x * y over the features. (For few streams in two thirds of the time of array
+    calls.)"""
     mean = np.empty((len(x), 1), x.dtype)
     for s in range(len(x)):
         mean[s, 0] = x[s].dot(y[s]) / x.shape[1]
@@ -150,9 +153,10 @@ def mean_product(x, y):
 
 
 def unit_backward(dy, y, scale):
-    """dy, y (S, D), scale (S, 1) -> dx (S, D), the gradient through y = x / scale, scale = root_mean_square(x). 0 where the mean square
-    of x is below EPSILON: there y only magnifies x, by up to 1/sqrt(EPSILON) = 100, and says nothing of its direction. So it is in the
-    first step of a running mean, which x then equals, and among winners that no lead distinguishes."""
+    """dy, y (S, D), scale (S, 1) -> dx (S, D), the gradient through y = x / scale, scale = root_mean_square(x). 0 where
+    the mean square of x is below EPSILON: there y only magnifies x, by up to 1/sqrt(EPSILON) = 100, and says nothing of
+    its direction. So it is in the first step of a running mean, which x then equals, and among winners that no lead
+    distinguishes."""
     dx = (dy - mean_product(dy, y) * y) / scale
     for s, root in enumerate(scale[:, 0].tolist()):
         if root < FAINT:

@@ -1,5 +1,5 @@
-"""Distal synapses: rows of a wide matrix (N cells or C columns, P presynaptic places), read only where row is a winner's
-and column is in the context (MODEL: TemporalMemory, step 4, and the head that predicts columns).
+"""Distal synapses: rows of a wide matrix (N cells or C columns, P presynaptic places), read only where row is a
+winner's and column is in the context (MODEL: TemporalMemory, step 4, and the head that predicts columns).
 
 A context is ragged: per stream a list of A places, `index`, and their activity, `value`.
 """
@@ -30,13 +30,32 @@ def synapse_backward(ddepolarisation, rows, index, weight):
     return dvalue
 
 
-def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, power, count, bias_moment, bias_power, total,
-                   scale, bias_scale, P, **rule):
-    """The gradient's step, on the touched entries alone, by the rule of `rule.py`: the gradient is sum_s coef * left x value.
+def synapse_update(
+    rows,
+    left,
+    index,
+    value,
+    coef,
+    rate,
+    weight,
+    bias,
+    moment,
+    power,
+    count,
+    bias_moment,
+    bias_power,
+    total,
+    scale,
+    bias_scale,
+    P,
+    **rule,
+):
+    """The gradient's step, on the touched entries alone, by the rule of `rule.py`: the gradient is sum_s coef * left x
+    value.
 
-    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); changes weight, moment,
-    power (N, P), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,). total (N, P): where the
-    shader adds streams up; all 0 before and after.
+    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); changes weight,
+    moment, power (N, P), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,). total (N, P):
+    where the shader adds streams up; all 0 before and after.
     """
     touched, factors = touched_rows(rows, coef * left)  # (R,), (R, S)
     k = count_touched(count, touched, rule)  # (R, 1)
@@ -58,7 +77,8 @@ def synapse_update(rows, left, index, value, coef, rate, weight, bias, moment, p
 
 
 def _touched_entries(touched, factors, index, value, P):
-    """-> the entries that each stream touches, as places in the flat matrix, S x (E,), and its part of their gradients, S x (E,)"""
+    """-> the entries that each stream touches, as places in the flat matrix, S x (E,), and its part of their gradients,
+    S x (E,)"""
     places, parts = [], []
     for s, (i, v) in enumerate(zip(index, value)):
         mine, there = factors[:, s] != 0, v != 0
@@ -68,7 +88,8 @@ def _touched_entries(touched, factors, index, value, P):
 
 
 def add_up(places, parts):
-    """What streams contribute, S x (E,), at places S x (E,) -> the places, each once and in order (E,), and the sums (E,)"""
+    """What streams contribute, S x (E,), at places S x (E,) -> the places, each once and in order (E,), and the sums
+    (E,)"""
     kind = parts[0].dtype
     places, inverse = np.unique(np.concatenate(places), return_inverse=True)
     return places, np.bincount(inverse, np.concatenate(parts), len(places)).astype(kind)
@@ -109,18 +130,50 @@ SYNAPSE = Op(
     matrices=(),
     params=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
-        Pass(synapse_forward, reads=("rows", "index", "value", "weight", "bias"), writes=("depolarisation",),
-             consts=("L", "P"), work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: by_rows(lanes, L, turns(A, 2))),
-        Pass(synapse_backward, reads=("ddepolarisation", "rows", "index", "weight"), writes=("dvalue",), consts=("L", "P"),
-             work=lambda L, A, **_: L * A, loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1)),
-        Pass(synapse_update, reads=("rows", "left", "index", "value", "coef", "rate"),
-             changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
-             consts=("scale", "bias_scale", *RULE, "L", "N", "P"), shared=True, rows="N", structs=STRUCTS, work=lambda L, A, **_: L * A,
-             loops=_update_loops),
+        Pass(
+            synapse_forward,
+            reads=("rows", "index", "value", "weight", "bias"),
+            writes=("depolarisation",),
+            consts=("L", "P"),
+            work=lambda L, A, **_: L * A,
+            loops=lambda lanes, A, L, **_: by_rows(lanes, L, turns(A, 2)),
+        ),
+        Pass(
+            synapse_backward,
+            reads=("ddepolarisation", "rows", "index", "weight"),
+            writes=("dvalue",),
+            consts=("L", "P"),
+            work=lambda L, A, **_: L * A,
+            loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1),
+        ),
+        Pass(
+            synapse_update,
+            reads=("rows", "left", "index", "value", "coef", "rate"),
+            changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
+            consts=("scale", "bias_scale", *RULE, "L", "N", "P"),
+            shared=True,
+            rows="N",
+            structs=STRUCTS,
+            work=lambda L, A, **_: L * A,
+            loops=_update_loops,
+        ),
     ),
     example=_example,
-    sizes=tuple({"S": S, "N": N, "P": P, "L": L, "A": A, "rule": rule} for S, N, P, L, A, rule in [
-        (1, 1, 1, 1, 1, "sgd"), (1, 7, 11, 1, 0, "sgd"), (1, 640, 768, 25, 255, "sgd"), (1, 257, 300, 256, 131, "momentum"),
-        (3, 60, 257, 13, 256, "sgd"), (70, 11, 37, 5, 19, "momentum"), (65, 96, 104, 36, 40, "adam"), (1, 131, 257, 67, 256, "adamw"),
-        (1, 64, 67, 5, 13, "rmsprop"), (3, 37, 41, 11, 17, "slowing"), (33, 67, 41, 7, 13, "sgd"), (1100, 3, 1031, 2, 2, "adam")]),
+    sizes=tuple(
+        {"S": S, "N": N, "P": P, "L": L, "A": A, "rule": rule}
+        for S, N, P, L, A, rule in [
+            (1, 1, 1, 1, 1, "sgd"),
+            (1, 7, 11, 1, 0, "sgd"),
+            (1, 640, 768, 25, 255, "sgd"),
+            (1, 257, 300, 256, 131, "momentum"),
+            (3, 60, 257, 13, 256, "sgd"),
+            (70, 11, 37, 5, 19, "momentum"),
+            (65, 96, 104, 36, 40, "adam"),
+            (1, 131, 257, 67, 256, "adamw"),
+            (1, 64, 67, 5, 13, "rmsprop"),
+            (3, 37, 41, 11, 17, "slowing"),
+            (33, 67, 41, 7, 13, "sgd"),
+            (1100, 3, 1031, 2, 2, "adam"),
+        ]
+    ),
 )

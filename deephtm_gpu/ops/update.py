@@ -2,8 +2,8 @@
 kept: an update makes each of its entries as it needs it, and steps at once, by the rule of `rule.py`.
 
 `coef` (S, 1) is what the optimiser gives each stream's gradient (1 for SGD, the Polyak step for PolyakSGD), `rate` the
-learning rate of the step, `scale` the layer's lr_scale. `moment` and `power` are shaped like the parameter. `k` counts the
-updates of the model before this one, `count` (rows,) those of each row that is only touched now and then.
+learning rate of the step, `scale` the layer's lr_scale. `moment` and `power` are shaped like the parameter. `k` counts
+the updates of the model before this one, `count` (rows,) those of each row that is only touched now and then.
 """
 
 import math
@@ -37,15 +37,15 @@ def vector_update(left, coef, rate, k, bias, moment, power, scale, **rule):
 
 
 def rows_update(rows, left, right, coef, rate, weight, moment, power, count, scale, **rule):
-    """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment, power (N, I) and count (N,) in the rows touched.
-    A stream has no row twice with left != 0."""
+    """left, rows (S, L), right (S, I), coef (S, 1); changes weight, moment, power (N, I) and count (N,) in the rows
+    touched. A stream has no row twice with left != 0."""
     touched, factors = touched_rows(rows, coef * left)
     _step_rows(touched, factors, right, weight, moment, power, count, rate * scale, rule)
 
 
 def lazy_update(left, right, coef, rate, weight, moment, power, count, scale, **rule):
-    """`rows_update` where a list would name all rows: left (S, O), right (S, I), coef (S, 1); changes weight, moment, power (O, I)
-    and count (O,) in the rows touched, those with left != 0 in any stream."""
+    """`rows_update` where a list would name all rows: left (S, O), right (S, I), coef (S, 1); changes weight, moment,
+    power (O, I) and count (O,) in the rows touched, those with left != 0 in any stream."""
     left = coef * left
     touched = np.flatnonzero((left != 0).any(axis=0))
     _step_rows(touched, left[:, touched].T, right, weight, moment, power, count, rate * scale, rule)
@@ -62,11 +62,21 @@ def entries_update(rows, left, coef, rate, bias, moment, power, count, scale, **
     """rows, left (S, L), coef (S, 1); changes bias, moment, power, count (N,) in the entries touched"""
     touched, factors = touched_rows(rows, coef * left)
     k = count_touched(count, touched, rule)
-    descend_at(bias, moment, power, touched, total_factors(factors), rate * scale, k[:, 0] if isinstance(k, np.ndarray) else k, **rule)
+    descend_at(
+        bias,
+        moment,
+        power,
+        touched,
+        total_factors(factors),
+        rate * scale,
+        k[:, 0] if isinstance(k, np.ndarray) else k,
+        **rule,
+    )
 
 
 def touched_rows(rows, left):
-    """rows, left (S, L) -> the rows with left != 0 in any stream, each once, (L',), and what each stream has there (L', S)"""
+    """rows, left (S, L) -> the rows with left != 0 in any stream, each once, (L',), and what each stream has there (L',
+    S)"""
     active = left != 0
     if len(rows) == 1:
         return rows[active], left[active][:, None]
@@ -83,7 +93,8 @@ def total_factors(factors):
 
 
 def count_touched(count, touched, rule):
-    """How often these rows were touched before, (L', 1) whole numbers, and one more from now on; 0 where nobody asks."""
+    """How often these rows were touched before, (L', 1) whole numbers, and one more from now on; 0 where nobody
+    asks."""
     if not counts(rule):
         return 0
     k = count.take(touched)
@@ -128,7 +139,9 @@ def _rows_loops(lanes, parts, S, L, N, I, **_):
         return turns(L, parts) * (1 + quads) + turns(L, lanes * parts)
     share, rows, (look, looks) = turns(N, parts), rows_at_once(S), mark_loops(lanes, S, L)
     adding = rows * (1 + looks * (1 + turns(1024 // rows, 32))) + S * min(rows, share, L)
-    return turns(share, rows) * (1 + look * (1 if looks == 1 else quads * looks) + quads * (looks + adding) + turns(rows, lanes))
+    return turns(share, rows) * (
+        1 + look * (1 if looks == 1 else quads * looks) + quads * (looks + adding) + turns(rows, lanes)
+    )
 
 
 def _lazy_loops(lanes, parts, S, O, I, **_):
@@ -141,28 +154,66 @@ def _entries_loops(lanes, parts, S, L, N, **_):
     if S == 1:
         return turns(turns(L, parts), lanes)
     rows, (look, looks) = rows_at_once(S), mark_loops(lanes, S, L)
-    return turns(turns(N, parts), rows) * (1 + looks * (1 + look) + turns(rows, lanes) * (looks * (2 + turns(1024 // rows, 32)) + S))
+    return turns(turns(N, parts), rows) * (
+        1 + looks * (1 + look) + turns(rows, lanes) * (looks * (2 + turns(1024 // rows, 32)) + S)
+    )
 
 
 def _example(rng, S, O, I, rule="sgd"):
     memory = memory_example(rng, (O, I), O)
     del memory["count"]
-    return {"left": rng.normal(size=(S, O)), "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)), "rate": 0.3, "k": 7.0,
-            "weight": rng.normal(size=(O, I)), "bias": rng.normal(size=O), **memory, **_bias_memory(rng, O), **rule_example(rule),
-            "scale": 0.5, "O": O, "I": I, "D": O}
+    return {
+        "left": rng.normal(size=(S, O)),
+        "right": rng.normal(size=(S, I)),
+        "coef": rng.random((S, 1)),
+        "rate": 0.3,
+        "k": 7.0,
+        "weight": rng.normal(size=(O, I)),
+        "bias": rng.normal(size=O),
+        **memory,
+        **_bias_memory(rng, O),
+        **rule_example(rule),
+        "scale": 0.5,
+        "O": O,
+        "I": I,
+        "D": O,
+    }
 
 
 def _rows_example(rng, S, N, I, L, rule="sgd"):
     left = rng.normal(size=(S, L)) * (rng.random((S, L)) < 0.7)
-    return {"rows": pick(rng, S, N, L), "left": left, "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)),
-            "rate": 0.3, "weight": rng.normal(size=(N, I)), "bias": rng.normal(size=N), **memory_example(rng, (N, I), N),
-            **_bias_memory(rng, N), **rule_example(rule), "scale": 0.5, "L": L, "N": N, "I": I}
+    return {
+        "rows": pick(rng, S, N, L),
+        "left": left,
+        "right": rng.normal(size=(S, I)),
+        "coef": rng.random((S, 1)),
+        "rate": 0.3,
+        "weight": rng.normal(size=(N, I)),
+        "bias": rng.normal(size=N),
+        **memory_example(rng, (N, I), N),
+        **_bias_memory(rng, N),
+        **rule_example(rule),
+        "scale": 0.5,
+        "L": L,
+        "N": N,
+        "I": I,
+    }
 
 
 def _lazy_example(rng, S, O, I, rule="sgd"):
     left = rng.normal(size=(S, O)) * (rng.random((S, O)) < 0.4)
-    return {"left": left, "right": rng.normal(size=(S, I)), "coef": rng.random((S, 1)), "rate": 0.3, "weight": rng.normal(size=(O, I)),
-            **memory_example(rng, (O, I), O), **rule_example(rule), "scale": 0.5, "O": O, "I": I}
+    return {
+        "left": left,
+        "right": rng.normal(size=(S, I)),
+        "coef": rng.random((S, 1)),
+        "rate": 0.3,
+        "weight": rng.normal(size=(O, I)),
+        **memory_example(rng, (O, I), O),
+        **rule_example(rule),
+        "scale": 0.5,
+        "O": O,
+        "I": I,
+    }
 
 
 _WEIGHT = (parameter_struct("weight"), RULE_STRUCT)
@@ -189,21 +240,52 @@ UPDATE = Op(
 )
 
 ROWS_UPDATE = Op(
-    name="rows_update", shader="update", example=_rows_example,
+    name="rows_update",
+    shader="update",
+    example=_rows_example,
     matrices=("weight", "moment", "power"),
     params=("bias", "count", "bias_moment", "bias_power", "bias_count"),
     passes=(
-        Pass(rows_update, reads=("rows", "left", "right", "coef", "rate"), changes=("weight", "moment", "power", "count"),
-             consts=("scale", *RULE, "L", "N", "I"), shared=True, rows="N", structs=_WEIGHT, work=lambda L, I, **_: L * I,
-             loops=_rows_loops),
-        Pass(entries_update, reads=("rows", "left", "coef", "rate"),
-             changes=("bias", "bias_moment", "bias_power", "bias_count"), consts=("scale", *RULE, "L", "N"), shared=True, rows="N",
-             structs=_BIAS, work=lambda L, **_: L, loops=_entries_loops),
+        Pass(
+            rows_update,
+            reads=("rows", "left", "right", "coef", "rate"),
+            changes=("weight", "moment", "power", "count"),
+            consts=("scale", *RULE, "L", "N", "I"),
+            shared=True,
+            rows="N",
+            structs=_WEIGHT,
+            work=lambda L, I, **_: L * I,
+            loops=_rows_loops,
+        ),
+        Pass(
+            entries_update,
+            reads=("rows", "left", "coef", "rate"),
+            changes=("bias", "bias_moment", "bias_power", "bias_count"),
+            consts=("scale", *RULE, "L", "N"),
+            shared=True,
+            rows="N",
+            structs=_BIAS,
+            work=lambda L, **_: L,
+            loops=_entries_loops,
+        ),
     ),
-    sizes=tuple({"S": S, "N": N, "I": I, "L": L, "rule": rule} for S, N, I, L, rule in [
-        (1, 1, 1, 1, "sgd"), (1, 256, 256, 6, "sgd"), (1, 1280, 255, 25, "momentum"), (4, 40, 257, 13, "momentum"),
-        (70, 11, 5, 3, "sgd"), (1, 131, 67, 17, "adam"), (3, 60, 257, 13, "adamw"), (1, 257, 5, 255, "rmsprop"),
-        (2, 37, 3, 5, "slowing"), (33, 67, 9, 13, "adam"), (1100, 7, 37, 3, "slowing"), (1024, 5, 33, 2, "sgd")]),
+    sizes=tuple(
+        {"S": S, "N": N, "I": I, "L": L, "rule": rule}
+        for S, N, I, L, rule in [
+            (1, 1, 1, 1, "sgd"),
+            (1, 256, 256, 6, "sgd"),
+            (1, 1280, 255, 25, "momentum"),
+            (4, 40, 257, 13, "momentum"),
+            (70, 11, 5, 3, "sgd"),
+            (1, 131, 67, 17, "adam"),
+            (3, 60, 257, 13, "adamw"),
+            (1, 257, 5, 255, "rmsprop"),
+            (2, 37, 3, 5, "slowing"),
+            (33, 67, 9, 13, "adam"),
+            (1100, 7, 37, 3, "slowing"),
+            (1024, 5, 33, 2, "sgd"),
+        ]
+    ),
     tolerance=1e-10,
 )
 

@@ -18,9 +18,9 @@ class Optimizer:
     """What all have in common: a rate that follows a schedule, and gradients clipped to a length.
 
     A subclass says by which rule (`ops/rule.py`) a parameter steps, and may say in `_lower_coef` how much each stream's
-    gradient counts for. All are lazy on sparse parameters (rows of columns and cells, synapses): only what a step touches
-    moves, what the rule remembers of it too, and its count; a step costs what its winners cost. lr: a list of P rates gives
-    the models of a `dh.Population` one each.
+    gradient counts for. All are lazy on sparse parameters (rows of columns and cells, synapses): only what a step
+    touches moves, what the rule remembers of it too, and its count; a step costs what its winners cost. lr: a list of P
+    rates gives the models of a `dh.Population` one each.
     """
 
     def __init__(self, lr: float | Sequence[float], clip_norm: float | None = None,
@@ -29,7 +29,8 @@ class Optimizer:
         self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
         if not isinstance(schedule, Schedule | None):
-            raise UserError(f"{name}'s schedule must be dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps), got {schedule!r}.")
+            raise UserError(f"{name}'s schedule must be dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps), got "
+                            f"{schedule!r}.")
         self.schedule = schedule or Constant()
 
     @property
@@ -64,7 +65,8 @@ class Optimizer:
         return {}
 
     def lower(self, lowering):
-        """Emits the calls at the end of a step: what finds how much each stream's gradient counts for, then the updates."""
+        """Emits the calls at the end of a step: what finds how much each stream's gradient counts for, then the
+        updates."""
         coef = self._lower_coef(lowering)
         if self.clip_norm is not None:
             coef = self._lower_clip(lowering, coef)
@@ -92,8 +94,9 @@ class Optimizer:
                 if name not in update.tensors:
                     knobs[name] = _memory(lowering, name, update.tensors, rule)
             arguments = {**update.tensors, **update.consts, **knobs}
-            lowering.plan.learn.append(make_call(update.name, arguments, update.layer, update.lag, leaving=update.lag > 0))
-
+            lowering.plan.learn.append(
+                make_call(update.name, arguments, update.layer, update.lag, leaving=update.lag > 0)
+            )
 
     def _mask_ended(self, lowering, coef) -> Tensor:
         """A stream that is not active changes no moments, except by its deferred steps."""
@@ -101,14 +104,18 @@ class Optimizer:
             return coef
         active = lowering.plan.add(Tensor("living", (1,), SCRATCH))
         share = lowering.share_of_streams
-        lowering.plan.learn.append(make_call("ended_backward", {"dy": coef, "share": share, "dliving": active, "D": 1}, "streams"))
+        lowering.plan.learn.append(
+            make_call("ended_backward", {"dy": coef, "share": share, "dliving": active, "D": 1}, "streams")
+        )
         return active
 
 
 def check_rates(what: str, value) -> float | tuple[float, ...]:
     """One rate, or one each for the models of a population."""
     if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1 and len(value):
-        return tuple(check_rate(f"{what}[{p}]", v.item() if isinstance(v, np.generic) else v) for p, v in enumerate(value))
+        return tuple(
+            check_rate(f"{what}[{p}]", v.item() if isinstance(v, np.generic) else v) for p, v in enumerate(value)
+        )
     return check_rate(what, value)
 
 
@@ -130,8 +137,8 @@ def squares_of(lowering, scale) -> list[tuple]:
 
 
 def lower_squares(lowering, terms, name, coef, **arguments):
-    """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the streams'
-    step sizes, `coef`, of them."""
+    """Emits the calls that square the `terms` (pass, tensors, constants, scale, layer, lag) and the pass that makes the
+    streams' step sizes, `coef`, of them."""
     Q = len(terms)
     squares = lowering.plan.add(Tensor(f"squares_{coef.name}", (Q,), STATE))
     for slot, (square, tensors, own, scale, layer, lag) in enumerate(terms):
@@ -150,9 +157,15 @@ def _memory(lowering, name, tensors, rule):
     kind = name.removeprefix("bias_")
     parameter = tensors["bias" if kind != name or "weight" not in tensors else "weight"]
     steep = rule["beta1"] or rule["beta2"] or rule["decay"]  # a step that is no sum over streams
-    asked = {"moment": rule["beta1"], "power": rule["beta2"], "count": counts(rule), "total": steep and lowering.plan.streams > 1}
+    asked = {
+        "moment": rule["beta1"],
+        "power": rule["beta2"],
+        "count": counts(rule),
+        "total": steep and lowering.plan.streams > 1,
+    }
     if not asked[kind]:
         return 0
     shape, place = ((parameter.shape[0],), PARAM) if kind == "count" else (parameter.shape, parameter.place)
     memory = f"{parameter.name}.{kind}"
-    return lowering.plan.tensors.get(memory) or lowering.plan.add(Tensor(memory, shape, place, moment=True))  # shared as the parameter is
+    # Shared as the parameter is.
+    return lowering.plan.tensors.get(memory) or lowering.plan.add(Tensor(memory, shape, place, moment=True))

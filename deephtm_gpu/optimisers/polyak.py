@@ -54,9 +54,18 @@ class PolyakSGD(Optimizer):
 
     def _lower_coef(self, lowering):
         # dy is the error times the weight of its loss, in which the squared error counts once.
-        errors = [("vector_square", dict(left=dy), dict(D=dy.size), 1 / weight, "loss", 0) for dy, weight in lowering.errors]
+        errors = [
+            ("vector_square", dict(left=dy), dict(D=dy.size), 1 / weight, "loss", 0) for dy, weight in lowering.errors
+        ]
         gradients = squares_of(lowering, lambda update: update.scale)
         coef = add_coef(lowering, "coef", start=1.0)
-        lower_squares(lowering, errors + gradients, "polyak_forward", coef, share=lowering.share_of_streams, outputs=len(errors),
-                      waiting=lowering.waiting)
+        lower_squares(
+            lowering,
+            errors + gradients,
+            "polyak_forward",
+            coef,
+            share=lowering.share_of_streams,
+            outputs=len(errors),
+            waiting=lowering.waiting,
+        )
         return coef

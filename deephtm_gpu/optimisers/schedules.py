@@ -77,10 +77,13 @@ class Cosine(Schedule):
     """
 
     def __init__(self, steps: int, warmup: int = 0) -> None:
-        self.steps, self.warmup = check_count("Cosine's steps", steps), check_count("Cosine's warmup", warmup, minimum=0)
+        self.steps, self.warmup = (
+            check_count("Cosine's steps", steps),
+            check_count("Cosine's warmup", warmup, minimum=0),
+        )
         if self.warmup >= self.steps:
-            raise UserError(f"Cosine's warmup must be shorter than its steps, got Cosine(steps={steps}, warmup={warmup}); "
-                            "give warmup < steps.")
+            raise UserError(f"Cosine's warmup must be shorter than its steps, got Cosine(steps={steps}, "
+                            f"warmup={warmup}); give warmup < steps.")
 
     def factor(self, updates: int) -> float:
         if updates < self.warmup:

@@ -15,9 +15,10 @@ from deephtm_gpu.plan.tensors import IO, SCRATCH, STATE, STEP, Tensor
 
 def lower(network: Network, losses, optimizer, streams: int, seeds, ahead: int, observed=(), weights=None,
           given: bool | None = None) -> tuple[Plan, dict[Node, Form]]:
-    """The plan of one step, and the form of every node. losses: one per output, or one for all, names or objects; weights: one per output.
-    seeds: the model's, or one each of a population's. ahead: the most steps that a prediction can wait for the input that it predicts. given: whether there is memory for targets; None: where
-    ahead is 0. observed: names of tensors on the tape that every step is to report. Raises UserError where shapes do not fit."""
+    """The plan of one step, and the form of every node. losses: one per output, or one for all, names or objects;
+    weights: one per output. seeds: the model's, or one each of a population's. ahead: the most steps that a prediction
+    can wait for the input that it predicts. given: whether there is memory for targets; None: where ahead is 0.
+    observed: names of tensors on the tape that every step is to report. Raises UserError where shapes do not fit."""
     seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     given = ahead == 0 if given is None else given
     lowering = _Lowering(network, losses, weights, optimizer, streams, seeds, ahead, observed, given)
@@ -67,7 +68,11 @@ class _Lowering:
         if self.plan.streams > 1:
             self.plan.share = self._io("share", 1)
             for calls, lag in ((self.plan.forward, None), (self.plan.learn, 0)):
-                calls.append(make_call("keep_update", {"x": self.plan.share, "kept": self.share_of_streams, "D": 1}, "streams", lag))
+                calls.append(
+                    make_call(
+                        "keep_update", {"x": self.plan.share, "kept": self.share_of_streams, "D": 1}, "streams", lag
+                    )
+                )
 
     def _lower_node(self, node):
         scope = Scope(self, node)
@@ -168,14 +173,15 @@ class _Lowering:
         """Why output j cannot predict input j; None where it can."""
         inputs = self.plan.inputs
         if j >= len(inputs):
-            return f"Without targets there must be an input for output {j} to predict, got {len(inputs)} inputs; give targets."
+            return (f"Without targets there must be an input for output {j} to predict, got {len(inputs)} inputs; "
+                    "give targets.")
         if inputs[j].size != D:
-            return (f"Without targets output {j} ({node.layer!r}) must have the size of input {j}, got {D} and {inputs[j].size}; "
-                    "make them the same, or give targets.")
+            return (f"Without targets output {j} ({node.layer!r}) must have the size of input {j}, got {D} and "
+                    f"{inputs[j].size}; make them the same, or give targets.")
         given, made = self.forms[self.network.inputs[j]], self.forms[node]
         if given.positions and made.positions and given.positions != made.positions:
-            return (f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map {made.whole_shape}; make them the "
-                    "same, or give targets.")
+            return (f"Output {j} ({node.layer!r}) must predict input {j}, a map {given.whole_shape}, got a map "
+                    f"{made.whole_shape}; make them the same, or give targets.")
         return None
 
     def _io(self, name, size) -> Tensor:

@@ -14,9 +14,10 @@ Argument = Tensor | float  # a number for a constant input, and 0 for a tensor t
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One pass of an op on particular tensors. layer: whose it is, for messages. lag: how many steps before the step that is
-    scored the one lies whose tape it works on; None: it works on the step at hand. learning: left out where nothing is learned.
-    leaving: it learns from a step that leaves a memory's ring, and takes nothing from the newest ones."""
+    """One pass of an op on particular tensors. layer: whose it is, for messages. lag: how many steps before the step
+    that is scored the one lies whose tape it works on; None: it works on the step at hand. learning: left out where
+    nothing is learned. leaving: it learns from a step that leaves a memory's ring, and takes nothing from the newest
+    ones."""
 
     name: str
     tensors: dict[str, Argument]
@@ -28,7 +29,8 @@ class Call:
     behind: int = 1  # how far back the step that is scored lies: 0 (this one), 1, or 2 for anything further
 
     def slot(self, phase: int, window: int) -> int:
-        """A slot of the tape, to tell those that a call touches in the steps 0 and 1 of a program from others; not the real one."""
+        """A slot of the tape, to tell those that a call touches in the steps 0 and 1 of a program from others; not the
+        real one."""
         back = 0 if self.lag is None else self.behind + self.lag
         return (phase - back) % max(2, self.behind + window)
 
@@ -66,11 +68,11 @@ class Call:
 class Program:
     """What a step does, of all that a plan can do.
 
-    forward: whether it goes a step forward. target: what the prediction of an earlier step (or, where targets are given, of this
-    one) is scored against: "input", what just arrived; "given"; None, nothing is scored. teach: whether weights learn from
-    that score. learn: whether what learns in the forward pass (running means, the heads that predict columns) does. near: whether
-    the step that is scored is the one before (target "input"). flush: no step, but what the oldest step of each ring still has to
-    teach, so that a ring runs empty in `window` - 1 turns.
+    forward: whether it goes a step forward. target: what the prediction of an earlier step (or, where targets are
+    given, of this one) is scored against: "input", what just arrived; "given"; None, nothing is scored. teach: whether
+    weights learn from that score. learn: whether what learns in the forward pass (running means, the heads that predict
+    columns) does. near: whether the step that is scored is the one before (target "input"). flush: no step, but what
+    the oldest step of each ring still has to teach, so that a ring runs empty in `window` - 1 turns.
     """
 
     forward: bool = True
@@ -99,15 +101,16 @@ def make_call(name, arguments, layer, lag=0, learning=True, leaving=False) -> Ca
 
 @dataclass
 class Plan:
-    """forward and learn: the calls of a step. What is scored and learned from is the tape of an earlier step, or of the step itself
-    where targets are given; which one comes with every step (see `Batch.behind`).
+    """forward and learn: the calls of a step. What is scored and learned from is the tape of an earlier step, or of the
+    step itself where targets are given; which one comes with every step (see `Batch.behind`).
 
-    seeds: one for each of P independent models that run side by side, each with tensors of its own (see `dh.Population`); an
-    ordinary model has one. streams: of each model. ahead: the most steps that a prediction can wait for its target.
-    inputs, predictions, losses: IO tensors, in the order of the network's inputs and outputs. targets: likewise; they have memory only
-    where `given`. follows: whether output j can be scored against input j, a sentence that says why not, or None.
-    anomaly: one IO tensor, or None without a memory. observed: IO tensors that are reported on request (see `Model.observe`).
-    credit: state that holds what is put off in the memories' rings, as of consecutive steps.
+    seeds: one for each of P independent models that run side by side, each with tensors of its own (see
+    `dh.Population`); an ordinary model has one. streams: of each model. ahead: the most steps that a prediction can
+    wait for its target. inputs, predictions, losses: IO tensors, in the order of the network's inputs and outputs.
+    targets: likewise; they have memory only where `given`. follows: whether output j can be scored against input j, a
+    sentence that says why not, or None. anomaly: one IO tensor, or None without a memory. observed: IO tensors that are
+    reported on request (see `Model.observe`). credit: state that holds what is put off in the memories' rings, as of
+    consecutive steps.
     """
 
     streams: int
@@ -127,7 +130,8 @@ class Plan:
     anomaly: Tensor | None = None
     observed: list[Tensor] = field(default_factory=list)
     credit: list[Tensor] = field(default_factory=list)
-    share: Tensor | None = None  # IO, with several streams: the weight of each in a mean over them, 0 if it is not active
+    # IO, with several streams: the weight of each in a mean over them, 0 if it is not active.
+    share: Tensor | None = None
 
     @property
     def models(self) -> int:
@@ -154,8 +158,9 @@ class Plan:
 
     @property
     def slots(self) -> int:
-        """Steps on the tape: those that wait for their target, and as many behind them as the longest window of a temporal
-        memory gives credit to. Two at least, so that a step can begin while the one before it is still being learned from."""
+        """Steps on the tape: those that wait for their target, and as many behind them as the longest window of a
+        temporal memory gives credit to. Two at least, so that a step can begin while the one before it is still being
+        learned from."""
         return max(2, self.ahead + self.window)
 
     def slots_of(self, tensor: Tensor) -> int:
@@ -168,7 +173,8 @@ class Plan:
 
     @cached_property
     def ring_turn(self) -> int:
-        """After so many steps the rings of all memories stand as before: numbers of steps may be counted modulo this."""
+        """After so many steps the rings of all memories stand as before: numbers of steps may be counted modulo
+        this."""
         return lcm(*self.windows)
 
     def calls(self, program: Program) -> list[Call]:

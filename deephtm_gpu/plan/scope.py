@@ -58,8 +58,9 @@ class Scope:
 
     def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
               moment=False) -> Tensor:
-        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or a function that
-        makes the array with the given random generator. A layer that is used several times has it once."""
+        """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or
+        a function that makes the array with the given random generator. A layer that is used several times has it
+        once."""
         full = f"{self._owner}.{name}"
         self.learns |= learned
 
@@ -80,7 +81,8 @@ class Scope:
         return self._add(f"{self.name}.{name}", shape, TAPE, **kind)
 
     def number(self, name, below) -> Tensor:
-        """A parameter that is one whole number, drawn once and for ever; with the weights, for these mean nothing without it."""
+        """A parameter that is one whole number, drawn once and for ever; with the weights, for these mean nothing
+        without it."""
         full = f"{self._owner}.{name}"
         return self._shared(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
 
@@ -229,9 +231,9 @@ class Scope:
             return self._add(name, shape, place, **more)
         if (there.shape, there.place, there.transposed) != (tuple(shape), place, more.get("transposed", False)):
             raise UserError(
-                f"{self._node.layer!r}, which is used several times, must have weights of one shape, got {there.name!r} "
-                f"{there.shape} at the first use and {tuple(shape)} at another; make a second layer, or give it nodes of one size "
-                "and kind."
+                f"{self._node.layer!r}, which is used several times, must have weights of one shape, got "
+                f"{there.name!r} {there.shape} at the first use and {tuple(shape)} at another; make a second layer, or "
+                "give it nodes of one size and kind."
             )
         return there
 
@@ -276,8 +278,12 @@ class Scope:
     def update_inputs(self, weight, bias, dy, index, value):
         """Of a weight held (N, O): the rows of the inputs that are active."""
         L, O = value.size, dy.size
-        self._update("rows_update", dict(rows=index, left=value, right=dy, weight=weight), dict(L=L, N=weight.shape[0], I=O),
-                     [("outer_square", dict(left=dy, right=value), dict(D=O, I=L))])
+        self._update(
+            "rows_update",
+            dict(rows=index, left=value, right=dy, weight=weight),
+            dict(L=L, N=weight.shape[0], I=O),
+            [("outer_square", dict(left=dy, right=value), dict(D=O, I=L))],
+        )
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
 
     def update_outputs(self, weight, bias, rows, dy, x):
@@ -291,8 +297,9 @@ class Scope:
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
     def update_synapses(self, op, weight, bias, rows, dy, index, value, visibility, lag=0):
-        """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the step `lag`
-        before. op: "synapse" for synapses to all sources, or "pool" for sampled synapses; visibility: further arguments of its passes."""
+        """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the
+        step `lag` before. op: "synapse" for synapses to all sources, or "pool" for sampled synapses; visibility:
+        further arguments of its passes."""
         L = dy.size
         square = ("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))
         if op == "pool":

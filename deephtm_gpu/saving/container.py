@@ -61,15 +61,16 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
                         "model.save(path) wrote.") from None
     if version != FORMAT:
         raise UserError(
-            f"{path} must be in format {FORMAT}, which this version of deephtm_gpu reads, got format {version!r}; use the "
-            "version that wrote it, or save the model again with this one."
+            f"{path} must be in format {FORMAT}, which this version of deephtm_gpu reads, got format {version!r}; "
+            "use the version that wrote it, or save the model again with this one."
         )
     if not isinstance(text, str) or checksum != _checksum(text, arrays):
         raise UserError(f"{path} is damaged (its checksum does not match its content); use another copy of it.")
     try:
         return json.loads(text), arrays
     except (ValueError, RecursionError):
-        raise UserError(f"{path} must describe a model, got another description; name a file that model.save(path) wrote.") from None
+        raise UserError(f"{path} must describe a model, got another description; name a file that "
+                        "model.save(path) wrote.") from None
 
 
 def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -83,8 +84,8 @@ def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     # last: types NumPy lacks
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(f"{path} must be a safetensors file, got another, incomplete or damaged file ({error}); use another "
-                        "copy of it.") from None
+        raise UserError(f"{path} must be a safetensors file, got another, incomplete or damaged file ({error}); use "
+                        "another copy of it.") from None
 
 
 def _text(given, what) -> str:

@@ -22,8 +22,8 @@ def describe_network(network: Network) -> dict:
 
 
 def make_network(described: dict) -> Network:
-    """The same network of fresh layers; its nodes have the same order, and so the same names. Raises all kinds of errors where
-    the description is none."""
+    """The same network of fresh layers; its nodes have the same order, and so the same names. Raises all kinds of
+    errors where the description is none."""
     nodes: list[Node] = []
     for description in described["nodes"]:
         nodes.append(nodes[description["shares"]].layer.place([]) if "shares" in description else _node(description))

@@ -38,8 +38,8 @@ def load(path: str | PathLike[str], device: str = "auto") -> Any:
     Raises
     ------
     UserError
-        Where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors of the network that it
-        describes.
+        Where there is no such file, or it is cut short, damaged, of another format, or does not hold the tensors of the
+        network that it describes.
     DeviceError
         Where there is no such device.
 
@@ -68,7 +68,8 @@ def load_beside(path, device="auto"):
         raise UserError(f"{path} must describe a model that can continue: {why}; save the model again.") from None
     except Exception as error:  # a file can contain anything
         why = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path} must describe a model, got an invalid description ({why}); save the model again.") from None
+        raise UserError(f"{path} must describe a model, got an invalid description ({why}); save the "
+                        "model again.") from None
     try:
         return _model(setup, contents, population, device), beside
     except DeviceError:
@@ -100,18 +101,35 @@ def _setup(description) -> Setup:
 
 def _contents(setup: Setup, description, arrays) -> Contents:
     counts = {"began": None, "learned": None} | description["counts"]
-    made_for = description["plan"] if "plan" in description else {"ahead": counts["ahead"], "given": counts["ahead"] == 0}  # files of before had none
+    # Files of before had none.
+    made_for = (
+        description["plan"] if "plan" in description else {"ahead": counts["ahead"], "given": counts["ahead"] == 0}
+    )
     ahead, given = made_for["ahead"], made_for["given"]
-    plan, _ = lower(setup.network, setup.losses, setup.optimizer, setup.streams, setup.seeds, _count("ahead", ahead), weights=setup.weights,
-                    given=bool(given))
+    plan, _ = lower(
+        setup.network,
+        setup.losses,
+        setup.optimizer,
+        setup.streams,
+        setup.seeds,
+        _count("ahead", ahead),
+        weights=setup.weights,
+        given=bool(given),
+    )
     own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
     tensors = {n: a for n, a in arrays.items() if n not in own}
     tensors = from_earlier(plan, tensors)
     check_tensors(plan, tensors)  # before a device makes room for it
     active = arrays[MODEL + "going"].astype(bool).reshape(plan.units)
     pending = _pending(description, counts, plan, arrays)
-    at = Position(active, _count("ahead", counts["ahead"]), _count("steps", counts["steps"]), _count("updates", counts["updates"]),
-                  pending=pending, last=_last(plan, arrays))
+    at = Position(
+        active,
+        _count("ahead", counts["ahead"]),
+        _count("steps", counts["steps"]),
+        _count("updates", counts["updates"]),
+        pending=pending,
+        last=_last(plan, arrays),
+    )
     began = counts["began"] if "plan" in description else at.next_learned
     learned = counts["learned"] if "plan" in description else at.next_learned if at.updates else None
     at = Position(at.active, at.ahead, at.steps, at.updates, _count("began", began), pending,
@@ -140,10 +158,16 @@ def _pending(description, counts, plan, arrays) -> tuple[Pending, ...]:
 def _check(at: Position, plan):
     """Raises UserError where the counts contradict each other, or the tape is too short for what waits."""
     steps = [p.step for p in at.pending]
-    good = at.began <= at.steps and at.ahead <= plan.ahead and steps == sorted(set(steps)) and all(s < at.steps for s in steps)
+    good = (
+        at.began <= at.steps
+        and at.ahead <= plan.ahead
+        and steps == sorted(set(steps))
+        and all(s < at.steps for s in steps)
+    )
     good = good and at.oldest() + plan.window <= plan.slots and all(p.due >= p.step for p in at.pending)
     if not good or (at.learned or 0) > at.steps or any(p.due < at.steps and p.target is None for p in at.pending):
-        raise UserError(f"its counts must agree with each other, got {at.steps} steps, {at.ahead} ahead, pending {[(p.step, p.due) for p in at.pending]}")
+        raise UserError(f"its counts must agree with each other, got {at.steps} steps, {at.ahead} ahead, pending "
+                        f"{[(p.step, p.due) for p in at.pending]}")
 
 
 def _count(what, n) -> int:

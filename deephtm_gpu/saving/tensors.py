@@ -27,8 +27,8 @@ def read_tensors(plan: Plan, backend, models: list[int] | None = None) -> dict[s
             arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.place == TAPE else values[0])
             continue
         if partner := partners.get(tensor):
-            # A GPU gives ragged values with all their room; what lies behind their list's end is left over from longer ones, and NumPy
-            # could not go on with it.
+            # A GPU gives ragged values with all their room; what lies behind their list's end is left over from longer
+            # ones, and NumPy could not go on with it.
             lists = [_read(backend, partner, slot, models) for slot in range(plan.slots_of(tensor))]
             values = [[v[: len(index)] for v, index in zip(*pair)] for pair in zip(values, lists)]
         lists = [part for value in values for part in value]
@@ -118,7 +118,8 @@ def _bare(tensor, array):
 
 
 def _partners(plan) -> dict[Tensor, Tensor]:
-    """For ragged values, the list of places that they stand beside in some call: only it knows how many of them count."""
+    """For ragged values, the list of places that they stand beside in some call: only it knows how many of them
+    count."""
     found = {}
     for call in plan.forward + plan.learn:
         ragged = [t for t in call.tensors.values() if isinstance(t, Tensor) and t.ragged]
@@ -134,7 +135,8 @@ def _check_lengths(plan, tensor, arrays) -> tuple[int]:
     lengths = arrays[LENGTHS + tensor.name]
     good = lengths.dtype == np.int64 and lengths.shape == _lead(plan, tensor)
     if not good or lengths.min() < 0 or lengths.max() > tensor.size:
-        raise UserError(f"its {LENGTHS + tensor.name!r} must be {_lead(plan, tensor)} lengths from 0 to {tensor.size}, got others")
+        raise UserError(f"its {LENGTHS + tensor.name!r} must be {_lead(plan, tensor)} lengths from 0 to {tensor.size}, "
+                        "got others")
     return (int(lengths.sum()),)
 
 

@@ -8,8 +8,8 @@ EVERY = 2048  # steps at least between two copies: a copy of everything costs as
 
 
 class Checkpoint:
-    """backend: one that satisfies `backends/protocol.py`. What is run through it can be undone by `recover`, as backends repeat themselves
-    to the bit."""
+    """backend: one that satisfies `backends/protocol.py`. What is run through it can be undone by `recover`, as
+    backends repeat themselves to the bit."""
 
     def __init__(self, backend):
         self._backend = backend
@@ -20,7 +20,8 @@ class Checkpoint:
         self._copy, self._log, self._steps = None, [], 0
 
     def ready(self, fresh=False) -> int:
-        """Makes a copy where there is none, or too much to run again since (fresh: anything). Returns how many actions there are."""
+        """Makes a copy where there is none, or too much to run again since (fresh: anything). Returns how many actions
+        there are."""
         if self._copy is None or self._steps >= EVERY or (fresh and self._log):
             self._copy, self._log, self._steps = self._backend.snapshot(), [], 0
         return len(self._log)

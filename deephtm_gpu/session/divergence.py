@@ -13,8 +13,8 @@ def first_bad(outputs: Outputs, batch: Batch, plan) -> int | None:
 
 
 def find_layer(backend, batch: Batch, bad: int) -> str:
-    """Runs the batch as far as the bad step and looks for the first call whose result is not finite. The backend stands where the batch
-    begins, and must be put back there."""
+    """Runs the batch as far as the bad step and looks for the first call whose result is not finite. The backend stands
+    where the batch begins, and must be put back there."""
     plan = backend.plan
     if bad:
         backend.run(batch.part(0, bad))
@@ -36,8 +36,9 @@ def error(outputs: Outputs, batch: Batch, plan, layer: str, bad: int, done: int)
     if plan.models > 1:
         whose = f" of model {models[0]}" + (f" and {len(models) - 1} more" if len(models) > 1 else "")
     return TrainingError(
-        f"Training diverged at step {done + bad}: {layer}{whose} gave NaN or infinity. The model is back at step {done}, before this "
-        "chunk; use a smaller learning rate, or scale the series to about -1..1.", done + bad, layer, models)
+        f"Training diverged at step {done + bad}: {layer}{whose} gave NaN or infinity. The model is back at step "
+        f"{done}, before this chunk; use a smaller learning rate, or scale the series to "
+        "about -1..1.", done + bad, layer, models)
 
 
 def _finite(value) -> bool:

@@ -9,8 +9,9 @@ from deephtm_gpu.backends.batch import Outputs
 
 @dataclass(frozen=True)
 class Pending:
-    """A prediction that is still to be learned from. step: the number of the step that made it. due: of the step in which its
-    target arrives. target: what arrived, one (S, D) per input (or, where `given`, per output); None before that."""
+    """A prediction that is still to be learned from. step: the number of the step that made it. due: of the step in
+    which its target arrives. target: what arrived, one (S, D) per input (or, where `given`, per output); None before
+    that."""
 
     step: int
     due: int
@@ -22,10 +23,11 @@ class Pending:
 class Position:
     """Immutable: a run replaces it as a whole when it is done, so an interruption never leaves half of one.
 
-    steps: run since the model was made. updates: made by the optimiser, which schedules count. ahead: how many steps ahead the
-    newest prediction is for; 0 where targets are given. began: the number of the first step since the last reset. pending: oldest first;
-    they are learned from in this order. learned: one more than the number of the step that was learned from last; None where none
-    was since the last reset. active (S,): which streams have not ended, S counting the streams of all models. last: what the last step gave.
+    steps: run since the model was made. updates: made by the optimiser, which schedules count. ahead: how many steps
+    ahead the newest prediction is for; 0 where targets are given. began: the number of the first step since the last
+    reset. pending: oldest first; they are learned from in this order. learned: one more than the number of the step
+    that was learned from last; None where none was since the last reset. active (S,): which streams have not ended, S
+    counting the streams of all models. last: what the last step gave.
     """
 
     active: np.ndarray
@@ -51,5 +53,9 @@ class Position:
 
     def of_models(self, numbers: list[int]) -> "Position":
         """That of some models of one stream each."""
-        pending = tuple(p if p.target is None else replace(p, target=tuple(x[numbers] for x in p.target)) for p in self.pending)
-        return replace(self, active=self.active[numbers], pending=pending, last=self.last and self.last.of_models(numbers))
+        pending = tuple(
+            p if p.target is None else replace(p, target=tuple(x[numbers] for x in p.target)) for p in self.pending
+        )
+        return replace(
+            self, active=self.active[numbers], pending=pending, last=self.last and self.last.of_models(numbers)
+        )

@@ -25,7 +25,8 @@ from deephtm_gpu.state import describe_state, observable
 
 @dataclass(frozen=True)
 class Setup:
-    """What a session is made of. losses, weights: one per output. seeds: of each of the models that run side by side."""
+    """What a session is made of. losses, weights: one per output. seeds: of each of the models that run side by
+    side."""
 
     network: Network
     losses: list
@@ -42,9 +43,9 @@ class Setup:
 
 @dataclass
 class Run:
-    """What T steps gave. first: the number of the first. outputs: their predictions, anomaly scores and what is observed. scores: the
-    losses of the predictions scored meanwhile, each (the number of the first step that made them, one (R, S) array per output, whether they
-    had been learned from before, by given targets)."""
+    """What T steps gave. first: the number of the first. outputs: their predictions, anomaly scores and what is
+    observed. scores: the losses of the predictions scored meanwhile, each (the number of the first step that made them,
+    one (R, S) array per output, whether they had been learned from before, by given targets)."""
 
     first: int
     outputs: Outputs
@@ -76,8 +77,8 @@ class _Engine:
 class Session:
     """setup: the network and how it learns. opened: a device, see `backends.devices.open_device`.
 
-    All methods may be called from several threads; they take turns. An exception that interrupts one, wherever it strikes, leaves the
-    session where its `position` says: the next call goes back there first.
+    All methods may be called from several threads; they take turns. An exception that interrupts one, wherever it
+    strikes, leaves the session where its `position` says: the next call goes back there first.
     """
 
     def __init__(self, setup: Setup, opened):
@@ -126,9 +127,10 @@ class Session:
     # Running
 
     def run(self, xs, ys=None, learn=True, ahead=1, active=None, done=0) -> Run:
-        """Runs T steps. xs, ys: one array (T, S, D) per input and output; without ys the inputs are predicted, `ahead` steps later.
-        active (T, S): which streams have not ended; None: as it stands. done: steps of the series before these, for messages.
-        Raises UserError where inputs cannot be predicted, TrainingError where learning diverges."""
+        """Runs T steps. xs, ys: one array (T, S, D) per input and output; without ys the inputs are predicted, `ahead`
+        steps later. active (T, S): which streams have not ended; None: as it stands. done: steps of the series before
+        these, for messages. Raises UserError where inputs cannot be predicted, TrainingError where learning
+        diverges."""
         with self._lock:
             self._settle()
             self._prepare(ahead if ys is None else 0, given=ys is not None)
@@ -143,7 +145,8 @@ class Session:
             self._committed = replace(at, active=np.zeros_like(at.active)), count
 
     def look(self, xs, observed=False) -> Run:
-        """As `run`, without learning. Leaves every bit as it was. observed: whether what `observe` asks for is reported too."""
+        """As `run`, without learning. Leaves every bit as it was. observed: whether what `observe` asks for is reported
+        too."""
         with self._lock:
             self._settle()
             if observed:
@@ -161,12 +164,14 @@ class Session:
             first, made = self.position.steps, [self.position.last]
             active = self.position.active[None]
             for _ in range(steps - 1):
-                made.append(self._run(made[-1].predictions, None, False, self.position.ahead, active, 0, mute=False).outputs)
+                made.append(
+                    self._run(made[-1].predictions, None, False, self.position.ahead, active, 0, mute=False).outputs
+                )
             return Run(first, Outputs.joined(made))
 
     def reset(self):
-        """Forgets the temporal state and what is pending. What the memories' windows have put off is learned first: their last steps can
-        gather no more credit."""
+        """Forgets the temporal state and what is pending. What the memories' windows have put off is learned first:
+        their last steps can gather no more credit."""
         with self._lock:
             self._settle()
             at, backend = self.position, self._engine.backend
@@ -179,7 +184,17 @@ class Session:
         rates = np.array([self.setup.optimizer.rate(at.updates)] * turns, np.float32)
         share = None if self.setup.streams == 1 else shares(np.ones((turns, self.setup.streams), bool))
         behind = at.steps - at.next_learned
-        return Batch(Program(teach=True, flush=True), [], None, rates, np.full(turns, at.updates), at.steps, behind, max(1, behind), share)
+        return Batch(
+            Program(teach=True, flush=True),
+            [],
+            None,
+            rates,
+            np.full(turns, at.updates),
+            at.steps,
+            behind,
+            max(1, behind),
+            share,
+        )
 
     def _run(self, xs, ys, learn, ahead, active, done, mute=True) -> Run:
         run, n, outputs = Run(self.position.steps, Outputs.empty(self.plan, 0)), 0, []
@@ -187,7 +202,9 @@ class Session:
             parts, after = next_turn(self.position, n, xs, ys, learn, ahead)
             for part, batch, result in self._run_parts(parts, after, xs, ys, active, done, mute):
                 if batch.program.target:
-                    run.scores.append((batch.first - batch.behind, result.losses, batch.program.learn and not batch.program.teach))
+                    run.scores.append(
+                        (batch.first - batch.behind, result.losses, batch.program.learn and not batch.program.teach)
+                    )
                 if batch.program.forward:
                     outputs.append(result)
                     n = part.end
@@ -302,7 +319,8 @@ class Session:
             self._rebuild(self.plan.ahead, self.plan.given)
 
     def _prepare(self, ahead: int, given: bool):
-        """A plan that can do what is asked. Raises UserError where inputs cannot be predicted, or layers were changed."""
+        """A plan that can do what is asked. Raises UserError where inputs cannot be predicted, or layers were
+        changed."""
         if not given and self.plan.follows:
             raise UserError(self.plan.follows)
         plan, fresh = self.plan, not self.position.steps and not self._written
@@ -312,7 +330,9 @@ class Session:
 
     def _build(self, ahead: int, given: bool) -> _Engine:
         s = self.setup
-        plan, forms = lower(s.network, s.losses, s.optimizer, s.streams, s.seeds, ahead, self._observed, s.weights, given)
+        plan, forms = lower(
+            s.network, s.losses, s.optimizer, s.streams, s.seeds, ahead, self._observed, s.weights, given
+        )
         if not (self.position.steps or self._written):
             self._engine = None  # before there is another: a population fills much memory
         backend = self.opened.backend(plan)
@@ -386,4 +406,6 @@ def _move(old: _Engine, new: _Engine, steps: int):
     for tensor in new.plan.placed(TAPE):
         if tensor.name in old.plan.tensors:
             for step in range(steps - min(old.plan.slots, new.plan.slots), steps):
-                new.backend.write(tensor.name, old.backend.read(tensor.name, step % old.plan.slots), step % new.plan.slots)
+                new.backend.write(
+                    tensor.name, old.backend.read(tensor.name, step % old.plan.slots), step % new.plan.slots
+                )

@@ -10,11 +10,17 @@ class Settings:
 
     def __init__(self, network: Network, optimizer: Optimizer):
         layers = {id(node.layer): node.layer for node in network.nodes}.values()
-        self._layers = [(layer, name, value) for layer in layers for name, value in vars(layer).items() if name != "nodes" and name[0] != "_"]
+        self._layers = [
+            (layer, name, value)
+            for layer in layers
+            for name, value in vars(layer).items()
+            if name != "nodes" and name[0] != "_"
+        ]
         self._optimizer, self._numbers = optimizer, self._numbers_of(optimizer)
 
     def changed(self) -> bool:
-        """Whether another plan is needed. Raises UserError where a layer was changed in a way that no plan can follow."""
+        """Whether another plan is needed. Raises UserError where a layer was changed in a way that no plan can
+        follow."""
         other = False
         for layer, name, value in self._layers:
             now = getattr(layer, name)
@@ -22,8 +28,8 @@ class Settings:
                 continue
             if name != "lr_scale":
                 raise UserError(
-                    f"{type(layer).__name__}'s {name} must stay {value!r} once a model is made of it, got {now!r}; make a new model. Of a "
-                    "layer only lr_scale may change.")
+                    f"{type(layer).__name__}'s {name} must stay {value!r} once a model is made of it, got {now!r}; "
+                    "make a new model. Of a layer only lr_scale may change.")
             other = True
         return other or self._numbers_of(self._optimizer) != self._numbers
 

@@ -1,9 +1,10 @@
 """How a series is cut into batches: which predictions are due, and what each step has to do.
 
-A prediction made at step s for step s + ahead waits until that step's input arrives. Predictions are learned from in the order in
-which they were made, so that the memories' rings see consecutive steps; one whose target came while an older one still waits is
-learned from when that one has been. In the long run each step learns from the prediction made `ahead` steps before, and
-whole chunks are one batch; where `ahead` changes, or targets are given now and then, single steps are made of several batches.
+A prediction made at step s for step s + ahead waits until that step's input arrives. Predictions are learned from in
+the order in which they were made, so that the memories' rings see consecutive steps; one whose target came while an
+older one still waits is learned from when that one has been. In the long run each step learns from the prediction made
+`ahead` steps before, and whole chunks are one batch; where `ahead` changes, or targets are given now and then, single
+steps are made of several batches.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +19,8 @@ FORWARD = Program()
 
 @dataclass(frozen=True)
 class Part:
-    """Steps begin..end of a series by one program. behind, waiting: see `Batch`. target: of a program without a forward pass, what
-    arrived or was given, one (S, D) each."""
+    """Steps begin..end of a series by one program. behind, waiting: see `Batch`. target: of a program without a forward
+    pass, what arrived or was given, one (S, D) each."""
 
     program: Program
     begin: int
@@ -30,9 +31,9 @@ class Part:
 
 
 def next_turn(at: Position, n: int, xs, ys, learn: bool, ahead: int) -> tuple[list[Part], Position]:
-    """The batches that come next from step n of the series on, and the position after them but for what only running them tells
-    (`updates`, `last`, `active`). xs, ys: one (T, S, D) per input and output; ys is None where inputs are predicted. They are
-    run together or not at all."""
+    """The batches that come next from step n of the series on, and the position after them but for what only running
+    them tells (`updates`, `last`, `active`). xs, ys: one (T, S, D) per input and output; ys is None where inputs are
+    predicted. They are run together or not at all."""
     if not learn:
         return _looking(at, n, xs, ys, ahead)
     if ys is not None and not at.pending:
@@ -66,7 +67,8 @@ def _alike(at, program, begin, end, behind=0, waiting=1, ahead=0, taught=False):
 
 
 def _unscored(at, begin, end, ahead):
-    """Steps without anything to learn from. What the model predicted for them, if it was taught by given targets then, is scored only."""
+    """Steps without anything to learn from. What the model predicted for them, if it was taught by given targets then,
+    is scored only."""
     scored = not at.pending and at.steps - ahead >= at.began
     steps = at.steps + end - begin
     waits = tuple(Pending(s, s + ahead) for s in range(at.steps, steps))
@@ -83,17 +85,23 @@ def _looking(at, begin, xs, ys, ahead):
     elif ahead and at.steps - ahead >= at.began:
         program, behind = replace(LOOK, near=ahead == 1), ahead
     else:
-        program, end = replace(LOOK, target=None), min(end, begin + max(at.began + ahead - at.steps, 1)) if ahead else end
+        program, end = (
+            replace(LOOK, target=None),
+            min(end, begin + max(at.began + ahead - at.steps, 1)) if ahead else end,
+        )
     steps = at.steps + end - begin
     waits = at.pending
     if ys is None and ahead:
         waits += tuple(Pending(s, s + ahead) for s in range(at.steps, steps))
-    after = replace(at, steps=steps, ahead=0 if ys is not None else ahead, pending=tuple(p for p in waits if p.due >= steps))
+    after = replace(
+        at, steps=steps, ahead=0 if ys is not None else ahead, pending=tuple(p for p in waits if p.due >= steps)
+    )
     return [Part(program, begin, end, behind, max(1, behind))], after
 
 
 def _single(at, n, xs, ys, ahead):
-    """One step: what is due is learned from first, then the step is made, then what is given with it is learned from."""
+    """One step: what is due is learned from first, then the step is made, then what is given with it is learned
+    from."""
     now, arrived = at.steps, tuple(x[n] for x in xs)
     waits = [replace(p, target=arrived) if p.due == now else p for p in at.pending]
     due = []
@@ -112,7 +120,9 @@ def _single(at, n, xs, ys, ahead):
         waits.append(Pending(now, now, tuple(y[n] for y in ys), given=True))
     else:
         parts.append(_lesson(Pending(now, now, tuple(y[n] for y in ys), given=True), n, now))
-    learned = [p.step for p in due] + ([newest.step] if newest else []) + ([now] if ys is not None and not waits else [])
+    learned = (
+        [p.step for p in due] + ([newest.step] if newest else []) + ([now] if ys is not None and not waits else [])
+    )
     after = replace(at, steps=now + 1, ahead=0 if ys is not None else ahead, pending=tuple(waits),
                     learned=learned[-1] + 1 if learned else at.learned)
     return parts, after

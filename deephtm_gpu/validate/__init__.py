@@ -1,5 +1,5 @@
-"""Validation: every op, forward and backward, and whole networks, on any backend; in `probes`, what the engine takes for granted of a
-GPU adapter."""
+"""Validation: every op, forward and backward, and whole networks, on any backend; in `probes`, what the engine takes
+for granted of a GPU adapter."""
 
 from deephtm_gpu.validate.check import Check
 from deephtm_gpu.validate.networks import check_networks

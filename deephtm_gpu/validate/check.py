@@ -7,8 +7,8 @@ import numpy as np
 
 @dataclass
 class Check:
-    """kind: "op", "network" or "probe". error: the worst normalised mean-squared error, limit: what it may be. where: the size
-    and tensor it came from, worst: the worst element. trials: how many comparisons were made."""
+    """kind: "op", "network" or "probe". error: the worst normalised mean-squared error, limit: what it may be. where:
+    the size and tensor it came from, worst: the worst element. trials: how many comparisons were made."""
 
     kind: str
     name: str
@@ -25,7 +25,8 @@ class Check:
 
 def compare(got, want) -> tuple[float, str]:
     """got, want: arrays or lists of arrays -> (sum (got - want)^2 / sum want^2, the worst element). Whole numbers: 0 or
-    infinity. Infinity too where shapes differ or a number is not finite where it should be. NaN where NaN should be is right."""
+    infinity. Infinity too where shapes differ or a number is not finite where it should be. NaN where NaN should be is
+    right."""
     if isinstance(want, list):
         if [len(g) for g in got] != [len(w) for w in want]:
             return np.inf, f"lengths {[len(g) for g in got]}, should be {[len(w) for w in want]}"

@@ -19,9 +19,9 @@ LIMIT = 1e-6
 
 
 def check_networks(make: Factory, only=None):
-    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps, in each way that the device has:
-    with a step in several dispatches, and with many steps in one where a workgroup can do them alone. make: a factory of backends.
-    only: the name of one network."""
+    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps, in each way that
+    the device has: with a step in several dispatches, and with many steps in one where a workgroup can do them alone.
+    make: a factory of backends. only: the name of one network."""
     for name, (network, losses, optimizer, streams, ahead) in _networks().items():
         if only and name != only:
             continue
@@ -56,8 +56,16 @@ def _networks():
 
     def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax", window=1, synapses=None):
         return dh.Sequential(
-            dh.Linear(width), dh.ReLU(), dh.Linear(width), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(columns, winners),
-            dh.TemporalMemory(cells, gate=gate, window=window, synapses=synapses), dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
+            dh.Linear(width),
+            dh.ReLU(),
+            dh.Linear(width),
+            dh.ReLU(),
+            dh.RunningNorm(),
+            dh.SpatialPooler(columns, winners),
+            dh.TemporalMemory(cells, gate=gate, window=window, synapses=synapses),
+            dh.Linear(width),
+            dh.ReLU(),
+            dh.Linear(outputs),
         ).network((inputs,))
 
     return {
@@ -68,26 +76,57 @@ def _networks():
         "symbols, targets given, 3 streams": (chain(29, 64, 63, 2, 11, 6), ["cross_entropy"], SGD(0.05), 3, 0),
         "window 2, RMSprop": (chain(31, 67, 5, 3, 7, 7, window=2), ["cross_entropy"], RMSprop(0.001), 1, 1),
         "window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8), ["cross_entropy"], Adam(0.001), 3, 1),
-        "window 16, AdamW, targets given": (chain(16, 61, 7, 5, 11, 7, window=16), ["bce"],
-                                            AdamW(0.001, 0.01, schedule=InverseDecay(10)), 1, 0),
-        "window 8, clipped, 5 ahead": (chain(16, 67, 5, 3, 2, 2, window=8), ["mse"],
-                                       PolyakSGD(0.5, clip_norm=0.5, schedule=InverseDecay(10)), 2, 5),
+        "window 16, AdamW, targets given": (
+            chain(16, 61, 7, 5, 11, 7, window=16),
+            ["bce"],
+            AdamW(0.001, 0.01, schedule=InverseDecay(10)),
+            1,
+            0,
+        ),
+        "window 8, clipped, 5 ahead": (
+            chain(16, 67, 5, 3, 2, 2, window=8),
+            ["mse"],
+            PolyakSGD(0.5, clip_norm=0.5, schedule=InverseDecay(10)),
+            2,
+            5,
+        ),
         "41 synapses a cell": (chain(37, 131, 7, 3, 5, 5, synapses=41), ["mse"], PolyakSGD(), 1, 1),
-        "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61), ["cross_entropy"],
-                                                          Adam(0.001), 3, 1),
+        "61 synapses a cell, window 8, Adam, 3 streams": (
+            chain(31, 67, 5, 3, 7, 7, window=8, synapses=61),
+            ["cross_entropy"],
+            Adam(0.001),
+            3,
+            1,
+        ),
         "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
         "layers called twice, window 4, Adam, 2 streams": (_twice(window=4), ["mse", "bce"], Adam(0.001), 2, 0),
-        "layers called twice, 19 synapses a cell, clipped": (_twice(synapses=19), ["mse", "bce"],
-                                                             PolyakSGD(clip_norm=0.5), 1, 0),
+        "layers called twice, 19 synapses a cell, clipped": (
+            _twice(synapses=19),
+            ["mse", "bce"],
+            PolyakSGD(clip_norm=0.5),
+            1,
+            0,
+        ),
         "levels with clocks, Adam": (_levels(), ["mse"], Adam(0.001), 1, 1),
         "two senses, two memories, feedback": (_graph(), ["mse", "cross_entropy"], SGD(0.02), 2, 1),
         "grid cells that learn, a memory's context, 2 streams": (_place(), ["mse"], PolyakSGD(), 2, 1),
-        "grid cells, anchored, beginning anew": (_anchored(), ["mse", "cross_entropy", "mse"], SGD(0.02, clip_norm=0.5), 1, 1),
+        "grid cells, anchored, beginning anew": (
+            _anchored(),
+            ["mse", "cross_entropy", "mse"],
+            SGD(0.02, clip_norm=0.5),
+            1,
+            1,
+        ),
         "expected columns, targets given": (_expectation(), ["bce"], SGD(0.5), 1, 0),
         "evidence, 2 streams": (_evidence(), ["mse"], SGD(0.5, momentum=0.5, clip_norm=0.5), 2, 0),
         "a map of 3 × 5 positions": (_map(3, (3, 5), window=4), ["mse"], PolyakSGD(), 1, 1),
-        "a map of symbols, 2 streams": (_map(7, (2, 3), synapses=37), ["cross_entropy"],
-                                        Adam(0.001, clip_norm=0.5), 2, 1),
+        "a map of symbols, 2 streams": (
+            _map(7, (2, 3), synapses=37),
+            ["cross_entropy"],
+            Adam(0.001, clip_norm=0.5),
+            2,
+            1,
+        ),
         "maps and vectors, a clock at each position": (_maps_and_vectors(), ["mse", "bce"], SGD(0.1), 1, 0),
     }
 
@@ -198,5 +237,9 @@ def _batches(plan, streams, ahead) -> list[Batch]:
     if not ahead:
         return [whole]
     first, rest = whole.part(0, ahead), whole.part(ahead, STEPS)
-    return [replace(first, program=Program()), replace(rest, program=replace(ONLINE, near=ahead == 1), behind=ahead, waiting=ahead,
-                                                       updates=rest.updates - ahead)]
+    return [
+        replace(first, program=Program()),
+        replace(
+            rest, program=replace(ONLINE, near=ahead == 1), behind=ahead, waiting=ahead, updates=rest.updates - ahead
+        ),
+    ]

@@ -19,9 +19,9 @@ SPARE = 3  # entries that a ragged list has room for beyond those it needs
 
 
 def check_ops(make: Factory, ops=OPS):
-    """Yields a Check per pass: its worst trial. make: a factory of backends. Each size runs once in each way that the device has for
-    it: where the work can be shared out also in many workgroups; one of several streams runs at as many positions of a map of one
-    stream too, where a position is as a stream to the pass."""
+    """Yields a Check per pass: its worst trial. make: a factory of backends. Each size runs once in each way that the
+    device has for it: where the work can be shared out also in many workgroups; one of several streams runs at as many
+    positions of a map of one stream too, where a position is as a stream to the pass."""
     for op in ops:
         for op_pass in op.passes:
             yield _check_pass(op, op_pass, make)
@@ -32,7 +32,10 @@ def _check_pass(op: Op, op_pass: Pass, make: Factory) -> Check:
     names = (SEVERAL, PARTS) if op_pass.rows else (SEVERAL,)
     sized_for_maps = _sized_for_maps(op, op_pass)
     for number, size in enumerate(op.sizes):
-        trials = [Trial(op, op_pass, number), *([Trial(op, op_pass, number, streams=1)] if size == sized_for_maps else [])]
+        trials = [
+            Trial(op, op_pass, number),
+            *([Trial(op, op_pass, number, streams=1)] if size == sized_for_maps else []),
+        ]
         for trial, make_so in product(trials, ways(make, *names).values()):
             for tensor, error, element in trial.run(make_so(trial.plan)):
                 worst.trials += 1
@@ -52,8 +55,9 @@ def _sized_for_maps(op: Op, op_pass: Pass) -> dict | None:
 
 
 class Trial:
-    """One pass at one of its op's sizes: the plan of it, what it gets, and what it should write. number: of the size. spare: room in
-    ragged lists beyond what they need. streams: what has more rows stands at positions of a map; None: S of the size."""
+    """One pass at one of its op's sizes: the plan of it, what it gets, and what it should write. number: of the size.
+    spare: room in ragged lists beyond what they need. streams: what has more rows stands at positions of a map; None: S
+    of the size."""
 
     def __init__(self, op: Op, op_pass: Pass, number: int, spare: int = SPARE, streams: int | None = None):
         streams = streams or op.sizes[number]["S"]
@@ -65,15 +69,20 @@ class Trial:
         self.plan = Plan(streams)
         for tensor in self._tensors.values():
             self.plan.add(tensor)
-        self.plan.forward.append(make_call(op_pass.name, {**given, **{c: self._example[c] for c in op_pass.consts}}, op.name))
+        self.plan.forward.append(
+            make_call(op_pass.name, {**given, **{c: self._example[c] for c in op_pass.consts}}, op.name)
+        )
 
     def start(self, backend: Backend):
         """Writes what the pass reads and changes, and poison where it has to write."""
         for name, tensor in self._tensors.items():
-            backend.write(name, _poison(tensor, self.plan.streams) if name in self._pass.writes else self._example[name])
+            backend.write(
+                name, _poison(tensor, self.plan.streams) if name in self._pass.writes else self._example[name]
+            )
 
     def run(self, backend: Backend):
-        """Runs the pass; yields (tensor, error, worst element) for all it writes, and for the rest of memory where it can be looked at."""
+        """Runs the pass; yields (tensor, error, worst element) for all it writes, and for the rest of memory where it
+        can be looked at."""
         self.start(backend)
         memories = [backend.memory()] if isinstance(backend, OpenMemory) else []
         backend.run(one_step())
@@ -129,7 +138,9 @@ def _tensor(op: Op, name: str, given, want, spare, streams) -> Tensor | float:
     shown = want if given is None else given
     if isinstance(shown, list):
         room = max(1, spare + max(len(a) for a in [*shown, *(want or [])]))
-        return Tensor(name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True, sites=len(shown) // streams)
+        return Tensor(
+            name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True, sites=len(shown) // streams
+        )
     place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
     if place != SCRATCH:
         return Tensor(name, shown.shape, place, index=shown.dtype.kind in "iu")

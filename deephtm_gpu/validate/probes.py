@@ -23,7 +23,8 @@ def _loop(adapter) -> Check:
     holds = once == 30000 and twice == 60000 and (bound is not None or all_three == 260000)
     limit = "none met in 260,000" if all_three == 260000 else f"it stops after {all_three:,}"
     ours = "no bound" if bound is None else f"at most {bound:,}"
-    return Check("probe", "loop limit", holds, where=f"iterations of an invocation: {limit}; the engine asks for {ours} in a dispatch")
+    return Check("probe", "loop limit", holds, where=f"iterations of an invocation: {limit}; the engine asks for "
+                                                     f"{ours} in a dispatch")
 
 
 def _barrier(adapter) -> Check:
@@ -37,14 +38,21 @@ def _order(adapter) -> Check:
     probe.write(np.concatenate([np.arange(n), np.zeros(2 * n)]).astype(np.uint32))
     got = probe.run(n // 64, dispatches=turns)[:n]
     want = (np.arange(n) + 65 * turns) % n + turns
-    return Check("probe", "order of dispatches", bool((got == want).all()), where=f"{turns} dispatches of 16 workgroups")
+    return Check(
+        "probe", "order of dispatches", bool((got == want).all()), where=f"{turns} dispatches of 16 workgroups"
+    )
 
 
 def _guard(adapter) -> Check:
     probe, other = _Probe(adapter, "guard", 256), _Probe(adapter, "guard", 256)
     got = probe.run(1)
     changed = int((other.read() != 0).sum()) + int((got[1:-1] != 0).sum())  # some drivers clamp to the last element
-    return Check("probe", "out-of-bounds guard", got[0] == 256 and changed == 0, where=f"{changed} elements hurt by writes beyond the end")
+    return Check(
+        "probe",
+        "out-of-bounds guard",
+        got[0] == 256 and changed == 0,
+        where=f"{changed} elements hurt by writes beyond the end",
+    )
 
 
 class _Probe:
@@ -55,7 +63,9 @@ class _Probe:
         usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
         self._buffer = self._device.create_buffer(size=self._size, usage=usage)
         module = self._device.create_shader_module(code=(shader_folder() / "probes" / f"{name}.wgsl").read_text())
-        self._pipeline = self._device.create_compute_pipeline(layout="auto", compute={"module": module, "entry_point": "main"})
+        self._pipeline = self._device.create_compute_pipeline(
+            layout="auto", compute={"module": module, "entry_point": "main"}
+        )
         entries = [{"binding": 0, "resource": {"buffer": self._buffer}}]
         self._group = self._device.create_bind_group(layout=self._pipeline.get_bind_group_layout(0), entries=entries)
 

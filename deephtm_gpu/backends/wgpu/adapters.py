@@ -46,8 +46,7 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
     """The adapter that a device string means (None: the NumPy reference), and why. Raises DeviceError where there is
     none."""
     if not isinstance(device, str) or not device:
-        raise DeviceError(f"The device {device!r} was asked for; give 'auto', 'gpu', 'numpy' or part of an adapter's "
-                          "name.")
+        raise DeviceError(f"device must be 'auto', 'gpu', 'numpy' or part of an adapter's name, got {device!r}.")
     if device == "numpy":
         return None, "the device is 'numpy'"
     adapters = list_adapters()
@@ -58,7 +57,8 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
         what = f"only software adapters ({adapters[0].name})" if adapters else "no adapter"
         return None, f"there is no hardware GPU here, {what}" + ("; device='gpu' would take it" if adapters else "")
     if not adapters:
-        raise DeviceError(f"device must be 'auto' or 'numpy' without a GPU adapter, got {device!r}; to get an adapter, {INSTALL}.")
+        raise DeviceError(f"device must be 'auto' or 'numpy' without a GPU adapter, got {device!r}; to get an adapter, "
+                          f"{INSTALL}.")
     if device == "gpu":
         return adapters[0], "it is the best adapter"
     named = [a for a in adapters if device.lower() in a.name.lower()]

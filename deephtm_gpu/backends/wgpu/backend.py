@@ -25,13 +25,24 @@ from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE, Tensor
 
 SMALL_GRAIN = 97  # multiply-adds of a workgroup, where an op is to be shared out whatever it is worth
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-_STEP = np.dtype([("row", "<u4"), ("t", "<u4"), ("rate", "<f4"), ("k", "<f4"), ("slot", "<u4"), ("back", "<u4"), ("scored", "<u4"),
-                  ("waiting", "<f4")])
+_STEP = np.dtype(
+    [
+        ("row", "<u4"),
+        ("t", "<u4"),
+        ("rate", "<f4"),
+        ("k", "<f4"),
+        ("slot", "<u4"),
+        ("back", "<u4"),
+        ("scored", "<u4"),
+        ("waiting", "<f4"),
+    ]
+)
 _TURN_BYTES = 16
 
 
 def open_device(adapter: AdapterInfo):
-    """The adapter's device, with the largest buffers it can give. One per adapter and process. Raises DeviceError in a forked child."""
+    """The adapter's device, with the largest buffers it can give. One per adapter and process. Raises DeviceError in a
+    forked child."""
     process.check()
     process.opened()
     return _device_of(adapter)
@@ -52,8 +63,11 @@ class OnAdapter:
         self.adapter, self._override = adapter, override
         self._tuning = tuning or tuning_of(adapter)
         self.info = _info(adapter)
-        self.ways = {SEVERAL: partial(self._make, persistent=False), IN_ONE: partial(self._make, persistent=True),
-                     PARTS: partial(self._make, persistent=False, tuning=replace(self._tuning, wide=0, grain=SMALL_GRAIN))}
+        self.ways = {
+            SEVERAL: partial(self._make, persistent=False),
+            IN_ONE: partial(self._make, persistent=True),
+            PARTS: partial(self._make, persistent=False, tuning=replace(self._tuning, wide=0, grain=SMALL_GRAIN)),
+        }
 
     def __call__(self, plan: Plan) -> "GpuBackend | SideBySide":
         """All models in one set of arenas if they have room there."""
@@ -101,8 +115,14 @@ class GpuBackend:
     """Raises DeviceError where the network does not fit the adapter. tuning: None for the adapter's own. override: see
     `compose`. persistent: whether a workgroup runs many steps in one dispatch; None: if that should be faster."""
 
-    def __init__(self, plan: Plan, adapter: AdapterInfo, tuning: Tuning | None = None, override: dict[str, str] | None = None,
-                 persistent: bool | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        adapter: AdapterInfo,
+        tuning: Tuning | None = None,
+        override: dict[str, str] | None = None,
+        persistent: bool | None = None,
+    ):
         self.plan, self._adapter, self._override, self._persistent = plan, adapter, override, persistent
         self.info = _info(adapter)
         self._device = open_device(adapter)
@@ -144,7 +164,12 @@ class GpuBackend:
         if self.plan.share:
             given.append((self.plan.share, batch.share))
         if self.plan.rate_each:
-            given.append((self.plan.rate_each, np.broadcast_to(batch.rates.reshape(len(batch), -1), (len(batch), self.plan.units))))
+            given.append(
+                (
+                    self.plan.rate_each,
+                    np.broadcast_to(batch.rates.reshape(len(batch), -1), (len(batch), self.plan.units)),
+                )
+            )
         for tensor, x in given:
             self._memory.write("work", self._layout.offset(tensor), np.ascontiguousarray(x, np.float32))
         self._device.queue.write_buffer(self._steps, 0, self._step_numbers(batch))
@@ -216,7 +241,9 @@ class GpuBackend:
                 array[there] = steps_of(tensor)[:, :, 0]
         if not batch.program.forward:
             return
-        for array, tensor in zip([*outputs.predictions, *outputs.observed], [*self.plan.predictions, *self.plan.observed]):
+        for array, tensor in zip(
+            [*outputs.predictions, *outputs.observed], [*self.plan.predictions, *self.plan.observed]
+        ):
             array[there] = steps_of(tensor)
         if self.plan.anomaly:
             outputs.anomaly[there] = steps_of(self.plan.anomaly)[:, :, 0]
@@ -235,8 +262,8 @@ class GpuBackend:
         return 4 * sum(self._layout.sizes.values())
 
     def time_kernel(self, kernel: tuple, steps: int, turns: int, runs: int) -> float:
-        """Seconds that a lasting dispatch of so many steps takes: the least of `runs` means over `turns` dispatches. By the
-        adapter's own clock where it has one."""
+        """Seconds that a lasting dispatch of so many steps takes: the least of `runs` means over `turns` dispatches. By
+        the adapter's own clock where it has one."""
         self._write_turns(np.array([0]), np.array([steps]))
         timer = Timer(self._device)
         return min(timer.time(lambda run: self._repeat(run, kernel, turns)) for _ in range(runs + 1)) / turns
@@ -276,11 +303,14 @@ class GpuBackend:
         most = kind_of_memory(self._tuning).most(self._device)
         for arena, n in self._layout.sizes.items():
             if n > most:
-                largest = max((t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size)
+                largest = max(
+                    (t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size
+                )
                 models = f" of {self.plan.models:,} models" if self.plan.models > 1 else ""
                 raise DeviceError(
-                    f"The {arena}{models} must fit into one buffer, got {4 * n / 2**20:,.0f} MiB, most of it for {largest.name!r} "
-                    f"{largest.shape}, and {self._adapter.name} allows {4 * most / 2**20:,.0f} MiB; make the layer smaller, or use device='numpy'."
+                    f"The {arena}{models} must fit into one buffer, got {4 * n / 2**20:,.0f} MiB, most of it for "
+                    f"{largest.name!r} {largest.shape}, and {self._adapter.name} allows {4 * most / 2**20:,.0f} MiB; "
+                    "make the layer smaller, or use device='numpy'."
                 )
 
     def _new_memory(self):

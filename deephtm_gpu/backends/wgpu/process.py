@@ -1,4 +1,5 @@
-"""A GPU that a process has opened cannot be used in its forked children: the driver's threads and locks are not there, and calls hang."""
+"""A GPU that a process has opened cannot be used in its forked children: the driver's threads and locks are not there,
+and calls hang."""
 
 import os
 
@@ -17,5 +18,5 @@ def check():
     """Raises DeviceError in a forked child."""
     if _owner is not None and _owner != os.getpid():
         raise DeviceError(
-            "A GPU must be used in the process that opened it, and this process was forked from that one; start processes with "
-            "multiprocessing.get_context('spawn'), or use device='numpy'.")
+            "A GPU must be used in the process that opened it, and this process was forked from that one; start "
+            "processes with multiprocessing.get_context('spawn'), or use device='numpy'.")
