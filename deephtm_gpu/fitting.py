@@ -22,7 +22,7 @@ HISTORY_BYTES = 256 << 20  # of the History of an iterator: older rows are dropp
 def fit(model, inputs, targets, ahead, progress, callback, mask, learn) -> History:
     """See `Model.fit`."""
     runs, done, bounded = [], 0, is_iterator(inputs)
-    series = _pieces(model, inputs, targets) if bounded else [_whole(model, inputs, targets, mask)]
+    series = _pieces(model, inputs, targets) if bounded else [whole_series(model, inputs, targets, mask)]
     callbacks, given = _callbacks(callback, model), targets is not None
     with tqdm(total=None if bounded else len(series[0][0][0]), unit="step", disable=not progress) as bar, _named(model):
         for xs, ys, active in series:
@@ -123,7 +123,7 @@ def check_series(model, inputs, targets, mask=None):
     return xs, arrange.series("targets", targets, shapes, classes, len(xs[0]), mask)
 
 
-def _whole(model, inputs, targets, mask):
+def whole_series(model, inputs, targets, mask=None):
     """All of a series at once: (inputs, targets, active)."""
     active = None if mask is None else _check_mask(model, mask)
     xs, ys = check_series(model, inputs, targets, active)
@@ -136,7 +136,7 @@ def _whole(model, inputs, targets, mask):
 def _pieces(model, inputs, targets):
     """An iterator's chunks, as they come."""
     for chunk in zip(inputs, targets, strict=True) if targets is not None else ((x, None) for x in inputs):
-        yield _whole(model, *chunk, None)
+        yield whole_series(model, *chunk)
 
 
 def _check_distributions(model, xs, ys, active):

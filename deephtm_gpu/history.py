@@ -16,7 +16,7 @@ class History:
 
     With several streams an axis S follows the steps T; of a `Population` an axis P stands before them.
 
-    Attributes
+    Parameters
     ----------
     loss : ndarray (T,), float32
         Of the prediction made at each step; NaN where its target has not come. The sum over the outputs, each times its
@@ -26,20 +26,22 @@ class History:
         output.
     anomaly : ndarray (T,), float32
         How unexpected each input was, from 0 to 1; NaN without a temporal memory.
-    observed : dict
+    observed : dict, default {}
         After `Model.observe`, by layer name; see there.
-    losses : list of ndarray (T,)
+    losses : list of ndarray (T,), default []
         The loss of each output.
-    late_loss : ndarray (n,)
+    late_loss : ndarray (n,), default empty
         The losses of predictions made before the first row whose targets came here, oldest first: what was NaN at the
         end of the history before.
-    first : int
+    first : int, default 0
         How many steps the model had run before the first row.
+    steps_axis : int, default 0
+        Along which axis of the arrays the steps run: 1 of a `Population`.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> history = History(loss=np.zeros(3), prediction=np.zeros((3, 1)), anomaly=np.ones(3))
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> history = dh.History(loss=np.zeros(3), prediction=np.zeros((3, 1)), anomaly=np.ones(3))
     >>> len(history)
     3
     """
@@ -114,7 +116,7 @@ class History:
 class StepResult:
     """What `Model.step` returns.
 
-    Attributes
+    Parameters
     ----------
     prediction : ndarray (*shape), or a list of them
         Made at this step.
@@ -123,6 +125,12 @@ class StepResult:
         target of. NaN where there was none.
     anomaly : float, or ndarray likewise
         How unexpected the input was.
+
+    Examples
+    --------
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> dh.StepResult(prediction=np.zeros(1), loss=0.5, anomaly=0.25).loss
+    0.5
     """
 
     prediction: Array | list[Array]

@@ -7,7 +7,7 @@ from deephtm_gpu.arrangement import StreamsArrangement
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.copying import Copyable
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.fitting import check_series, fit, step_result
+from deephtm_gpu.fitting import fit, step_result, whole_series
 from deephtm_gpu.graph.networks import Network, Sequential, as_network
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.inspection import Inspectable
@@ -26,16 +26,19 @@ class Model(Looking, Inspectable, Copyable):
     Parameters
     ----------
     net : Sequential or Network
+        How the information flows.
     input_shape : tuple of int, optional
         Of one input; needed with a Sequential.
     loss : str, Loss or a list of them, default "mse"
         Of all outputs, or of each: an object such as `dh.MSE()`, or its name: "mse" (half the squared error, summed
         over the output), "cross_entropy" (softmax; targets one-hot or class numbers), "bce" (a sigmoid for each number
         by itself; targets from 0 to 1).
-    optimizer : Optimizer, default PolyakSGD()
+    optimizer : Optimizer, optional
+        PolyakSGD() where it is left out.
     streams : int, default 1
         Parallel sequences S that share the weights.
     seed : int, default 0
+        Of the first weights.
     device : str, default "auto"
         "auto": a hardware GPU, else NumPy; "gpu", "numpy", or part of an adapter's name.
     loss_weights : list of float, optional
@@ -50,7 +53,7 @@ class Model(Looking, Inspectable, Copyable):
 
     Examples
     --------
-    >>> import deephtm_gpu as dh
+    >>> import numpy as np, deephtm_gpu as dh
     >>> model = dh.Model(dh.Sequential(dh.Linear(1)), input_shape=(1,), device="numpy")
     >>> len(model.fit(np.zeros(5) + 0.5))
     5
@@ -86,21 +89,20 @@ class Model(Looking, Inspectable, Copyable):
         """Learns online from a series.
 
         Without targets, output j learns to predict input j `ahead` steps later; with targets, step t learns from
-        (inputs[t], targets[t]) at once. An interruption (Ctrl-C, an exception in a callback) leaves the model at the
-        step that `model.steps` names.
+        (inputs[t], targets[t]) at once. An interruption (Ctrl-C) leaves the model at the step `model.steps`.
 
         Parameters
         ----------
         inputs : array_like (T, *shape) or (T, S, *shape), a list of them, or an iterator of chunks
-            One series per input. An iterator's chunks are learned as one series, in bounded memory: the History keeps
-            its newest rows.
+            One series per input. Chunks are one series, in bounded memory: the History keeps its newest rows.
         targets : array_like (T, *shape), a list, or an iterator, optional
+            One series per output.
         ahead : int, default 1
+            For how many steps later a prediction is.
         progress : bool, default False
             Whether a bar is drawn.
         callback : callable or list of them, optional
-            Called with (steps done, History of the chunk) after every chunk; learning stops where one returns True. See
-            `SaveEvery`, `StopWhen`, `LogTo`.
+            Called with (steps done, History of the chunk); learning stops where one returns True. See `SaveEvery`.
         mask : array_like (T, S) of bool, optional
             False from a stream's end on: nothing is learned there, and the History has NaN. An ended stream begins
             again with `reset`.
@@ -128,6 +130,7 @@ class Model(Looking, Inspectable, Copyable):
         Parameters
         ----------
         x : array_like (*shape) or (S, *shape), or a list with one for each input
+            What arrived.
         target : likewise, optional
             Of this step's prediction. Steps with and without one may take turns.
         learn : bool, default True
@@ -140,13 +143,12 @@ class Model(Looking, Inspectable, Copyable):
         network, given = self.session.setup.network, target is not None
         lead = self.arrangement.one_step(x, len(network.inputs))
         with self.session.turn():
-            history = [lead, self.arrangement.one_step(target, len(network.outputs)) if given else None]
-            xs, ys = check_series(self, *history)
+            targets = self.arrangement.one_step(target, len(network.outputs)) if given else None
+            xs, ys, _ = whole_series(self, lead, targets)
             return step_result(self, self.session.run(xs, ys, learn, self.session.ahead), given)
 
     def reset(self) -> None:
-        """Forgets the temporal state and what is pending: a new sequence begins. Keeps the weights. What the memories'
-        windows have put off is learned first."""
+        """Begins a new sequence: forgets the temporal state and what is pending, and keeps the weights."""
         self.session.reset()
 
     # What it is
@@ -158,15 +160,17 @@ class Model(Looking, Inspectable, Copyable):
 
     @property
     def network(self) -> Network:
+        """The network that it was made of."""
         return self.session.setup.network
 
     @property
     def optimizer(self) -> Optimizer:
+        """What its weights step by."""
         return self.session.setup.optimizer
 
     @property
     def lr(self) -> float | tuple[float, ...]:
-        """The learning rate before its schedule (of PolyakSGD: the scale); set it, and the next step goes by it."""
+        """The learning rate before its schedule (of PolyakSGD the scale); set it, and the next step goes by it."""
         return self.optimizer.lr
 
     @lr.setter
@@ -176,8 +180,12 @@ class Model(Looking, Inspectable, Copyable):
         self.optimizer.lr = rates
 
     def save(self, path: Any) -> None:
-        """Writes everything needed to go on to the bit (safetensors), for `dh.load(path)`. The file is there whole or
-        not at all.
+        """Writes everything needed to go on to the bit, for `dh.load(path)`: the whole file or none.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
 
         Raises
         ------

@@ -26,23 +26,32 @@ class Population(Model):
     Parameters
     ----------
     net : Sequential or Network
+        As of `Model`.
     models : int
         P.
-    input_shape, loss, device, loss_weights
+    input_shape : tuple of int, optional
         As of `Model`.
-    optimizer : Optimizer, default PolyakSGD()
-        Its rate may be a list of P.
+    loss : str, Loss or a list of them, default "mse"
+        As of `Model`.
+    optimizer : Optimizer, optional
+        PolyakSGD() where it is left out. Its rate may be a list of P.
     seed : int or list of P ints, default 0
         Model p has seed + p.
+    device : str, default "auto"
+        As of `Model`.
+    loss_weights : list of float, optional
+        As of `Model`.
 
     Raises
     ------
-    UserError, DeviceError
+    UserError
+        As `Model` does.
+    DeviceError
         As `Model` does.
 
     Examples
     --------
-    >>> import deephtm_gpu as dh
+    >>> import numpy as np, deephtm_gpu as dh
     >>> population = dh.Population(dh.Sequential(dh.Linear(1)), models=3, input_shape=(1,), device="numpy")
     >>> population.fit(np.zeros((3, 5)) + 0.5).prediction.shape
     (3, 5, 1)
@@ -62,8 +71,29 @@ class Population(Model):
 
     def fit(self, inputs: Any, targets: Any = None, ahead: int = 1, progress: bool = False, callback: Any = None,
             mask: Any = None, learn: bool = True) -> History:
-        """As `Model.fit`, with inputs (P, T, *shape), for single numbers (P, T) too. All models step together: there is
-        no mask."""
+        """As `Model.fit`; all models step together.
+
+        Parameters
+        ----------
+        inputs : array_like (P, T, *shape), for single numbers (P, T) too, or a list of them
+            One series per input.
+        targets : array_like, optional
+            Likewise.
+        ahead : int, default 1
+            As of `Model.fit`.
+        progress : bool, default False
+            Whether a bar is drawn.
+        callback : callable or list of them, optional
+            As of `Model.fit`.
+        mask : None, optional
+            There is none: take out a model whose series ends, `population.model(p)`.
+        learn : bool, default True
+            As of `Model.fit`.
+
+        Returns
+        -------
+        History
+        """
         if mask is not None:
             raise UserError("mask must be None for a population, whose models step together, got a mask; take out "
                             "those whose series end: population.model(p).")
@@ -112,7 +142,12 @@ class Population(Model):
         return self._handed(few, kept, self.optimizer.of(kept) if self.optimizer.models else self.optimizer)
 
     def state(self) -> dict[str, dict[str, np.ndarray]]:
-        """As `Model.state`, every array with P in front."""
+        """As `Model.state`, every array with P in front.
+
+        Returns
+        -------
+        dict of dict of ndarray
+        """
         with self.session.turn():
             each = [self.session.state(p) for p in range(self.models)]
         return {
@@ -121,12 +156,23 @@ class Population(Model):
         }
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """As `Model.state_dict`, every array with P in front."""
+        """As `Model.state_dict`, every array with P in front.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
         weights = super().state_dict()
         return weights if self.models > 1 else {name: array[None] for name, array in weights.items()}
 
     def load_state_dict(self, weights: Any) -> None:
-        """As `Model.load_state_dict`, every array with P in front."""
+        """As `Model.load_state_dict`, every array with P in front.
+
+        Parameters
+        ----------
+        weights : mapping of str to array_like
+            As `state_dict` returns them.
+        """
         if self.models == 1 and isinstance(weights, dict):
             weights = {n: a[0] if np.ndim(a) and len(a) == 1 else a for n, a in weights.items()}
         super().load_state_dict(weights)

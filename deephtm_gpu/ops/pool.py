@@ -74,33 +74,13 @@ def pool_backward(ddepolarisation, rows, index, weight, pool, F, P):
     return dvalue
 
 
-def pool_update(
-    rows,
-    left,
-    index,
-    value,
-    coef,
-    rate,
-    pool,
-    weight,
-    bias,
-    moment,
-    power,
-    count,
-    bias_moment,
-    bias_power,
-    total,
-    scale,
-    bias_scale,
-    F,
-    P,
-    **rule,
-):
+def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment, power, count, bias_moment, bias_power,
+                total, scale, bias_scale, F, P, **rule):
     """As `synapse_update`, in the synapses that see an entry of the context.
 
     rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); pool (1,); changes
-    weight, moment, power (N, F), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,). total
-    (N, F): where the shader adds streams up; all 0 before and after.
+    weight, moment, power (N, F), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,).
+    total (N, F): where the shader adds streams up; all 0 before and after.
     """
     touched, factors = touched_rows(rows, coef * left)  # (R,), (R, S)
     k = count_touched(count, touched, rule)  # (R, 1)
@@ -118,16 +98,8 @@ def pool_update(
         owner = np.searchsorted(touched, synapse // F)
     flat = [m if np.isscalar(m) else m.reshape(-1) for m in (weight, moment, power)]
     descend_at(*flat, synapse, gradient, rate * scale, k if np.isscalar(k) else k[owner, 0], **rule)
-    descend_at(
-        bias,
-        bias_moment,
-        bias_power,
-        touched,
-        total_factors(factors),
-        rate * bias_scale,
-        k if np.isscalar(k) else k[:, 0],
-        **rule,
-    )
+    k = k if np.isscalar(k) else k[:, 0]
+    descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k, **rule)
 
 
 def pool_square(left, rows, index, value, pool, squares, slot, scale, L, F, P):

@@ -2,11 +2,15 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
 from deephtm_gpu.arguments import check_count, check_number, finite, real, shown
+from deephtm_gpu.backends.protocol import DeviceInfo
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.model import Model
 from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
 from deephtm_gpu.sensorimotor.parts import Parts
 from deephtm_gpu.sensorimotor.saving import load_column, save_column
@@ -66,15 +70,21 @@ class SensorimotorColumn:
 
     Parameters
     ----------
-    features : int or array (F, D)
+    features : int or array_like (F, D)
         How many features there are; each is then given by its number. Or their codes; then any vector (D,) can be given
         as a feature, and counts as the feature it resembles.
     objects : int
         How many objects can be learned.
-    columns, winners, cells_per_column : int, default 128, 5, 32
-        Of pooler and memory. Keep objects · points · winners under 5 · columns · cells_per_column.
-    modules, side : int, default 10, 5
-        Of the grid cells: modules of side × side cells.
+    columns : int, default 128
+        Of pooler and memory.
+    winners : int, default 5
+        How many columns win for a feature: K.
+    cells_per_column : int, default 32
+        Of the memory. Keep objects · points · winners under 5 · columns · cells_per_column.
+    modules : int, default 10
+        Of the grid cells.
+    side : int, default 5
+        Of a module, which has side × side cells.
     epsilon : float, default 0.05
         The probability of a column that was not expected, between 0 and 1.
     seed : int, default 0
@@ -109,7 +119,7 @@ class SensorimotorColumn:
 
     def __init__(
         self,
-        features,
+        features: Any,
         objects: int,
         columns: int = 128,
         winners: int = 5,
@@ -119,7 +129,7 @@ class SensorimotorColumn:
         epsilon: float = 0.05,
         seed: int = 0,
         device: str = "auto",
-    ):
+    ) -> None:
         sizes = dict(
             objects=objects,
             columns=columns,
@@ -146,17 +156,17 @@ class SensorimotorColumn:
         self._hypotheses = None
 
     @property
-    def device(self):
+    def device(self) -> DeviceInfo:
         """What it runs on: name, backend, "hardware" or "software"."""
         return self._parts.device
 
     @property
-    def memory(self):
+    def memory(self) -> Model:
         """The Model that learns; see `parts.Parts`."""
         return self._parts.memory
 
     @property
-    def objects(self) -> tuple:
+    def objects(self) -> tuple[Hashable, ...]:
         """The names of the objects that it knows, in the order of learning."""
         return tuple(self._places)
 
@@ -170,7 +180,7 @@ class SensorimotorColumn:
         """How many objects it can learn."""
         return self._capacity
 
-    def learn(self, object: Hashable, places, features, exposures: int = 5) -> None:
+    def learn(self, object: Hashable, places: Any, features: Any, exposures: int = 5) -> None:
         """Learn L points of an object, `exposures` times in random order, in addition to what is known of it.
 
         If more than about 100 objects are learned one after the other, the first are partly overwritten: learn all
@@ -180,9 +190,9 @@ class SensorimotorColumn:
         ----------
         object : hashable
             Its name.
-        places : array (L, 2)
+        places : array_like (L, 2)
             Locations in the object's own coordinates; the distance between two features is the unit.
-        features : array (L,) int or (L, D)
+        features : array_like (L,) of int, or (L, D)
             The feature at each location: its number or its code.
         exposures : int, default 5
             How often each point is learned.
@@ -221,12 +231,12 @@ class SensorimotorColumn:
         old = self._places.get(object, np.zeros((0, 2), np.float32))
         self._places[object] = np.unique(np.concatenate([old, places]), axis=0)
 
-    def begin(self, angles=(0.0,)) -> None:
+    def begin(self, angles: Any = (0.0,)) -> None:
         """Forget all sensations: the touch can begin at any known point of any known object.
 
         Parameters
         ----------
-        angles : sequence of float, default (0.0,)
+        angles : array_like (A,), default (0.0,)
             Radians, counter-clockwise, by which the object can be rotated.
 
         Raises
@@ -240,12 +250,12 @@ class SensorimotorColumn:
         numbers = np.repeat(np.arange(len(self._places)), [len(places) for places in self._places.values()])
         self._hypotheses = Hypotheses(numbers, np.concatenate(list(self._places.values())), angles)
 
-    def sense(self, feature) -> Recognition:
+    def sense(self, feature: Any) -> Recognition:
         """Take a sensation.
 
         Parameters
         ----------
-        feature : int or array (D,)
+        feature : int or array_like (D,)
             Its number, or a vector.
 
         Returns
@@ -273,12 +283,12 @@ class SensorimotorColumn:
             float(np.exp(hypotheses.latest[best] / self._sizes["winners"])),
         )
 
-    def move(self, displacement, noise: float = 0.0) -> None:
+    def move(self, displacement: Any, noise: float = 0.0) -> None:
         """Take a movement.
 
         Parameters
         ----------
-        displacement : array (2,)
+        displacement : array_like (2,)
             As reported by the body.
         noise : float, default 0.0
             Standard deviation of the displacement in each dimension. If it is not 0, sensations correct the location.
@@ -292,12 +302,12 @@ class SensorimotorColumn:
         displacement, _ = self._ahead(displacement)
         self._hypotheses.move(displacement, noise)
 
-    def predict(self, displacement=(0.0, 0.0)) -> np.ndarray:
+    def predict(self, displacement: Any = (0.0, 0.0)) -> np.ndarray:
         """The probability of each feature after a movement, given that it leads to a feature.
 
         Parameters
         ----------
-        displacement : array (2,), default (0.0, 0.0)
+        displacement : array_like (2,), default (0.0, 0.0)
             The movement.
 
         Returns
@@ -317,7 +327,7 @@ class SensorimotorColumn:
         each = np.exp(joint - joint.max()).sum(axis=1)
         return each / each.sum()
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write all that was learned, for `dh.SensorimotorColumn.load(path)`. The sensations since `begin` are not
         saved.
 
@@ -334,7 +344,7 @@ class SensorimotorColumn:
         save_column(self, path)
 
     @classmethod
-    def load(cls, path, device: str = "auto") -> "SensorimotorColumn":
+    def load(cls, path: str | PathLike[str], device: str = "auto") -> "SensorimotorColumn":
         """Read the file that `save` wrote.
 
         Parameters
@@ -358,9 +368,26 @@ class SensorimotorColumn:
         """
         return load_column(cls, path, device)
 
-    def expects(self, object: Hashable, place) -> np.ndarray:
-        """The probability of each feature at a location (2,) of a known object, given that there is one: (F,). Raises
-        UserError."""
+    def expects(self, object: Hashable, place: Any) -> np.ndarray:
+        """The probability of each feature at a location of a known object, given that there is one.
+
+        Parameters
+        ----------
+        object : hashable
+            Its name.
+        place : array_like (2,)
+            The location, in the object's own coordinates.
+
+        Returns
+        -------
+        ndarray (F,)
+            The probabilities, which sum to 1.
+
+        Raises
+        ------
+        UserError
+            If the object is not known, or the location is invalid.
+        """
         place, number = finite("A place", place, (2,), MAX_COORDINATE)[None], [self._number(object)]
         evidence = np.array([self._parts.judge(place, number, winners)[0][0] for winners in self._known])
         each = np.exp(evidence - evidence.max())
@@ -371,21 +398,66 @@ class SensorimotorColumn:
         """The shape of its grid cells: modules, side, side."""
         return self._sizes["modules"], self._sizes["side"], self._sizes["side"]
 
-    def bumps(self, object: Hashable, place) -> np.ndarray:
-        """The activity of the grid cells at a location (2,) of an object: (modules, side, side); each module sums to 1.
+    def bumps(self, object: Hashable, place: Any) -> np.ndarray:
+        """The activity of the grid cells at a location of a known object.
 
-        Raises UserError.
+        Parameters
+        ----------
+        object : hashable
+            Its name.
+        place : array_like (2,)
+            The location, in the object's own coordinates.
+
+        Returns
+        -------
+        ndarray (modules, side, side)
+            The activity; each module sums to 1.
+
+        Raises
+        ------
+        UserError
+            If the object is not known, or the location is invalid.
         """
         return self._parts.bumps(finite("A place", place, (2,), MAX_COORDINATE), self._number(object))
 
     def living(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The active hypotheses: the numbers of their objects (H,), locations (H, 2), probabilities (H,). Raises
-        UserError."""
+        """The H active hypotheses.
+
+        Returns
+        -------
+        objects : ndarray (H,)
+            The number of each one's object, in the order of learning, from 0.
+        places : ndarray (H, 2)
+            The present location of each, in its object's own coordinates.
+        probabilities : ndarray (H,)
+            Of each; they sum to 1.
+
+        Raises
+        ------
+        UserError
+            If called before `begin`.
+        """
         hypotheses = self._begun()
         return hypotheses.objects.copy(), hypotheses.places.copy(), hypotheses.probabilities()
 
     def known(self, object: Hashable) -> np.ndarray:
-        """The locations (L, 2) that were learned of an object. Raises UserError."""
+        """The locations that were learned of an object.
+
+        Parameters
+        ----------
+        object : hashable
+            Its name.
+
+        Returns
+        -------
+        ndarray (L, 2)
+            The locations, each once.
+
+        Raises
+        ------
+        UserError
+            If the object is not known.
+        """
         self._number(object)
         return self._places[object].copy()
 
