@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.numeric import as_array
 from deephtm_gpu.series import as_series, is_list_of_one
 
 
@@ -22,7 +23,7 @@ class StreamsArrangement:
 
     def one_step(self, given, count: int):
         """One step of `count` series, as a series of one step each."""
-        return [np.asanyarray(v)[None] for v in given] if count > 1 else np.asanyarray(given)[None]
+        return [as_array("x", v)[None] for v in given] if count > 1 else as_array("x", given)[None]
 
     def shown(self, array: np.ndarray) -> np.ndarray:
         """(T, S, ...) -> as the user sees it."""
@@ -51,7 +52,7 @@ class ModelsArrangement:
         return StreamsArrangement(1)
 
     def series(self, what, given, shapes, classes=None, steps=None, mask=None) -> list[np.ndarray]:
-        return as_series(what, self._models_second(what, given, shapes), shapes, self.models, classes, steps, mask)
+        return as_series(what, self._models_second(what, given, shapes), shapes, self.models, classes, steps, mask, unit="model")
 
     def _models_second(self, what, given, shapes):
         """(P, T, ...) -> (T, P, ...); T alone where P is 1. Or a list of them, one per shape."""
@@ -59,10 +60,7 @@ class ModelsArrangement:
             return [self._models_second(f"{what}[{j}]", g, [None]) for j, g in enumerate(given)]
         if shapes[0] is not None and is_list_of_one(given, len(shapes[0]) + 1):
             given = given[0]
-        try:
-            array = np.asanyarray(given)
-        except ValueError:
-            raise UserError(f"{what} must be an array of numbers, ({self.models} models, steps, ...); give all models series of one length.") from None
+        array = as_array(what, given)
         if array.ndim < 2 or len(array) != self.models:
             raise UserError(f"{what} must be ({self.models} models, steps, ...), got an array of shape {array.shape}.")
         return array[0] if self.models == 1 else np.moveaxis(array, 0, 1)
@@ -75,7 +73,7 @@ class ModelsArrangement:
         return [self._checked(v)[:, None] for v in given]
 
     def _checked(self, given):
-        array = np.asanyarray(given)
+        array = as_array("x", given)
         if array.ndim == 0 or len(array) != self.models:
             raise UserError(f"step must be given one row for each of the {self.models} models, got an array of shape {array.shape}.")
         return array

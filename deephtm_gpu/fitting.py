@@ -11,6 +11,7 @@ from deephtm_gpu.arrangement import prediction_shape
 from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.history import History, StepResult
+from deephtm_gpu.numeric import as_array
 from deephtm_gpu.session import Run
 from deephtm_gpu.state import describe_observed
 
@@ -137,7 +138,7 @@ def _check_distributions(model, xs, ys, active):
 
 def _check_mask(model, mask) -> np.ndarray:
     """mask (T, S) -> the same as an array, all its rules kept."""
-    mask, S = np.asarray(mask), model.streams
+    mask, S = as_array("mask", mask), model.streams
     if S == 1:
         raise UserError("mask must be left out where the model has one stream; cut the series where it ends, and call reset() before the next.")
     if mask.ndim != 2 or mask.shape[1] != S or not (mask.dtype == bool or np.isin(mask, (0, 1)).all()):

@@ -1,24 +1,25 @@
 """What users hand over as a series, checked and brought to (T, S, D)."""
 
+from functools import partial
 from math import prod
 
 import numpy as np
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.numeric import as_array, as_float32
 
 
-def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None) -> list[np.ndarray]:
+def as_series(what, given, shapes, streams, classes=None, steps=None, mask=None, unit="stream") -> list[np.ndarray]:
     """given: an array (T, *shape) or (T, S, *shape), or a list of as many arrays as there are shapes. classes: for each,
-    whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. Returns float32 arrays (T, S, D). Raises UserError."""
+    whether whole numbers (T,) or (T, S) may stand for one-hot rows. mask (T, S): where it is false, 0 is taken. unit: what one
+    of the S is, for messages. Returns float32 arrays (T, S, D). Raises UserError."""
     if len(shapes) > 1 and not isinstance(given, (list, tuple)):
         raise UserError(f"{what}: one {type(given).__name__} was given; the network has {len(shapes)}: give a list with one series for each.")
     arrays = [given] if len(shapes) == 1 and not is_list_of_one(given, len(shapes[0]) + (streams > 1)) else list(given)
     if len(arrays) != len(shapes):
         raise UserError(f"{what}: {len(arrays)} series were given; the network has {len(shapes)}: give a list with one for each.")
     names = [what if len(shapes) == 1 else f"{what}[{j}]" for j in range(len(shapes))]
-    if mask is not None:
-        arrays = [_masked(a, mask) for a in arrays]
-    series = [_one(n, a, s, streams, bool(classes and classes[j]))
+    series = [_one(n, a, s, streams, bool(classes and classes[j]), mask, unit)
               for j, (n, a, s) in enumerate(zip(names, arrays, shapes))]
     for name, x in zip(names, series):
         if len(x) != (steps or len(series[0])):
@@ -31,24 +32,17 @@ def is_list_of_one(given, least) -> bool:
     return isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray) and given[0].ndim > least
 
 
-def _masked(given, mask):
+def _masked(array, mask):
     """0 where the mask is false: there may stand anything, NaN too. What does not fit is told later."""
-    try:
-        array = np.asarray(given)
-    except ValueError:
-        return given
-    if array.shape[:2] != mask.shape or array.dtype.kind not in "fiub":
-        return given
+    if array.shape[:2] != mask.shape:
+        return array
     return np.where(mask.reshape(*mask.shape, *[1] * (array.ndim - 2)), array, 0)
 
 
-def _one(name, given, shape, streams, classes):
-    try:
-        array = np.asarray(given)
-        if array.dtype == object or array.dtype.kind not in "fiub":
-            raise TypeError
-    except (ValueError, TypeError):
-        raise UserError(f"{name} must be an array of numbers, (steps, {', '.join(map(str, shape))}).") from None
+def _one(name, given, shape, streams, classes, mask=None, unit="stream"):
+    array = as_array(name, given)
+    if mask is not None:
+        array = _masked(array, mask)
     lead = (streams,) if streams > 1 else ()
     positions = tuple(shape[1:]) if len(shape) == 3 else ()  # of a map, a class each
     if classes and array.ndim == 1 + len(lead) + len(positions) and array.dtype.kind in "iub":
@@ -66,12 +60,18 @@ def _one(name, given, shape, streams, classes):
         raise UserError(f"{name} has shape {array.shape}; it must be {shown}{classes_too}{order}.")
     if len(array) == 0:
         raise UserError(f"{name} has 0 steps; give at least one.")
-    with np.errstate(over="ignore"):  # what a float32 cannot hold is told below
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0]
-        raise UserError(f"{name} holds {array[tuple(where)]} at step {where[0]}; fill it in or leave it out: only finite float32 numbers can be learned from.")
+    array = as_float32(array, partial(_subject, name, unit if lead else None, shape), mask)
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
+
+
+def _subject(name, unit, shape, position):
+    """Who holds the number at `position`, (S, *shape) or (*shape), in words. unit: what one of the S is; None: there is one."""
+    position, parts = [int(i) for i in position], []
+    if unit:
+        parts.append(f"{unit} {position.pop(0)}")
+    if prod(shape) > 1:
+        parts.append(f"feature {position[0] if len(position) == 1 else tuple(position)}")
+    return f"{name}: {', '.join(parts)}" if parts else name
 
 
 def _one_hot(name, classes, D):

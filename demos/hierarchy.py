@@ -10,8 +10,8 @@ LAST = 200  # queries over which the accuracy is taken
 
 
 def demo(steps=40_000, seed=0, device="auto"):
-    # 1. The data: phrases such as `cad bof abe gig nam nol,eff.` The closing word depends on the opening word, with five
-    #    random words between. Each letter is a random code of 16 numbers; `ends` is 1 after a word.
+    # 1. The data: phrases such as `cad bof abe gig nam nol,eff.` The closing word depends on the opening, with five
+    #    random words between. Each letter is a random code of 16 numbers; `ends` is 1 after words.
     text = words(between=5, steps=max(steps, 1), seed=seed)
 
     # 2. The lower level: letters win columns, and context chooses among their cells. Alone it remembers a few letters.

@@ -1,11 +1,13 @@
 // lib: arenas, reduce, noise
 // Predicted columns: who is asked, how surprising the winners were, and what each logistic unit has to learn.
 //   losers  rows = winners, then R columns drawn one from each of R equal stretches of the C columns
-//   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity;
+//   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity, 0 where no winner is active;
 //           delta = likely - 1 for winners, likely for drawn losers, 0 for a drawn column that is a winner
 // Places: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R),
 // seed (1) in lists; t a number.
 // Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
+
+const LEAST: f32 = 1e-12;  // of the winners' activity together: below, none is active
 
 fn losers_forward(winners: u32, t: u32, seed: u32, rows: u32, K: u32, C: u32, R: u32) {
   for (var k = lane; k < K; k += WG) { lists[rows + k] = lists[winners + k]; }
@@ -35,5 +37,5 @@ fn head_forward(logit: u32, rows: u32, activity: u32, anomaly: u32, delta: u32, 
   }
   total = span_sum(total, WG);
   predicted = span_sum(predicted, WG);
-  if (lane == 0u) { work[anomaly] = 1.0 - predicted / max(total, 1e-12); }
+  if (lane == 0u) { work[anomaly] = select(1.0 - predicted / max(total, LEAST), 0.0, total <= LEAST); }
 }

@@ -1,6 +1,7 @@
-// lib: arenas, reduce
+// lib: arenas, reduce, outlier
 // Losses over D outputs.
-//   mse            loss = 1/2 sum (y - target)^2, dy = y - target
+//   mse            loss = 1/2 sum (y - target)^2, dy = y - target, times (LIMIT largest / |dy|)^2 where |dy| > LIMIT largest;
+//                  extent = [largest, seen]: the largest |dy| of late, and how many there were, up to FIRST
 //   softmax        probability = exp(y - max y) / sum
 //   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
 //   sigmoid        probability = 1 / (1 + exp(-y))
@@ -20,8 +21,27 @@ fn mse_forward(y: u32, target_at: u32, loss: u32, D: u32) {
   if (lane == 0u) { work[loss] = 0.5 * sum; }
 }
 
-fn mse_backward(y: u32, target_at: u32, dy: u32, D: u32) {
-  for (var i = lane; i < D; i += WG) { work[dy + i] = work[y + i] - work[target_at + i]; }
+fn mse_backward(y: u32, target_at: u32, extent: u32, dy: u32, D: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < D; i += WG) {
+    let d = work[y + i] - work[target_at + i];
+    sum += d * d;
+  }
+  let size = sqrt(span_sum(sum, WG));
+  let before = work[extent];
+  let seen = work[extent + 1u];
+  let outlying = is_outlier(size, before, seen);
+  let part = LIMIT * before / size;
+  for (var i = lane; i < D; i += WG) {
+    let d = work[y + i] - work[target_at + i];
+    work[dy + i] = select(d, d * part * part, outlying);
+  }
+  storageBarrier();
+  workgroupBarrier();  // every lane has read the extent before it moves
+  if (lane == 0u) {
+    work[extent] = next_largest(size, before, outlying);
+    work[extent + 1u] = min(seen + 1.0, FIRST);
+  }
 }
 
 fn softmax_forward(y: u32, probability: u32, D: u32) {

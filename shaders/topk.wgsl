@@ -2,7 +2,8 @@
 // Global inhibition: the K largest of C overlaps win, the runner-up inhibits them all. Ties: the lower index.
 //   forward   rows = the K+1 largest, largest first; lead_k = overlap[rows[k]] - overlap[rows[K]];
 //             scale = sqrt(average lead^2 + EPSILON); activity = lead / scale
-//   backward  dlead = (dactivity - average(dactivity activity) activity) / scale; doverlap = [dlead, -sum dlead], at rows
+//   backward  dlead = (dactivity - average(dactivity activity) activity) / scale, 0 where average lead^2 < EPSILON;
+//             doverlap = [dlead, -sum dlead], at rows
 // Blocks (block b: overlaps b, b + blocks, ...), one or more a lane, keep their best in workgroup memory. K+1 rounds: the best of
 // all wins, and its block is looked through for the next: by its lane, or, if it is large, by all lanes.
 // Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
@@ -102,9 +103,10 @@ fn topk_backward(dactivity: u32, activity: u32, scale: u32, doverlap: u32, K: u3
   var sum = 0.0;
   for (var k = lane; k < K; k += WG) { sum += work[dactivity + k] * work[activity + k]; }
   let along = span_sum(sum, WG) / f32(K);
+  let faint = work[scale] < FAINT;
   var total = 0.0;
   for (var k = lane; k < K; k += WG) {
-    let dlead = (work[dactivity + k] - along * work[activity + k]) / work[scale];
+    let dlead = select((work[dactivity + k] - along * work[activity + k]) / work[scale], 0.0, faint);
     work[doverlap + k] = dlead;
     total += dlead;
   }

@@ -249,13 +249,13 @@ def test_anomaly_of_sure_and_of_unexpected_columns():
 def test_running_mean_is_the_plain_average_then_leaks_slowly():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(40, 2, 5))  # (steps, S, D)
-    mean, count = np.zeros(5), np.zeros(1)
+    mean, count, extent = np.zeros(5), np.zeros(1), np.zeros(2)
     for row in x:
-        running_mean_update(row, np.full((2, 1), 0.5), mean, count)
+        running_mean_update(row, np.full((2, 1), 0.5), mean, count, extent)
     assert_close("average of all that was seen", mean, x.mean(axis=(0, 1)), 1e-12)
     count[0] = 1 / SLOWEST
     before = mean.copy()
-    running_mean_update(x[0], np.full((2, 1), 0.5), mean, count)
+    running_mean_update(x[0], np.full((2, 1), 0.5), mean, count, extent)
     assert_close("slowest rate", mean - before, SLOWEST * (x[0].mean(axis=0) - before), 1e-9)
     assert count[0] == 1 / SLOWEST
 
@@ -339,7 +339,7 @@ def test_copies_of_a_stream_move_shared_weights_like_one():
     means = []
     for given_x in (x, copies(x)):
         mean, count = np.zeros(5), np.array([4.0])
-        running_mean_update(given_x, np.full((len(given_x), 1), 1 / len(given_x)), mean, count)
+        running_mean_update(given_x, np.full((len(given_x), 1), 1 / len(given_x)), mean, count, np.zeros(2))
         means.append(mean)
     assert_close("mean", means[1], means[0], 1e-12)
 

@@ -422,6 +422,20 @@ def test_another_format_is_refused(saved, monkeypatch):
     _refused(lambda: _load(saved), f"in format {was} and this version of deephtm_gpu reads format {was + 1}")
 
 
+@pytest.mark.parametrize("kind", [dict(), dict(streams=2), dict(models=2)], ids=str)
+def test_a_file_of_before_outliers_were_bounded_goes_on(tmp_path, kind):
+    """It lacks the largest errors of late, and those of the running mean."""
+    make, series = (dh.Population if "models" in kind else dh.Model), np.random.default_rng(0).normal(size=(60, 2))
+    model = make(dh.Sequential(dh.Linear(5), dh.RunningNorm(), dh.Linear(1)), input_shape=(1,), device="numpy", **kind)
+    first, then = (np.moveaxis(s, 1, 0) if "models" in kind else s[:, :, None] if kind else s[:, :1] for s in (series[:30], series[30:]))
+    model.fit(first)
+    model.save(tmp_path / "m")
+    description, arrays = read_container(tmp_path / "m")
+    assert {name for name in arrays if name.endswith("extent")} == {"1.extent", "loss0.extent"}
+    write_container(tmp_path / "m", description, {name: array for name, array in arrays.items() if not name.endswith("extent")})
+    _assert_same_history(_load(tmp_path / "m").fit(then), model.fit(then))
+
+
 def _set(*path, to):
     def change(description, arrays):
         for key in path[:-1]:

@@ -148,8 +148,9 @@ class RunningNorm(Layer):
         x, to_pairs = low.written_out(inputs[0])
         y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,))
         mean, count = low.param("mean", (x.size,), PARAM), low.param("count", (1,), PARAM)
-        low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count, D=x.size,
-                    X=x.sites, learning=True)
+        extent = low.param("extent", (2,), PARAM, moment=True)
+        low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count,
+                    extent=extent, D=x.size, X=x.sites, learning=True)
         low.forward("running_norm_forward", x=x.tensor, mean=mean, y=y, scale=scale, D=x.size)
 
         def backward(dy):

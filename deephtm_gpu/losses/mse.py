@@ -26,4 +26,5 @@ class MSE(Loss):
         low.learn("mse_forward", learning=False, y=prediction, target=target, loss=loss, D=prediction.size)
 
     def backward(self, low, prediction, target, dy):
-        low.learn("mse_backward", y=prediction, target=target, dy=dy, D=prediction.size)
+        extent = low.state("extent", (2,))  # how large errors have been: see ops/outlier.py
+        low.learn("mse_backward", y=prediction, target=target, extent=extent, dy=dy, D=prediction.size)

@@ -2,7 +2,8 @@
 
 Each column has a logistic unit that looks at the context and says how likely the column is to win next. It learns
 locally, with no gradient into the network: the K winners are told 1, at most 4K random losers are told 0. The anomaly
-score is the share of the winners' activity that was not predicted.
+score is the share of the winners' activity that was not predicted. Where no winner is active, as in a series that has been constant
+since its first step, nothing is unexpected: the score is 0.
 """
 
 from functools import lru_cache
@@ -15,6 +16,7 @@ from deephtm_gpu.ops.spec import Op, Pass
 
 LOSERS = 4  # per winner
 RATE, BIAS_RATE, FIRST_BIAS = 1.0, 0.1, -3.0
+LEAST = 1e-12  # of the winners' activity together: below, none is active
 AT_ONCE = 64  # steps that losers are drawn for at once
 
 
@@ -33,7 +35,8 @@ def head_forward(logit, rows, activity, K, R):
     likely = 1 / (1 + np.exp(-logit))  # (S, K+R)
     anomaly = np.empty((len(activity), 1), likely.dtype)  # (S, 1)
     for s, a in enumerate(activity):
-        anomaly[s, 0] = 1 - a.dot(likely[s, :K]) / max(np.add.reduce(a), 1e-12)
+        total = np.add.reduce(a)
+        anomaly[s, 0] = 0 if total <= LEAST else 1 - a.dot(likely[s, :K]) / total
     winner = np.logical_or.reduce(rows[:, K:, None] == rows[:, None, :K], axis=2)  # (S, R)
     likely[:, :K] -= 1
     likely[:, K:][winner] = 0
@@ -55,13 +58,16 @@ def _losers_example(rng, S, C, K, R):
     return {"winners": pick(rng, S, C, K), "t": int(rng.integers(2**31)), "seed": np.full((S, 1), rng.integers(2**32)), "K": K, "C": C, "R": R}
 
 
-def _head_example(rng, S, C, K, R):
+def _head_example(rng, S, C, K, R, active=1.0):
+    """active: a factor of the winners' activity; in stream 1 none is active."""
     rows = np.concatenate([pick(rng, S, C, K), pick(rng, S, C, R)], axis=1)
-    return {"logit": 3 * rng.normal(size=(S, K + R)), "rows": rows, "activity": rng.random((S, K)), "K": K, "R": R}
+    activity = active * rng.random((S, K)) * (np.arange(S)[:, None] != 1)
+    return {"logit": 3 * rng.normal(size=(S, K + R)), "rows": rows, "activity": activity, "K": K, "R": R}
 
 
 _SIZES = tuple({"S": S, "C": C, "K": K, "R": R} for S, C, K, R in [
     (1, 2, 1, 2), (1, 256, 5, 20), (1, 257, 67, 257), (3, 255, 7, 28), (2, 1031, 1, 4), (1, 1600, 400, 1600)])
+_ACTIVE_SIZES = _SIZES + tuple({"S": 1, "C": 5, "K": 3, "R": 5, "active": active} for active in (0.0, 1e-20, 1e-9))
 
 LOSERS_OP = Op(
     name="losers", shader="head",
@@ -73,5 +79,5 @@ HEAD = Op(
     name="head", shader="head",
     passes=(Pass(head_forward, reads=("logit", "rows", "activity"), writes=("anomaly", "delta"), consts=("K", "R"),
                  loops=lambda lanes, K, R, **_: -(-(K + R) // lanes) * (K + 1) + 32),),
-    example=_head_example, sizes=_SIZES,
+    example=_head_example, sizes=_ACTIVE_SIZES,
 )

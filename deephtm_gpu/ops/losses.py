@@ -1,8 +1,11 @@
 """Losses. "mse" is half the squared error, summed over the outputs; "cross_entropy" is of softmax probabilities; "bce",
 binary cross-entropy, of a sigmoid for each output by itself, summed over them."""
 
+import math
+
 import numpy as np
 
+from deephtm_gpu.ops.outlier import extent_example, outlier_factor
 from deephtm_gpu.ops.spec import Op, Pass, elements
 
 TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
@@ -14,9 +17,15 @@ def mse_forward(y, target):
     return 0.5 * np.add.reduce(error * error, axis=1, keepdims=True)
 
 
-def mse_backward(y, target):
-    """y, target (S, D) -> dy (S, D)"""
-    return y - target
+def mse_backward(y, target, extent):
+    """y, target (S, D) -> dy (S, D) = y - target, shortened where it is far longer than errors have been: see `outlier.py`. Changes
+    extent (S, 2)."""
+    dy = y - target
+    for error, seen in zip(dy, extent):
+        factor = outlier_factor(math.sqrt(error.dot(error)), seen)
+        if factor != 1:
+            error *= factor
+    return dy
 
 
 def softmax_forward(y):
@@ -57,7 +66,8 @@ def surprise_forward(probability, target, surprise):
 
 
 def _mse_example(rng, S, D):
-    return {"y": rng.normal(size=(S, D)), "target": rng.normal(size=(S, D)), "D": D}
+    y, target = rng.normal(size=(2, S, D))
+    return {"y": y, "target": target, "extent": extent_example(rng, np.linalg.norm(y - target, axis=1)), "D": D}
 
 
 def _bce_example(rng, S, D):
@@ -77,10 +87,10 @@ def _softmax_example(rng, S, D):
 _SIZES = tuple({"S": S, "D": D} for S, D in [(1, 1), (1, 2), (1, 255), (1, 256), (3, 257), (2, 1031)])
 
 MSE = Op(
-    name="mse", shader="losses", example=_mse_example, sizes=_SIZES,
+    name="mse", shader="losses", example=_mse_example, sizes=_SIZES + ({"S": 7, "D": 13},),
     passes=(
         Pass(mse_forward, reads=("y", "target"), writes=("loss",), consts=("D",), work=elements),
-        Pass(mse_backward, reads=("y", "target"), writes=("dy",), consts=("D",), work=elements),
+        Pass(mse_backward, reads=("y", "target"), changes=("extent",), writes=("dy",), consts=("D",), work=elements),
     ),
 )
 

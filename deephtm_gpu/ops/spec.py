@@ -138,6 +138,7 @@ def sum_loops(lanes):
 
 
 EPSILON = 1e-4  # under every root of the model
+FAINT = math.sqrt(2 * EPSILON)  # a root below it is of a vector that EPSILON outweighs
 
 
 def mean_product(x, y):
@@ -146,6 +147,17 @@ def mean_product(x, y):
     for s in range(len(x)):
         mean[s, 0] = x[s].dot(y[s]) / x.shape[1]
     return mean
+
+
+def unit_backward(dy, y, scale):
+    """dy, y (S, D), scale (S, 1) -> dx (S, D), the gradient through y = x / scale, scale = root_mean_square(x). 0 where the mean square
+    of x is below EPSILON: there y only magnifies x, by up to 1/sqrt(EPSILON) = 100, and says nothing of its direction. So it is in the
+    first step of a running mean, which x then equals, and among winners that no lead distinguishes."""
+    dx = (dy - mean_product(dy, y) * y) / scale
+    for s, root in enumerate(scale[:, 0].tolist()):
+        if root < FAINT:
+            dx[s] = 0
+    return dx
 
 
 def root_mean_square(x):

@@ -6,7 +6,7 @@ and the best loser gets its gradient too. Ties go to the lower index; NaN ranks 
 
 import numpy as np
 
-from deephtm_gpu.ops.spec import Op, Pass, elements, mean_product, root_mean_square, turns
+from deephtm_gpu.ops.spec import Op, Pass, elements, root_mean_square, turns, unit_backward
 
 BLOCKS, ALONE = 256, 32  # the shader's
 
@@ -22,8 +22,8 @@ def topk_forward(overlap, K):
 
 
 def topk_backward(dactivity, activity, scale, K):
-    """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`"""
-    dlead = (dactivity - mean_product(dactivity, activity) * activity) / scale  # (S, K)
+    """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`; 0 where the winners hardly lead: see `unit_backward`"""
+    dlead = unit_backward(dactivity, activity, scale)  # (S, K)
     return np.concatenate([dlead, -np.add.reduce(dlead, axis=1, keepdims=True)], axis=1)
 
 

@@ -56,7 +56,8 @@ class Scope:
 
     # Tensors
 
-    def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False) -> Tensor:
+    def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
+              moment=False) -> Tensor:
         """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or a function that
         makes the array with the random generator that it is given. Layers that stand at several places have it once."""
         full = f"{self._owner}.{name}"
@@ -70,7 +71,7 @@ class Scope:
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
 
-        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned)
+        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned, moment=moment)
 
     def state(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, STATE, **kind)

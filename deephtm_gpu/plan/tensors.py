@@ -21,7 +21,7 @@ class Tensor:
     each. ragged: a list whose length varies from step to step, at most shape[0]. index: whole numbers. start: what a
     parameter or a state holds at first: an array, a number, or a function of the model's seed that gives one.
     transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it.
-    moment: the optimiser's memory beside a learned parameter."""
+    moment: what an optimiser or a layer remembers beside the weights, no weight itself."""
 
     name: str
     shape: tuple[int, ...]

@@ -100,7 +100,7 @@ def _setup(description) -> Setup:
 
 def _contents(setup: Setup, description, arrays) -> Contents:
     counts = {"began": None, "learned": None} | description["counts"]
-    made_for = description.get("plan") or {"ahead": counts["ahead"], "given": counts["ahead"] == 0}  # files of before had none
+    made_for = description["plan"] if "plan" in description else {"ahead": counts["ahead"], "given": counts["ahead"] == 0}  # files of before had none
     ahead, given = made_for["ahead"], made_for["given"]
     plan, _ = lower(setup.network, setup.losses, setup.optimizer, setup.streams, setup.seeds, _count("ahead", ahead), weights=setup.weights,
                     given=bool(given))

@@ -55,14 +55,14 @@ def _read(backend, tensor, slot, models):
 def from_earlier(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a file, as this version names and shapes them. Where layers are called several times, earlier
     versions had `total` for synapses, which is 0 between steps, and fewer squared norms, which a step writes before it
-    reads them."""
+    reads them. Before outliers were bounded there was no `extent`, which is 0 at first."""
     wanted = {t.name: t for t in _kept(plan)}
     arrays = {n: a for n, a in arrays.items() if n in wanted or not n.endswith(".total")}
     for name, tensor in wanted.items():
-        if name.startswith("squares_") and name in arrays:
-            shape = (*_lead(plan, tensor), *tensor.shape)
-            if arrays[name].shape != shape:
-                arrays[name] = np.zeros(shape, np.float32)
+        shape = (*_lead(plan, tensor), *tensor.shape)
+        reshaped = name.startswith("squares_") and name in arrays and arrays[name].shape != shape
+        if reshaped or (name.endswith(".extent") and name not in arrays):
+            arrays[name] = np.zeros(shape, np.float32)
     return arrays
 
 

@@ -164,7 +164,9 @@ def _dense_weights(model, name, row):
     weights = own[f"{owner}.distal_weight"][row]
     if f"{owner}.distal_pool" not in own:
         return weights
-    P = next(call.consts["P"] for call in model.session.plan.forward if call.layer == name and call.name == "pool_forward")
+    P = next(
+        call.consts["P"] for call in model.session.plan.forward if call.layer == name and call.name == "pool_forward"
+    )
     sources = np.arange(P)
     _, seen, synapse = visible(np.array([row]), sources, own[f"{owner}.distal_pool"], len(weights), P)
     dense = np.full(P, np.nan, np.float32)

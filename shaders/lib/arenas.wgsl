@@ -12,6 +12,7 @@ const STREAM: u32 = 0u;    // from a tensor of a stream to that of the next, in 
 const LISTS: u32 = 0u;     // likewise, in lists
 const MANY: u32 = 4u;      // so many streams, and dense work goes by tiles
 const EPSILON: f32 = 1e-4; // under every root of the model
+const FAINT: f32 = 0.0141421356; // sqrt(2 EPSILON): a root below it is of a vector that EPSILON outweighs
 var<private> lane: u32;
 
 fn work4(at: u32) -> vec4<f32> {

@@ -18,7 +18,9 @@ from deephtm_gpu.view.live.block import Block
 from deephtm_gpu.view.live.look import Theme, rgba
 from deephtm_gpu.view.live.spec import Spec
 
-KEYS = (8 * " ").join(("space  pause", "→  one step", "↑ ↓  speed", "t  theme", "s  save PNG", "r  reset memory", "q  quit"))
+KEYS = (8 * " ").join(
+    ("space  pause", "→  one step", "↑ ↓  speed", "t  theme", "s  save PNG", "r  reset memory", "q  quit")
+)
 LEFT, RIGHT, TOP, BOTTOM, GAP = 70, 22, 56, 64, 27  # units: margins, and the space between two tracks (for a title)
 SIDE, BLOCK = 300, 230  # units: width of the blocks beside the tracks; height of one at most
 SMALLEST = (560, 420)  # pixels at scale 1; the text is smaller in pictures below twice this size
