@@ -64,9 +64,10 @@ def _body(code, at):
 class Counting(GpuBackend):
     """Runs the one pass of a trial and counts."""
 
-    def __init__(self, plan, adapter, tuning):
-        super().__init__(plan, adapter, tuning, persistent=False)
-        (self.dispatch,) = schedule([(c, 0) for c in plan.forward], plan, tuning)
+    def __init__(self, plan, adapter, tuning, in_one=False):
+        super().__init__(plan, adapter, tuning, persistent=in_one)
+        calls = [(c, 0) for c in plan.forward]
+        (self.dispatch,) = [persistent(plan.forward, plan, tuning)] if in_one else schedule(calls, plan, tuning)
 
     def _new_memory(self):
         self._at = self._layout.sizes["work"]
@@ -83,7 +84,7 @@ class Counting(GpuBackend):
         return int(self._memory.read("work", self._at, self._groups, np.float32).max())
 
     def bound(self) -> int:
-        return self.dispatch.iterations(self.lanes, self.plan.streams)
+        return self.dispatch.iterations(self.lanes, self.plan.streams) + self.dispatch.lasting  # the loop over steps
 
 
 def counted(op, op_pass, adapter, number, lanes, parts):
@@ -130,6 +131,18 @@ def test_bounds_are_not_far_off(adapter):
     for name, (times, count, bound, lanes, parts, size) in sorted(loosest.items(), key=lambda item: item[1][0]):
         print(f"{name:24s}{times:6.2f} x: {bound:6d} for {count:6d}, {lanes:3d} lanes{', in parts' * parts}, {size}")
     assert len(loosest) > 20 and max(times for times, *_ in loosest.values()) < LOOSE
+
+
+@pytest.mark.parametrize(
+    "name", ["relu_forward", "linear_forward", "synapse_forward", "credit_backward", "clip_forward"]
+)
+def test_positions_one_behind_the_other_are_a_loop_too(adapter, name):
+    op = next(op for op in OPS if name in [p.name for p in op.passes])
+    number = next(n for n, size in enumerate(op.sizes) if size["S"] > 1)
+    trial = Trial(op, PASSES[name], number, spare=0, streams=1)
+    backend = Counting(trial.plan, adapter, Tuning(lanes=64, loops=60_000), in_one=True)
+    trial.start(backend)
+    assert op.sizes[number]["S"] < backend.count() <= backend.bound()
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ class NumpyBackend:
 
     def _argument(self, tensor, env, sites) -> str:
         if not isinstance(tensor, Tensor):
-            return repr(float(tensor))
+            return repr(tensor if isinstance(tensor, int) else float(tensor))  # t is an index in some passes
         held = f"{env}[{self._place[tensor]}]"
         per_stream = not tensor.parameter and tensor.place != STEP
         return f"everywhere({held}, {sites})" if per_stream and tensor.sites < sites else held

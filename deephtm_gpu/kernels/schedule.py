@@ -48,10 +48,11 @@ class Group:
 
     def iterations(self, lanes: int, streams: int) -> int:
         """A bound on how many loop iterations an invocation goes through."""
-        return sum(self._turns(m.call) * self._loops(m.call, lanes, streams) for m in self.members)
+        return sum(self._loops_everywhere(m.call, lanes, streams) for m in self.members)
 
-    def _turns(self, call: Call) -> int:
-        return call.sites // self.sites
+    def _loops_everywhere(self, call: Call, lanes: int, streams: int) -> int:
+        once = self._loops(call, lanes, streams)
+        return once if call.sites == self.sites else call.sites * (1 + once)  # position after position is a loop too
 
     def _loops(self, call: Call, lanes: int, streams: int) -> int:
         if call.op.loops:

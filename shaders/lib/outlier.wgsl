@@ -1,4 +1,3 @@
-// lib: arenas
 // What counts as an outlier, and what becomes of the largest of late: ops/outlier.py says why.
 const LIMIT: f32 = 8.0;
 const GROWTH: f32 = 2.0;
