@@ -135,9 +135,9 @@ class Model(Inspectable, Copyable):
         StepResult
         """
         network, given = self.session.setup.network, target is not None
-        lead = self.arrangement.one_step(x, len(network.inputs))
+        lead = self.arrangement.one_step("x", x, len(network.inputs))
         with self.session.turn():
-            history = [lead, self.arrangement.one_step(target, len(network.outputs)) if given else None]
+            history = [lead, self.arrangement.one_step("target", target, len(network.outputs)) if given else None]
             xs, ys = check_series(self, *history)
             return step_result(self, self.session.run(xs, ys, learn, self.session.ahead), given)
 
