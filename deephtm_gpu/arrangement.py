@@ -52,7 +52,8 @@ class ModelsArrangement:
         return StreamsArrangement(1)
 
     def series(self, what, given, shapes, classes=None, steps=None, mask=None) -> list[np.ndarray]:
-        return as_series(what, self._models_second(what, given, shapes), shapes, self.models, classes, steps, mask, unit="model")
+        given = self._models_second(what, given, shapes)
+        return as_series(what, given, shapes, self.models, classes, steps, mask, unit="model")
 
     def _models_second(self, what, given, shapes):
         """(P, T, ...) -> (T, P, ...); T alone where P is 1. Or a list of them, one per shape."""
@@ -69,13 +70,15 @@ class ModelsArrangement:
         if count == 1:
             return self._checked(what, given)[:, None]
         if not isinstance(given, (list, tuple)) or len(given) != count:
-            raise UserError(f"step must be given a list of {count} arrays, one for each input or output, got {type(given).__name__!r}.")
+            raise UserError(f"step must be given a list of {count} arrays, one for each input or output, "
+                            f"got {type(given).__name__!r}.")
         return [self._checked(what, v)[:, None] for v in given]
 
     def _checked(self, what, given):
         array = as_array(what, given)
         if array.ndim == 0 or len(array) != self.models:
-            raise UserError(f"step must be given one row for each of the {self.models} models, got an array of shape {array.shape}.")
+            raise UserError(f"step must be given one row for each of the {self.models} models, "
+                            f"got an array of shape {array.shape}.")
         return array
 
     def shown(self, array):

@@ -60,5 +60,6 @@ class TrainingError(ArithmeticError):
         self.models = models
 
     def __reduce__(self):
-        """An exception is copied and pickled (by joblib, by a pool of processes) as its class and `args`, which is the message alone."""
+        """An exception is copied and pickled (by joblib, by a pool of processes) as its class and `args`, which is the
+        message alone."""
         return type(self), (str(self), self.step, self.layer, self.models), self.__dict__ or None

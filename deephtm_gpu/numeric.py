@@ -14,18 +14,20 @@ REMEDY = "subtract an offset before, such as its mean, and scale it to about -1.
 KINDS = {"c": "complex numbers; give their real and imaginary parts as two numbers a step",
          "M": "dates; give numbers made of them, such as hours, or the time of day as sine and cosine",
          "m": "time differences; give numbers, such as array / np.timedelta64(1, 's')",
-         "U": "text; convert it, such as by array.astype(float)", "S": "bytes; convert them, such as by array.astype(float)",
+         "U": "text; convert it, such as by array.astype(float)",
+         "S": "bytes; convert them, such as by array.astype(float)",
          "V": "records; give their fields as numbers, (steps, fields)"}
 
 
 def as_array(what, given) -> np.ndarray:
-    """`given` as an array of numbers. Raises UserError where it is none, or some of it is masked: NumPy would take what lies under
-    the mask."""
+    """`given` as an array of numbers. Raises UserError where it is none, or some of it is masked: NumPy would take what
+    lies under the mask."""
     _refuse_masked(what, given)
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{what} must be an array of numbers, got {type(given).__name__!r} ({error}); make all its rows equally long.") from None
+        raise UserError(f"{what} must be an array of numbers, got {type(given).__name__!r} ({error}); "
+                        "make all its rows equally long.") from None
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind in KINDS:
@@ -34,9 +36,9 @@ def as_array(what, given) -> np.ndarray:
 
 
 def as_float32(array, subject, active=None) -> np.ndarray:
-    """array (T, S, ...), or (T, ...) of one stream, in float32. subject(position): who holds what stands at `position`, the index behind
-    the steps. active (T, S): where a stream has not ended. Raises UserError where NaN or infinity stands, or where float32 merges
-    most of what changes from step to step; warns where it merges some."""
+    """array (T, S, ...), or (T, ...) of one stream, in float32. subject(position): who holds what stands at `position`,
+    the index behind the steps. active (T, S): where a stream has not ended. Raises UserError where NaN or infinity
+    stands, or where float32 merges most of what changes from step to step; warns where it merges some."""
     with np.errstate(over="ignore"):  # what a float32 cannot hold becomes infinite
         single = array.astype(np.float32, copy=False)
     finite = np.isfinite(single)
@@ -58,8 +60,8 @@ def _refuse_masked(what, given):
         index = [int(i) for i in np.argwhere(np.ma.getmaskarray(part))[0]]
         index = tuple(index if number == 0 else [number - 1, *index])
         raise UserError(
-            f"{what} must be an array of numbers without a mask, got {np.ma.count_masked(part)} masked, the first at index {index}; "
-            "fill them in, such as by array.filled(0), or leave these steps out."
+            f"{what} must be an array of numbers without a mask, got {np.ma.count_masked(part)} masked, the first at "
+            f"index {index}; fill them in, such as by array.filled(0), or leave these steps out."
         )
 
 
@@ -71,7 +73,8 @@ def _first_object(array) -> str:
 
 
 def _check_merged(array, single, subject, active):
-    """Compares how far each number moves from step to step before and after: what float32 merges stands still, or jumps."""
+    """Compares how far each number moves from step to step before and after: what float32 merges stands still, or
+    jumps."""
     if len(array) == 1:  # a live step: nothing to compare with
         if array.dtype.kind in "iu":
             _warn(subject(np.argwhere(single != array)[0, 1:].tolist()))
@@ -90,8 +93,8 @@ def _check_merged(array, single, subject, active):
     if part[position] < REFUSED or largest < WHOLE:
         _warn(subject(position))
         return
-    raise UserError(f"{subject(position)} must not lose its changes in float32, which has 7 digits, got values about {largest:.7g} that "
-                    f"move by {moved[position]:.3g} a step; {REMEDY}")
+    raise UserError(f"{subject(position)} must not lose its changes in float32, which has 7 digits, got values about "
+                    f"{largest:.7g} that move by {moved[position]:.3g} a step; {REMEDY}")
 
 
 def _warn(who):
@@ -99,4 +102,4 @@ def _warn(who):
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back
-    warnings.warn(f"{who} loses some of its changes in float32, which has 7 digits; {REMEDY}", UserWarning, stacklevel=level)
+    warnings.warn(f"{who} loses some of its changes in float32, which has 7 digits; {REMEDY}", UserWarning, level)

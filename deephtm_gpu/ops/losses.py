@@ -18,8 +18,8 @@ def mse_forward(y, target):
 
 
 def mse_backward(y, target, extent):
-    """y, target (S, D) -> dy (S, D) = y - target, shortened where it is far longer than errors have been: see `outlier.py`. Changes
-    extent (S, 2)."""
+    """y, target (S, D) -> dy (S, D) = y - target, shortened where it is far longer than errors have been: see
+    `outlier.py`. Changes extent (S, 2)."""
     dy = y - target
     for error, seen in zip(dy, extent):
         factor = outlier_factor(math.sqrt(error.dot(error)), seen)

@@ -22,7 +22,8 @@ def topk_forward(overlap, K):
 
 
 def topk_backward(dactivity, activity, scale, K):
-    """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`; 0 where the winners hardly lead: see `unit_backward`"""
+    """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`; 0 where the winners hardly lead: see
+    `unit_backward`"""
     dlead = unit_backward(dactivity, activity, scale)  # (S, K)
     return np.concatenate([dlead, -np.add.reduce(dlead, axis=1, keepdims=True)], axis=1)
 
