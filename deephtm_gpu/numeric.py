@@ -27,7 +27,7 @@ def as_array(what, given) -> np.ndarray:
         array = np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{what} must be an array of numbers, got {type(given).__name__!r} ({error}); "
-                        "make all its rows equally long.") from None
+                        "give rows of one length.") from None
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind in KINDS:

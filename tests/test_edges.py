@@ -206,7 +206,7 @@ BAD = {
     "dates": (lambda: small().fit(np.arange(5).astype("datetime64[h]")), "got dates; give numbers made of them"),
     "durations": (lambda: small().fit(np.arange(5).astype("timedelta64[h]")), "got time differences; give numbers"),
     "records": (lambda: small().fit(np.zeros(5, [("a", float)])), "got records"),
-    "uneven": (lambda: small(2).fit([[1.0, 2.0], [1.0]]), "make all its rows equally long"),
+    "uneven": (lambda: small(2).fit([[1.0, 2.0], [1.0]]), "give rows of one length"),
     "NaN": (lambda: small().fit(holed(np.zeros(20), 17)), "inputs holds nan at step 17; fill it in"),
     "infinity": (lambda: small().fit([1.0, 1e300]), "inputs holds 1e+300 at step 1"),
     "NaN of a feature": (lambda: small(3).fit(holed(np.zeros((20, 3)), (17, 2))),
