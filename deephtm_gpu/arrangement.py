@@ -21,9 +21,9 @@ class StreamsArrangement:
         """What the user hands over -> one array (T, S, D) per shape. See `as_series`."""
         return as_series(what, given, shapes, self.streams, classes, steps, mask)
 
-    def one_step(self, given, count: int):
+    def one_step(self, what, given, count: int):
         """One step of `count` series, as a series of one step each."""
-        return [as_array("x", v)[None] for v in given] if count > 1 else as_array("x", given)[None]
+        return [as_array(what, v)[None] for v in given] if count > 1 else as_array(what, given)[None]
 
     def shown(self, array: np.ndarray) -> np.ndarray:
         """(T, S, ...) -> as the user sees it."""
@@ -52,9 +52,8 @@ class ModelsArrangement:
         return StreamsArrangement(1)
 
     def series(self, what, given, shapes, classes=None, steps=None, mask=None) -> list[np.ndarray]:
-        return as_series(
-            what, self._models_second(what, given, shapes), shapes, self.models, classes, steps, mask, unit="model"
-        )
+        given = self._models_second(what, given, shapes)
+        return as_series(what, given, shapes, self.models, classes, steps, mask, unit="model")
 
     def _models_second(self, what, given, shapes):
         """(P, T, ...) -> (T, P, ...); T alone where P is 1. Or a list of them, one per shape."""
@@ -67,19 +66,19 @@ class ModelsArrangement:
             raise UserError(f"{what} must be ({self.models} models, steps, ...), got an array of shape {array.shape}.")
         return array[0] if self.models == 1 else np.moveaxis(array, 0, 1)
 
-    def one_step(self, given, count: int):
+    def one_step(self, what, given, count: int):
         if count == 1:
-            return self._checked(given)[:, None]
+            return self._checked(what, given)[:, None]
         if not isinstance(given, (list, tuple)) or len(given) != count:
-            raise UserError(f"step must be given a list of {count} arrays, one for each input or output, got "
-                            f"{type(given).__name__!r}.")
-        return [self._checked(v)[:, None] for v in given]
+            raise UserError(f"step must be given a list of {count} arrays, one for each input or output, "
+                            f"got {type(given).__name__!r}.")
+        return [self._checked(what, v)[:, None] for v in given]
 
-    def _checked(self, given):
-        array = as_array("x", given)
+    def _checked(self, what, given):
+        array = as_array(what, given)
         if array.ndim == 0 or len(array) != self.models:
-            raise UserError(f"step must be given one row for each of the {self.models} models, got an array of shape "
-                            f"{array.shape}.")
+            raise UserError(f"step must be given one row for each of the {self.models} models, "
+                            f"got an array of shape {array.shape}.")
         return array
 
     def shown(self, array):

@@ -141,9 +141,9 @@ class Model(Looking, Inspectable, Copyable):
         StepResult
         """
         network, given = self.session.setup.network, target is not None
-        lead = self.arrangement.one_step(x, len(network.inputs))
+        lead = self.arrangement.one_step("x", x, len(network.inputs))
         with self.session.turn():
-            targets = self.arrangement.one_step(target, len(network.outputs)) if given else None
+            targets = self.arrangement.one_step("target", target, len(network.outputs)) if given else None
             xs, ys, _ = whole_series(self, lead, targets)
             return step_result(self, self.session.run(xs, ys, learn, self.session.ahead), given)
 

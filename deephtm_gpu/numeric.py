@@ -11,14 +11,12 @@ WHOLE = 2.0**24  # a float32 holds all whole numbers up to here, and not all abo
 NOTICED = 1e-3  # a mean change from step to step below this is nothing to a model: it learns series of about -1..1
 WARNED, REFUSED = 0.02, 0.5  # parts of the changes that may be lost
 REMEDY = "subtract an offset before, such as its mean, and scale it to about -1..1."
-KINDS = {
-    "c": "complex numbers; give their real and imaginary parts as two numbers a step",
-    "M": "dates; give numbers made of them, such as hours, or the time of day as sine and cosine",
-    "m": "time differences; give numbers, such as array / np.timedelta64(1, 's')",
-    "U": "text; convert it, such as by array.astype(float)",
-    "S": "bytes; convert them, such as by array.astype(float)",
-    "V": "records; give their fields as numbers, (steps, fields)",
-}
+KINDS = {"c": "complex numbers; give their real and imaginary parts as two numbers a step",
+         "M": "dates; give numbers made of them, such as hours, or the time of day as sine and cosine",
+         "m": "time differences; give numbers, such as array / np.timedelta64(1, 's')",
+         "U": "text; convert it, such as by array.astype(float)",
+         "S": "bytes; convert them, such as by array.astype(float)",
+         "V": "records; give their fields as numbers, (steps, fields)"}
 
 
 def as_array(what, given) -> np.ndarray:
@@ -28,8 +26,8 @@ def as_array(what, given) -> np.ndarray:
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{what} must be an array of numbers, got {type(given).__name__!r} ({error}); make all its "
-                        "rows equally long.") from None
+        raise UserError(f"{what} must be an array of numbers, got {type(given).__name__!r} ({error}); "
+                        "give rows of one length.") from None
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind in KINDS:
@@ -104,5 +102,4 @@ def _warn(who):
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back
-    warnings.warn(f"{who} loses some of its changes in float32, which has 7 digits; "
-                  f"{REMEDY}", UserWarning, stacklevel=level)
+    warnings.warn(f"{who} loses some of its changes in float32, which has 7 digits; {REMEDY}", UserWarning, level)

@@ -1,6 +1,6 @@
 // lib: arenas, reduce, outlier
 // Losses over D outputs.
-//   mse            loss = 1/2 sum (y - target)^2, dy = y - target, times (LIMIT largest / |dy|)^2 where |dy| > LIMIT largest;
+//   mse            loss = 1/2 sum (y - target)^2, dy = y - target, times (LIMIT largest / |dy|)^4 where |dy| > LIMIT largest;
 //                  extent = [largest, seen]: the largest |dy| of late, and how many there were, up to FIRST
 //   softmax        probability = exp(y - max y) / sum
 //   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
@@ -31,10 +31,10 @@ fn mse_backward(y: u32, target_at: u32, extent: u32, dy: u32, D: u32) {
   let before = work[extent];
   let seen = work[extent + 1u];
   let outlying = is_outlier(size, before, seen);
-  let part = LIMIT * before / size;
+  let factor = outlier_factor(size, before);
   for (var i = lane; i < D; i += WG) {
     let d = work[y + i] - work[target_at + i];
-    work[dy + i] = select(d, d * part * part, outlying);
+    work[dy + i] = select(d, d * factor, outlying);
   }
   storageBarrier();
   workgroupBarrier();  // every lane has read the extent before it moves

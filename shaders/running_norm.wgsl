@@ -1,7 +1,7 @@
 // lib: arenas, reduce, outlier
 // RunningNorm over D features: centred by a running mean (a constant in backward), scaled to unit root mean square.
 //   mean_update  mean += max(1/1000, 1/(count+1)) move, move = (sum of share/X x over the streams and their X positions) - mean,
-//                times (LIMIT largest / |move|)^2 where |move| > LIMIT largest; extent = [largest, seen]: the largest
+//                times (LIMIT largest / |move|)^4 where |move| > LIMIT largest; extent = [largest, seen]: the largest
 //                |move| of late, and how many there were, up to FIRST
 //   forward      y = (x - mean) / scale, scale = sqrt(average((x - mean)^2) + EPSILON)
 //   backward     dx = (dy - average(dy y) y) / scale, 0 where average((x - mean)^2) < EPSILON
@@ -33,8 +33,8 @@ fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, extent: u32, D
   let before = params[extent];
   let known = params[extent + 1u];
   let outlying = is_outlier(size, before, known);
-  let part = LIMIT * before / size;
-  let pace = select(rate, rate * part * part, outlying);
+  let factor = outlier_factor(size, before);
+  let pace = select(rate, rate * factor, outlying);
   for (var i = lane; i < D; i += WG) { params[mean + i] += pace * mean_move(x, share, mean, i, D, X); }
   storageBarrier();
   workgroupBarrier();  // every lane has read count and extent before they move

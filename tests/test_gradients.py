@@ -158,7 +158,7 @@ def mse(name, case):
     """Of an outlier the part that it counts for."""
     size, (largest, seen) = np.linalg.norm(case["y"] - case["target"], axis=1), case["extent"].T.copy()
     outlying = (size > 8 * largest) & (seen == 10) & (largest > 0)
-    counts = np.where(outlying, (8 * largest / size) ** 2, 1)  # (S,)
+    counts = np.where(outlying, (8 * largest / size) ** 4, 1)  # (S,)
     gradient = PASSES[name].reference(case["y"], case["target"], case["extent"])
     return lambda: counts @ mse_forward(case["y"], case["target"])[:, 0], [(case["y"], gradient)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from deephtm_gpu.backends.wgpu.backend import GpuBackend
 from deephtm_gpu.kernels.compose import ACROSS, declarations
-from deephtm_gpu.kernels.schedule import MOST_PARTS, schedule
+from deephtm_gpu.kernels.schedule import MOST_PARTS, persistent, schedule
 from deephtm_gpu.kernels.tuning import Tuning
 from deephtm_gpu.ops.table import OPS, PASSES
 from deephtm_gpu.validate.ops import Trial, one_step
@@ -84,7 +84,7 @@ class Counting(GpuBackend):
         return int(self._memory.read("work", self._at, self._groups, np.float32).max())
 
     def bound(self) -> int:
-        return self.dispatch.iterations(self.lanes, self.plan.streams) + self.dispatch.lasting  # the loop over steps
+        return self.dispatch.iterations(self.lanes, self.plan.streams) + self.dispatch.persistent  # the loop over steps
 
 
 def counted(op, op_pass, adapter, number, lanes, parts):

@@ -36,13 +36,13 @@ BREAKS = [
     ("topk", "~bits", "bits"),
     ("topk", "mine = first_leader(blocks);\n      }", "}"),
     ("topk", "block + lane * blocks, WG * blocks", "block + lane * blocks, 2u * WG * blocks"),
-    ("topk", "let dlead = select((work[dactivity + k] - along * "
-             "work[activity + k])", "let dlead = select(work[dactivity + k]"),
+    ("topk", "let dlead = select((work[dactivity + k] - along * work[activity + k])",
+     "let dlead = select(work[dactivity + k]"),
     ("topk", "work[scale] < FAINT", "false"),
     ("running_norm", "root < FAINT", "false"),
-    ("running_norm", "rate * part * part", "rate * part"),
+    ("running_norm", "rate * factor", "rate"),
     ("running_norm", "params[extent] = next_largest(size, before, outlying);", ""),
-    ("losses", "d * part * part", "d * part"),
+    ("losses", "part * part * part * part", "part * part"),
     ("losses", "seen >= FIRST", "true"),
     ("losses", "GROWTH * largest_of_late", "size"),
     ("cells", "l % M", "l % K"),
@@ -191,8 +191,8 @@ def test_command_fails_when_an_op_does(adapter, monkeypatch, capsys):
 
 
 def test_command_on_numpy(tmp_path, capsys):
-    """float32 against float64, each op once at each size, and one of several streams at positions of a map too where no parameter
-    changes; no probes."""
+    """float32 against float64, each op once at each size, and one of several streams at positions of a map too where no
+    parameter changes; no probes."""
     assert main(["validate", "--device", "numpy", "--json", str(tmp_path / "table.json")]) == 0
     printed = capsys.readouterr().out
     assert "float32 against the NumPy reference in float64" in printed.splitlines()[0] and "all hold" in printed

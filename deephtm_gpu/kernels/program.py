@@ -111,7 +111,7 @@ def kernel(dispatch: Dispatch, layout: Layout, tuning: Tuning, override: dict[st
 
 
 def _steps_at_once(whole: Dispatch, plan: Plan, tuning: Tuning) -> int:
-    """How many steps a lasting dispatch may go through; 0 where it cannot go through one."""
+    """How many steps a persistent dispatch may go through; 0 where it cannot go through one."""
     lanes = whole.lanes(tuning, plan.streams)
     if lanes is None:
         return 0

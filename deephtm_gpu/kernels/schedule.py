@@ -2,7 +2,7 @@
 
 A *solo* dispatch has one workgroup per stream and runs small ops one behind the other, a barrier between. A *wide* one
 stands ops side by side, each on as many workgroups as it has work for; an op may follow another in the same workgroups
-only where both keep to the same rows (a matrix's update, and the next forward through it). A *lasting* one is solo,
+only where both keep to the same rows (a matrix's update, and the next forward through it). A *persistent* one is solo,
 holds a whole step, and goes through many steps: small models live in one workgroup each.
 
 What works at the positions of a map has workgroups for each: a solo dispatch one per stream and position, for an op at
@@ -65,7 +65,7 @@ class Group:
 @dataclass
 class Dispatch:
     """solo: one workgroup per stream, or per position of a map in it. Otherwise the groups' parts stand side by side.
-    lasting: it goes through many steps."""
+    persistent: it goes through many steps."""
 
     solo: bool
     groups: list[Group] = field(default_factory=list)

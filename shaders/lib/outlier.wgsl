@@ -9,6 +9,12 @@ fn is_outlier(size: f32, largest_of_late: f32, seen: f32) -> bool {
   return size > LIMIT * largest_of_late && seen >= FIRST && largest_of_late > 0.0;
 }
 
+// What the size of an outlier is multiplied by.
+fn outlier_factor(size: f32, largest_of_late: f32) -> f32 {
+  let part = LIMIT * largest_of_late / size;
+  return part * part * part * part;
+}
+
 fn next_largest(size: f32, largest_of_late: f32, outlying: bool) -> f32 {
   return select(max(size, KEPT * largest_of_late), GROWTH * largest_of_late, outlying);
 }
