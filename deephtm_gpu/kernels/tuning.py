@@ -15,8 +15,8 @@ class Tuning:
     make a workgroup worth its while. loops: how many iterations an invocation may go through in a dispatch; None: no
     limit. textures: whether these are faster to load from than buffers.
 
-    Of a step's time, to choose between one persistent dispatch and several (in units of a multiply-add in one workgroup):
-    dispatch: what one costs beside its work; workgroups: how many run at once."""
+    Of a step's time, to choose between one persistent dispatch and several (in units of a multiply-add in one
+    workgroup): dispatch: what one costs beside its work; workgroups: how many run at once."""
 
     lanes: int
     wide: int = 16384

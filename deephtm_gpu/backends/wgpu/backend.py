@@ -262,8 +262,8 @@ class GpuBackend:
         return 4 * sum(self._layout.sizes.values())
 
     def time_kernel(self, kernel: tuple, steps: int, turns: int, runs: int) -> float:
-        """Seconds that a persistent dispatch of so many steps takes: the least of `runs` means over `turns` dispatches. By
-        the adapter's own clock where it has one."""
+        """Seconds that a persistent dispatch of so many steps takes: the least of `runs` means over `turns` dispatches,
+        by the adapter's own clock where it has one."""
         self._write_turns(np.array([0]), np.array([steps]))
         timer = Timer(self._device)
         return min(timer.time(lambda run: self._repeat(run, kernel, turns)) for _ in range(runs + 1)) / turns
