@@ -77,7 +77,7 @@ def test_weights_of_losses_on_the_gpu_and_in_a_file(tmp_path):
         (2.0, ["loss_weights", "2.0"]),
         ([1, -1], ["loss_weights[1]", "-1"]),
         ([1, float("nan")], ["loss_weights[1]", "nan"]),
-        ([0, 0], ["must not all be 0"]),
+        ([0, 0], ["must hold a number above 0"]),
         ([1, "a"], ["loss_weights[1]", "'a'"]),
     ],
 )

@@ -191,7 +191,7 @@ def test_a_step_costs_less_than_a_dispatch(adapter):
     (lambda: dh.Model(chain(), input_shape=(1,), optimizer=dh.SGD([0.1] * 3), device="numpy"), ["got 3", "Population"]),
     (lambda: dh.SGD([0.1, -1]), ["lr[1]", "-1"]),
     (lambda: _small().fit(np.zeros((3, 9, 1))), ["(3, 9, 1)", "2 models"]),
-    (lambda: _small().fit([[1.0, 2.0], [1.0]]), ["equally long"]),
+    (lambda: _small().fit([[1.0, 2.0], [1.0]]), ["one length"]),
     (lambda: _small().fit(np.full((2, 9), np.nan)), ["nan", "step 0"]),
     (lambda: _small().step(1.0), ["one row for each of the 2"]),
     (lambda: _small().model(2), ["from 0 to 1", "got 2", "2 models"]),

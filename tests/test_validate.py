@@ -84,7 +84,7 @@ BREAKS = [
     ("synapse", "p.epsilon *= corrected;", ""),
     ("pool", "(place + 1u) * F - 1u", "place * F"),
     ("pool", "return mix32(u32(params[pool.number]))", "return u32(params[pool.number])"),
-    ("pool", "let sight = factor * weight_of_sight(pool);", "let sight = factor;"),
+    ("pool", "let visibility = factor * weight_of_visible(pool);", "let visibility = factor;"),
     ("pool", "select(0.0, 1.0, lane % span == 0u)", "1.0"),
     ("pool", "params[total + entry] = 0.0;", ""),
     ("credit", "leaked *= decay;", ""),
