@@ -20,8 +20,8 @@ from deephtm_gpu.sensorimotor import SensorimotorColumn
 __version__ = "0.1.0"
 
 __all__ = [
-    "DeviceError", "History", "LogTo", "Model", "Population", "SaveEvery", "SensorimotorColumn", "StepResult", "StopWhen",
-    "TrainingError", "UserError", "load",
+    "DeviceError", "History", "LogTo", "Model", "Population", "SaveEvery", "SensorimotorColumn", "StepResult",
+    "StopWhen", "TrainingError", "UserError", "load",
 ]
 __all__ += layers.__all__
 __all__ += losses.__all__
