@@ -23,7 +23,12 @@ class StreamsArrangement:
 
     def one_step(self, what, given, count: int):
         """One step of `count` series, as a series of one step each."""
-        return [as_array(what, v)[None] for v in given] if count > 1 else as_array(what, given)[None]
+        if count == 1:
+            return as_array(what, given)[None]
+        if not isinstance(given, (list, tuple)) or len(given) != count:
+            raise UserError(f"step's {what} must be a list of {count} arrays, one for each input or output, "
+                            f"got {type(given).__name__!r}.")
+        return [as_array(what, v)[None] for v in given]
 
     def shown(self, array: np.ndarray) -> np.ndarray:
         """(T, S, ...) -> as the user sees it."""

@@ -16,12 +16,17 @@ from deephtm_gpu.session import Run
 from deephtm_gpu.state import describe_observed
 
 CHUNK = 512  # steps given to a session at once; the result does not depend on it
+_NONE = object()  # there is no chunk
 HISTORY_BYTES = 256 << 20  # of the History of an iterator: older rows are dropped, so that memory stays bounded
 
 
 def fit(model, inputs, targets, ahead, progress, callback, mask, learn) -> History:
     """See `Model.fit`."""
     runs, done, bounded = [], 0, is_iterator(inputs)
+    if bounded and mask is not None:
+        raise UserError("mask must be left out where inputs are an iterator; give the series as one array.")
+    if is_iterator(targets) != bounded and targets is not None:
+        raise UserError("targets must be an iterator where inputs are one, and only then; give both alike.")
     series = _pieces(model, inputs, targets) if bounded else [whole_series(model, inputs, targets, mask)]
     callbacks, given = _callbacks(callback, model), targets is not None
     with tqdm(total=None if bounded else len(series[0][0][0]), unit="step", disable=not progress) as bar, _named(model):
@@ -135,8 +140,11 @@ def whole_series(model, inputs, targets, mask=None):
 
 def _pieces(model, inputs, targets):
     """An iterator's chunks, as they come."""
-    for chunk in zip(inputs, targets, strict=True) if targets is not None else ((x, None) for x in inputs):
-        yield whole_series(model, *chunk)
+    for x in inputs:
+        y = None if targets is None else next(targets, _NONE)
+        if y is _NONE:
+            raise UserError("targets must have as many chunks as the inputs, got fewer; give one for each.")
+        yield whole_series(model, x, y)
 
 
 def _check_distributions(model, xs, ys, active):
@@ -198,9 +206,18 @@ def _callbacks(callback, model) -> list[Callable]:
     return callbacks
 
 
+def refuse_within_fit(model):
+    """Raises UserError where the model is called to learn from within its own fit."""
+    if model.session.busy:
+        raise UserError("A model must not learn or step within its own fit, such as in a callback; do so after it.")
+
+
 @contextmanager
 def _named(model):
-    """What interrupts learning names the step where the model stands."""
+    """What interrupts learning names the step where the model stands. No other run may come in between."""
+    refuse_within_fit(model)
+    session = model.session
+    session.busy = True
     try:
         yield
     except BaseException as interruption:
@@ -208,3 +225,5 @@ def _named(model):
             interruption.add_note(f"The model stands at step {model.steps:,} (model.steps), as if it had learned "
                                   "exactly so many, and can go on from there.")
         raise
+    finally:
+        session.busy = False

@@ -87,7 +87,9 @@ class Inspectable:
         on : bool, default True
             False: no longer.
         """
-        self.session.observe(on)
+        if not isinstance(on, (bool, np.bool_)):
+            raise UserError(f"observe must be given True or False, got {on!r}.")
+        self.session.observe(bool(on))
 
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """The last step by layer name.
@@ -141,7 +143,7 @@ def put_weights(session: Session, weights, lead: tuple[int, ...]):
     if missing := sorted(held.keys() - weights.keys()):
         raise UserError(f"load_state_dict must be given all weights, and {missing} are missing; the model has "
                         f"{sorted(held)}.")
-    if unknown := sorted(weights.keys() - held.keys()):
+    if unknown := sorted(weights.keys() - held.keys(), key=str):
         raise UserError(f"load_state_dict must be given no other weights, got {unknown}; the model has {sorted(held)}.")
     session.write({name: _fitting(tensor, weights[name], lead) for name, tensor in held.items()})
 
@@ -155,7 +157,7 @@ def _fitting(tensor: Tensor, given, lead) -> np.ndarray:
     name = tensor.name
     try:
         array = np.asarray(given, np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"load_state_dict's {name!r} must be an array of numbers, got "
                         f"{type(given).__name__!r}.") from None
     if not np.isfinite(array).all():

@@ -7,7 +7,7 @@ from deephtm_gpu.arrangement import StreamsArrangement
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.copying import Copyable
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.fitting import fit, step_result, whole_series
+from deephtm_gpu.fitting import fit, refuse_within_fit, step_result, whole_series
 from deephtm_gpu.graph.networks import Network, Sequential, as_network
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.inspection import Inspectable
@@ -140,10 +140,11 @@ class Model(Looking, Inspectable, Copyable):
         -------
         StepResult
         """
-        network, given = self.session.setup.network, target is not None
-        lead = self.arrangement.one_step("x", x, len(network.inputs))
+        network, given = self.network, target is not None
         with self.session.turn():
+            lead = self.arrangement.one_step("x", x, len(network.inputs))
             targets = self.arrangement.one_step("target", target, len(network.outputs)) if given else None
+            refuse_within_fit(self)
             xs, ys, _ = whole_series(self, lead, targets)
             return step_result(self, self.session.run(xs, ys, learn, self.session.ahead), given)
 
@@ -151,12 +152,10 @@ class Model(Looking, Inspectable, Copyable):
         """Begins a new sequence: forgets the temporal state and what is pending, and keeps the weights."""
         self.session.reset()
 
-    # What it is
-
     @property
     def steps(self) -> int:
         """Steps run since the model was made."""
-        return self.session.position.steps
+        return self.session.steps
 
     @property
     def network(self) -> Network:

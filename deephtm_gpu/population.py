@@ -1,5 +1,6 @@
 """A population: many independent models of one network, stepped together."""
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -180,7 +181,7 @@ class Population(Model):
     def _handed(self, other, numbers, optimizer):
         """Another with these models as they stand here."""
         session = self.session
-        setup = replace(session.setup, optimizer=optimizer, seeds=tuple(session.setup.seeds[p] for p in numbers))
+        setup = replace(session.setup, optimizer=copy(optimizer), seeds=tuple(session.setup.seeds[p] for p in numbers))
         other._open(setup, session.opened)
         other.session.restore(session.contents(numbers))
         return other

@@ -494,3 +494,160 @@ def test_other_settings_of_the_optimiser_are_obeyed_too():
     m.optimizer.clip_norm = 0.01
     m.fit(series(10))
     assert 0 < abs(m.state_dict()["4.weight"] - before["4.weight"]).max() < 10 * 0.01 * 0.01
+
+
+# Found by trying to break it
+
+
+def test_a_rate_of_zero_can_be_saved_copied_and_taken_back(tmp_path):
+    for optimizer in (dh.PolyakSGD(), dh.Adam(0.01), dh.SGD(0.01, clip_norm=1.0)):
+        layer = dh.Linear(3)
+        m = dh.Model(dh.Sequential(layer, dh.Linear(1)), (1,), optimizer=optimizer, device="numpy")
+        m.fit(series(20, width=1))
+        for scale in (0, None, 0.5):
+            layer.lr_scale = scale
+            m.save(tmp_path / "m")
+            other, loaded = copy.deepcopy(m), dh.load(tmp_path / "m", "numpy")
+            want = m.fit(series(10, width=1)).prediction
+            np.testing.assert_array_equal(other.fit(series(10, width=1)).prediction, want)
+            np.testing.assert_array_equal(loaded.fit(series(10, width=1)).prediction, want)
+    for wrong in ("a", -1, np.ones(2)):
+        layer.lr_scale = wrong
+        with pytest.raises(dh.UserError, match="lr_scale"):
+            m.step(series(1, width=1)[0])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda m: m.fit(series(9), ahead=3), lambda m: m.observe()], ids=["ahead", "observe"]
+)
+@pytest.mark.parametrize("steps", [0, 20])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, dh.DeviceError])
+def test_an_interrupted_change_of_plan_can_be_repeated(monkeypatch, change, steps, error):
+    from deephtm_gpu.session import session
+
+    m, fresh = model(), model()
+    if steps:
+        m.fit(series(steps)), fresh.fit(series(steps))
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "Checkpoint", lambda backend: (_ for _ in ()).throw(error("now")))
+        with pytest.raises(error):
+            change(m)
+    change(m), change(fresh)
+    assert m.trace(series(3)).observed.keys() == fresh.trace(series(3)).observed.keys() != set()
+    assert_alike(m, fresh)
+
+
+def test_weights_are_put_in_all_or_none(monkeypatch):
+    from deephtm_gpu.backends.numpy import NumpyBackend
+
+    m, fresh, weights = model(), model(), model(seed=7).state_dict()
+    m.fit(series(20)), fresh.fit(series(20))
+    with monkeypatch.context() as patch:
+        interrupt_after(4, patch, NumpyBackend, "write")
+        with pytest.raises(Stop):
+            m.load_state_dict(weights)
+    assert_alike(m, fresh)
+    m.load_state_dict(weights)
+    for name, array in m.state_dict().items():
+        np.testing.assert_array_equal(array, weights[name])
+
+
+@pytest.mark.parametrize("ahead", [2, 3])
+def test_cutting_a_series_after_given_targets_changes_nothing(ahead):
+    letters = np.eye(5, dtype=np.float32)[np.random.default_rng(0).integers(5, size=60)]
+
+    def made():
+        net = dh.Sequential(dh.SpatialPooler(13, 3), dh.TemporalMemory(3), dh.Linear(5))
+        m = dh.Model(net, (5,), loss="cross_entropy", optimizer=dh.Adam(0.01), device="numpy")
+        m.fit(letters[:20], targets=letters[1:21])
+        return m
+
+    whole, cut = made(), made()
+    want = whole.fit(letters[20:], ahead=ahead).prediction
+    got = [cut.fit(letters[begin:end], ahead=ahead).prediction for begin, end in ((20, 21), (21, 22), (22, 60))]
+    np.testing.assert_array_equal(np.concatenate(got), want)
+
+
+@pytest.mark.parametrize("first, second", [(1, 3), (3, 1)])
+def test_without_learning_each_prediction_is_scored_by_its_own_target(first, second):
+    m, xs = model(optimizer=dh.SGD(1e-9)), series(40)
+    a = m.fit(xs[:20], ahead=first)
+    b = m.fit(xs[20:], ahead=second, learn=False)
+    own = np.sum((a.prediction[-first:] - xs[20 : 20 + first]) ** 2, axis=1) / 2
+    np.testing.assert_allclose(b.late_loss[:first], own[: len(b.late_loss)], rtol=1e-4)
+    known = np.isfinite(b.loss)
+    later = np.sum((b.prediction[:-second] - xs[20 + second :]) ** 2, axis=1) / 2
+    np.testing.assert_allclose(b.loss[:-second][known[:-second]], later[known[:-second]], rtol=1e-4)
+
+
+def test_a_callback_that_learns_too_is_a_sentence():
+    m = model()
+    with pytest.raises(dh.UserError, match="within its own fit"):
+        m.fit(series(600), callback=lambda done, history: m.step(series(1)[0]) and None)
+    assert m.steps == 512 and m.predict(series(5)).shape == (5, 3)
+    m.step(series(1)[0])
+
+
+def test_the_horizon_outlives_given_targets(tmp_path):
+    m = model()
+    m.fit(series(20), ahead=3)
+    m.step(series(1)[0], series(1)[0])
+    m.save(tmp_path / "m")
+    for one in (m, dh.load(tmp_path / "m", "numpy")):
+        one.step(series(1)[0])
+        assert one.session.position.pending[-1].due - one.session.position.pending[-1].step == 3
+
+
+def test_a_models_optimiser_is_its_own():
+    population = dh.Population(dh.Sequential(dh.Linear(1)), 2, (1,), optimizer=dh.SGD(0.1), device="numpy")
+    one = population.model(0)
+    one.lr = 0.5
+    assert population.lr == 0.1
+
+
+def test_a_forked_child_cannot_read_either(adapter):
+    m = model("gpu")
+    m.fit(series(20))
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        answers = 0
+        for look in (m.state_dict, m.state, lambda: copy.deepcopy(m), lambda: m.predict(series(3))):
+            try:
+                look()
+            except dh.DeviceError:
+                answers += 1
+        os.write(write, b"%d" % answers)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert pipe.read() == "4"
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("mistake, words", [
+    (lambda m: m.fit(iter([series(5)]), mask=np.ones((5, 2))), "mask must be left out"),
+    (lambda m: m.fit(iter([series(5)]), targets=series(5)), "targets must be an iterator"),
+    (lambda m: m.fit(iter([series(5), series(5)]), targets=iter([series(5)])), "as many chunks"),
+    (lambda m: m.observe(np.zeros(2)), "observe must be given"),
+    (lambda m: m.load_state_dict({1: 0, "x": 0, **m.state_dict()}), "no other weights"),
+])
+def test_mistakes_end_in_a_sentence(mistake, words):
+    with pytest.raises(dh.UserError, match=words):
+        mistake(model())
+
+
+def test_steps_of_several_inputs_that_do_not_fit_are_a_sentence():
+    x, z = dh.Input((2,)), dh.Input((1,))
+    m = dh.Model(dh.Network([x, z], dh.Linear(2)(dh.Concat()([x, z]))), device="numpy")
+    for wrong in (5, None, [np.zeros(2)]):
+        with pytest.raises(dh.UserError, match="must be a list of 2"):
+            m.step(wrong)
+
+
+def test_winners_at_several_places_learn_by_every_optimiser(adapter):
+    z = np.random.default_rng(0).normal(size=(12, 2, 2, 2)).astype(np.float32)
+    for optimizer in (dh.PolyakSGD(), dh.SGD(0.01, clip_norm=0.5)):
+        made = [dh.Model(dh.Sequential(dh.SpatialPooler(8, 2), dh.Linear(2)), (2, 2, 2), optimizer=optimizer,
+                         device=device).fit(z).prediction for device in DEVICES]
+        np.testing.assert_allclose(*made, atol=1e-4)

@@ -226,7 +226,7 @@ GRADIENT_SQUARE = Op(
         Pass(gradient_square, reads=("gradient",), changes=("squares",), consts=("slot", "scale", "D"),
              work=lambda D, **_: D),
         Pass(rows_square, reads=("gradient", "touched"), changes=("squares",),
-             consts=("slot", "scale", "N", "I", "most"), work=lambda N, I, most: N + most * I,
+             consts=("slot", "scale", "N", "I", "most"), work=lambda N, I, most, **_: N + most * I,
              loops=_square_loops),
     ),
     sizes=tuple({"S": S, "N": N, "I": I} for S, N, I in [

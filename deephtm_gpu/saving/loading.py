@@ -100,7 +100,7 @@ def _setup(description) -> Setup:
 
 
 def _contents(setup: Setup, description, arrays) -> Contents:
-    counts = {"began": None, "learned": None} | description["counts"]
+    counts = {"began": None, "learned": None, "horizon": None} | description["counts"]
     # Files of before had none.
     made_for = (
         description["plan"] if "plan" in description else {"ahead": counts["ahead"], "given": counts["ahead"] == 0}
@@ -133,7 +133,8 @@ def _contents(setup: Setup, description, arrays) -> Contents:
     began = counts["began"] if "plan" in description else at.next_learned
     learned = counts["learned"] if "plan" in description else at.next_learned if at.updates else None
     at = Position(at.active, at.ahead, at.steps, at.updates, _count("began", began), pending,
-                  None if learned is None else _count("learned", learned), at.last)
+                  None if learned is None else _count("learned", learned), at.last,
+                  max(1, _count("horizon", counts["horizon"] if counts["horizon"] is not None else at.ahead)))
     _check(at, plan)
     return Contents(at, plan.ahead, plan.given, tensors)
 
@@ -164,6 +165,7 @@ def _check(at: Position, plan):
         and steps == sorted(set(steps))
         and all(s < at.steps for s in steps)
     )
+    good = good and (plan.given or not any(p.given for p in at.pending))
     good = good and at.oldest() + plan.window <= plan.slots and all(p.due >= p.step for p in at.pending)
     if not good or (at.learned or 0) > at.steps or any(p.due < at.steps and p.target is None for p in at.pending):
         raise UserError(f"its counts must agree with each other, got {at.steps} steps, {at.ahead} ahead, pending "

@@ -31,7 +31,7 @@ def save_model(model, path, beside: dict | None = None):
             "steps": at.steps,
             "updates": at.updates,
             "began": at.began,
-            "learned": at.learned,
+            "learned": at.learned, "horizon": at.horizon,
         },
         "pending": [[p.step, p.due, p.given] for p in at.pending],
         "plan": {"ahead": contents.ahead, "given": contents.given},

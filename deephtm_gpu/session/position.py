@@ -28,6 +28,7 @@ class Position:
     reset. pending: oldest first; they are learned from in this order. learned: one more than the number of the step
     that was learned from last; None where none was since the last reset. active (S,): which streams have not ended, S
     counting the streams of all models. last: what the last step gave.
+    horizon: `ahead` as of the last step without a target.
     """
 
     active: np.ndarray
@@ -38,6 +39,7 @@ class Position:
     pending: tuple[Pending, ...] = ()
     learned: int | None = None
     last: Outputs | None = None
+    horizon: int = 1
 
     @property
     def next_learned(self) -> int:

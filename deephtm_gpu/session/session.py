@@ -15,7 +15,7 @@ from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import Plan, Program
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.tensors import read_tensors, write_tensors
-from deephtm_gpu.session.checkpoint import Checkpoint, runs
+from deephtm_gpu.session.checkpoint import EVERY, Checkpoint, runs
 from deephtm_gpu.session.divergence import error, find_layer, first_bad
 from deephtm_gpu.session.position import Position
 from deephtm_gpu.session.settings import Settings
@@ -72,6 +72,7 @@ class _Engine:
     backend: object
     checkpoint: Checkpoint
     settings: Settings
+    reports: bool  # whether every step reports what can be observed
 
 
 class Session:
@@ -84,15 +85,16 @@ class Session:
     def __init__(self, setup: Setup, opened):
         self.setup, self.opened = setup, opened
         self._lock = threading.RLock()
+        self.busy = False  # whether a fit is going on
         self.observes = False  # whether every run reports what `state.observable` lists
-        self._observed: tuple[str, ...] = ()  # what the plan reports
         self._written = False  # whether weights were put in
         self._dirty = False  # whether the backend may stand elsewhere than the position says
         self._looking: Position | None = None  # where a look ahead stands, which is undone in the end
         predicts = _predicts_inputs(setup.network)
         position = Position(np.ones(setup.units, bool), ahead=1 if predicts else 0)
         self._committed = position, 0  # where the session stands, and how many actions led there from the checkpoint
-        self._engine = self._build(position.ahead, given=not predicts)
+        self._wanted = position.ahead, not predicts, False  # what the engine is made for: see `_build`
+        self._made: _Engine | None = self._build(*self._wanted)
 
     # Where it stands
 
@@ -117,8 +119,13 @@ class Session:
 
     @property
     def ahead(self) -> int:
-        """How many steps ahead the network predicts its inputs where nobody says otherwise."""
-        return self.position.ahead or 1
+        """How many steps ahead the network predicts its inputs where nobody says otherwise: as it did last."""
+        return self.position.horizon
+
+    @property
+    def steps(self) -> int:
+        """Steps run since it was made, without those that only look ahead."""
+        return self._committed[0].steps
 
     def turn(self):
         """A context manager: several calls in a row, while other threads wait."""
@@ -233,7 +240,8 @@ class Session:
             made.append((part, batch, result))
             if batch.program.forward:
                 last = result.last()
-        after = replace(after, updates=updates, last=last, active=active[parts[-1].end - 1].copy())
+        horizon, still = after.ahead or at.horizon, active[parts[-1].end - 1].copy()
+        after = replace(after, updates=updates, last=last, horizon=horizon, active=still)
         self._end(actions, after, sum(len(batch) for _, batch, _ in made))
         return made
 
@@ -309,14 +317,12 @@ class Session:
         """Whether every run reports what `state.observable` lists."""
         with self._lock:
             self._settle()
-            self.observes = bool(on)
-            self._report(self.observes)
+            self._report(on)
+            self.observes = on
 
     def _report(self, on: bool):
-        observed = tuple(tensor for *_, tensor in observable(self.setup.network)) if on else ()
-        if observed != self._observed:
-            self._observed = observed
-            self._rebuild(self.plan.ahead, self.plan.given)
+        if on != self._engine.reports:
+            self._rebuild(self.plan.ahead, self.plan.given, on)
 
     def _prepare(self, ahead: int, given: bool):
         """A plan that can do what is asked. Raises UserError where inputs cannot be predicted, or layers were
@@ -325,31 +331,43 @@ class Session:
             raise UserError(self.plan.follows)
         plan, fresh = self.plan, not self.position.steps and not self._written
         wanted = (ahead, given) if fresh else (max(ahead, plan.ahead), given or plan.given)
-        if wanted != (plan.ahead, plan.given) or self._engine.settings.changed():
-            self._rebuild(*wanted)
+        if wanted != (plan.ahead, plan.given):
+            self._rebuild(*wanted, self._engine.reports)
+        self._obey()
 
-    def _build(self, ahead: int, given: bool) -> _Engine:
+    def _obey(self):
+        """Follows changes of layers and optimiser, so that what is saved or copied is of the same plan."""
+        if self._engine.settings.changed():
+            self._rebuild(self.plan.ahead, self.plan.given, self._engine.reports)
+
+    @property
+    def _engine(self) -> _Engine:
+        if self._made is None:  # its making was interrupted
+            self._made = self._build(*self._wanted)
+        return self._made
+
+    def _build(self, ahead: int, given: bool, reports: bool) -> _Engine:
         s = self.setup
-        plan, forms = lower(
-            s.network, s.losses, s.optimizer, s.streams, s.seeds, ahead, self._observed, s.weights, given
-        )
-        if not (self.position.steps or self._written):
-            self._engine = None  # before there is another: a population fills much memory
+        observed = tuple(tensor for *_, tensor in observable(s.network)) if reports else ()
+        plan, forms = lower(s.network, s.losses, s.optimizer, s.streams, s.seeds, ahead, observed, s.weights, given)
         backend = self.opened.backend(plan)
-        return _Engine(plan, forms, backend, Checkpoint(backend), Settings(s.network, s.optimizer))
+        return _Engine(plan, forms, backend, Checkpoint(backend), Settings(s.network, s.optimizer), reports)
 
-    def _rebuild(self, ahead: int, given: bool):
+    def _rebuild(self, ahead: int, given: bool, reports: bool):
         """The same session on another plan: everything goes over, what is pending too."""
-        old, before = self._engine, (self.plan.ahead, self.plan.given)
-        try:
-            new = self._build(ahead, given)
-        except Exception:
-            if self._engine is None:
-                self._engine = self._build(*before)
-            raise
-        if self._engine is not None:
-            _move(old, new, self.position.steps)
-        self._engine = new
+        if self.position.steps or self._written:
+            new = self._build(ahead, given, reports)
+            _move(self._engine, new, self.position.steps)
+        else:  # as it was made; the old one goes first, for a population fills much memory
+            before, self._wanted = self._wanted, (ahead, given, reports)
+            self._made = None
+            try:
+                new = self._engine
+            except Exception:
+                self._wanted = before
+                raise
+        self._wanted = (ahead, given, reports)
+        self._made = new
         self._committed = self._committed[0], 0
 
     # Contents
@@ -358,14 +376,18 @@ class Session:
         return self.backend.read(name, slot) if model is None else self.backend.read(name, slot, model=model)
 
     def write(self, arrays: dict[str, np.ndarray]):
-        """Puts weights in."""
+        """Puts weights in, all or none."""
         with self._lock:
             self._settle()
+            self._obey()
+            backend = self._engine.backend
+
+            def put():
+                for name, array in arrays.items():
+                    backend.write(name, array)
+
+            self._commit([put], self.position, EVERY)  # the next run makes a new copy
             self._written = True
-            for name, array in arrays.items():
-                self._engine.backend.write(name, array)
-            self._engine.checkpoint.forget()
-            self._committed = self._committed[0], 0
 
     def state(self, model: int | None = None) -> dict:
         """The last step by layer name, of one of the models."""
@@ -378,6 +400,8 @@ class Session:
     def contents(self, models: list[int] | None = None) -> Contents:
         """Everything that is needed to go on to the bit; of some of the models alone."""
         with self._lock:
+            self._settle()
+            self._obey()
             at = self.position if models is None else self.position.of_models(models)
             return Contents(at, self.plan.ahead, self.plan.given, read_tensors(self.plan, self.backend, models))
 
@@ -385,7 +409,7 @@ class Session:
         """Goes on from there."""
         with self._lock:
             if (contents.ahead, contents.given) != (self.plan.ahead, self.plan.given):
-                self._rebuild(contents.ahead, contents.given)
+                self._rebuild(contents.ahead, contents.given, self._engine.reports)
             self._written = True
             write_tensors(self.plan, self._engine.backend, contents.arrays)
             self._engine.checkpoint.forget()
@@ -401,7 +425,8 @@ def _predicts_inputs(network: Network) -> bool:
 def _move(old: _Engine, new: _Engine, steps: int):
     """Weights, state and tape go over; a step of the tape keeps its number, and so gets another slot."""
     for tensor in new.plan.placed(*PARAMETERS, STATE):
-        if tensor.name in old.plan.tensors:
+        before = old.plan.tensors.get(tensor.name)
+        if before and before.shape == tensor.shape:  # else a step writes it before it reads it
             new.backend.write(tensor.name, old.backend.read(tensor.name))
     for tensor in new.plan.placed(TAPE):
         if tensor.name in old.plan.tensors:

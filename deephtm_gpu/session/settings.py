@@ -1,5 +1,8 @@
 """What a plan was made from, and whether that was changed since."""
 
+import numpy as np
+
+from deephtm_gpu.arguments import check_scale
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.optimisers.base import Optimizer
@@ -24,12 +27,13 @@ class Settings:
         other = False
         for layer, name, value in self._layers:
             now = getattr(layer, name)
-            if now is value or now == value:
+            if now is value or (np.ndim(now) == 0 and now == value):
                 continue
             if name != "lr_scale":
                 raise UserError(
                     f"{type(layer).__name__}'s {name} must stay {value!r} once a model is made of it, got {now!r}; "
                     "make a new model. Of a layer only lr_scale may change.")
+            check_scale(now)
             other = True
         return other or self._numbers_of(self._optimizer) != self._numbers
 

@@ -68,8 +68,13 @@ def _alike(at, program, begin, end, behind=0, waiting=1, ahead=0, taught=False):
 
 def _unscored(at, begin, end, ahead):
     """Steps without anything to learn from. What the model predicted for them, if it was taught by given targets then,
-    is scored only."""
-    scored = not at.pending and at.steps - ahead >= at.began
+    is scored only: that is so up to the first prediction that waits."""
+    oldest, first = at.steps - ahead, at.pending[0].step if at.pending else at.steps
+    scored = at.began <= oldest < first
+    if scored:
+        end = min(end, begin + first - oldest)
+    elif oldest < at.began:
+        end = min(end, begin + at.began - oldest)
     steps = at.steps + end - begin
     waits = tuple(Pending(s, s + ahead) for s in range(at.steps, steps))
     after = replace(at, steps=steps, ahead=ahead, pending=at.pending + waits)
@@ -79,16 +84,12 @@ def _unscored(at, begin, end, ahead):
 
 def _looking(at, begin, xs, ys, ahead):
     """Steps that learn nothing. Predictions whose targets come meanwhile are scored, and not learned from later."""
-    end, behind = len(xs[0]), 0
+    end = len(xs[0])
     if ys is not None:
-        program = replace(GIVEN, teach=False, learn=False)
-    elif ahead and at.steps - ahead >= at.began:
-        program, behind = replace(LOOK, near=ahead == 1), ahead
+        program, behind = replace(GIVEN, teach=False, learn=False), 0
     else:
-        program, end = (
-            replace(LOOK, target=None),
-            min(end, begin + max(at.began + ahead - at.steps, 1)) if ahead else end,
-        )
+        behind, end = _looked_back(at, begin, end, ahead)
+        program = replace(LOOK, near=behind == 1) if behind else replace(LOOK, target=None)
     steps = at.steps + end - begin
     waits = at.pending
     if ys is None and ahead:
@@ -97,6 +98,18 @@ def _looking(at, begin, xs, ys, ahead):
         at, steps=steps, ahead=0 if ys is not None else ahead, pending=tuple(p for p in waits if p.due >= steps)
     )
     return [Part(program, begin, end, behind, max(1, behind))], after
+
+
+def _looked_back(at, begin, end, ahead) -> tuple[int, int]:
+    """How far back the prediction lies that the next steps are scored by (0: none), and up to which step that holds."""
+    if any(p.due != p.step + ahead for p in at.pending):  # made for other steps than those that come now
+        due = [p.step for p in at.pending if p.due == at.steps]
+        return (at.steps - due[-1] if due else 0), begin + 1
+    if not ahead:
+        return 0, end
+    if at.steps - ahead < at.began:
+        return 0, min(end, begin + at.began + ahead - at.steps)
+    return ahead, end
 
 
 def _single(at, n, xs, ys, ahead):

@@ -334,6 +334,7 @@ class GpuBackend:
     def read(self, name: str, slot: int = 0, model: int | None = None):
         """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), rows of a chunk as of the first
         row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
+        process.check()
         tensor, layout = self.plan.tensors[name], self._layout
         parameter, arena = tensor.parameter, layout.places[tensor].arena
         units = range(layout.units(tensor))
