@@ -10,7 +10,8 @@ class Form:
     """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
     most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape:
     as the user sees it. positions: of a map (H, W), and all the others are then of one of its H*W positions; None:
-    there is no map."""
+    there is no map. coupled: whether what a position gives depends on others too (behind a convolution). ones: whether
+    its last number is always 1."""
 
     size: int
     length: int | None = None
@@ -19,6 +20,8 @@ class Form:
     shape: tuple[int, ...] = ()
     memory: bool = False
     positions: tuple[int, int] | None = None
+    coupled: bool = False
+    ones: bool = False
 
     @property
     def sparse(self) -> bool:
@@ -56,7 +59,8 @@ def forms_of(network) -> dict:
             read = [form(b, (*asked, node)) for b in before]
             try:
                 node.layer.check(node, read)
-                forms[node] = replace(node.layer.form(read), positions=maps[node])
+                coupled = maps[node] is not None and (node.layer.couples_positions or any(f.coupled for f in read))
+                forms[node] = replace(node.layer.form(read), positions=maps[node], coupled=coupled)
             except UserError as error:
                 sources = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
                 raise UserError(f"{error} In this network it reads {sources}.") from None

@@ -58,6 +58,7 @@ class Layer:
     sizes_itself = False  # whether its form is known without its inputs'
     ticks = False  # whether the layers after it have a clock of their own (see `graph/clocks.py`)
     first_alone = False  # whether it steps when its first input does, and only looks at the others
+    couples_positions = False  # whether a position of a map sees others
     slows_what_it_reads = False  # whether it reads a code, which must move slowly (see `graph/defaults.py`)
 
     def __call__(self, node: Node) -> Node:

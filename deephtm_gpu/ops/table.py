@@ -3,6 +3,7 @@
 from deephtm_gpu.ops.cells import CELLS, GATE
 from deephtm_gpu.ops.clock import CLOCK
 from deephtm_gpu.ops.context import APPEND, CONTEXT
+from deephtm_gpu.ops.conv import CONV, TRANSPOSED
 from deephtm_gpu.ops.credit import CREDIT
 from deephtm_gpu.ops.expect import ANY, EVIDENCE
 from deephtm_gpu.ops.gradient import OUTER_GRADIENT, POOL_GRADIENT, ROWS_GRADIENT, SYNAPSE_GRADIENT
@@ -62,6 +63,8 @@ OPS = (
     PATH,
     GRID,
     SITES,
+    CONV,
+    TRANSPOSED,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

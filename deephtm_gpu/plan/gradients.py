@@ -44,6 +44,7 @@ WRITTEN_OUT = {
     "entries_update": ("entries_gradient", "entries_step"),
     "synapse_update": ("synapse_gradient", "synapse_step"),
     "pool_update": ("pool_gradient", "synapse_step"),
+    "conv_gradient": ("conv_gradient", "matrix_step"),  # at once there is nothing: a window is used at every position
 }
 
 
@@ -58,7 +59,8 @@ def one_step_each(plan: Plan, uses: list[Update]) -> list[Update]:
 
 
 def _one_step(plan: Plan, uses: list[Update]) -> Update:
-    if len(uses) == 1 and uses[0].sites == 1:
+    adds_up = uses[0].name == WRITTEN_OUT[uses[0].name][0]
+    if len(uses) == 1 and uses[0].sites == 1 and not adds_up:
         return uses[0]
     steps = {WRITTEN_OUT[use.name][1] for use in uses}
     lags = {use.lag for use in uses}
@@ -98,7 +100,7 @@ class _Sum:
 
     def _add(self, use: Update):
         name = WRITTEN_OUT[use.name][0]
-        given = {**use.tensors, **use.consts, **self._gradients, "X": use.sites}
+        given = {"X": use.sites, **use.tensors, **use.consts, **self._gradients}
         if "value" in use.tensors:
             given["room"] = use.tensors["value"].size
         op = PASSES[name]

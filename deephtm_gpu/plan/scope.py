@@ -24,6 +24,7 @@ class Value:
     index: Tensor | None = None
     winners: int = 0
     cells: int = 1
+    ones: bool = False  # whether the last of its numbers is always 1
     grad: bool = False  # whether anything before it learns
     anomaly: Tensor | None = None  # of a memory
 
@@ -53,6 +54,12 @@ class Scope:
         self.sites = self.form.sites
         self.setting = lowering.settings[node]
         self.clock, self.scored, self.share_of_streams = lowering.clock, lowering.scored, lowering.share_of_streams
+
+        self._read = [lowering.forms[n] for n in node.inputs]
+
+    def read_map(self) -> tuple[int, int]:
+        """(H, W) of the map that the first input is."""
+        return self._read[0].positions
 
     # Tensors
 
@@ -182,7 +189,7 @@ class Scope:
         return mean
 
     def value(self, tensor, index=None) -> Value:
-        return Value(tensor, self.form.size, index, self.form.winners, self.form.cells)
+        return Value(tensor, self.form.size, index, self.form.winners, self.form.cells, self.form.ones)
 
     def to_dense(self, x: Value):
         """x with all its numbers written out, and the function that brings a gradient back to x's pairs."""
@@ -261,7 +268,15 @@ class Scope:
         O, I = dy.size, x.size
         self._update("outer_update", dict(left=dy, right=x, weight=weight), dict(O=O, I=I),
                      [("outer_square", dict(left=dy, right=x), dict(D=O, I=I))])
-        self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
+        self.update_bias(bias, dy)
+
+    def update_conv(self, weight, coarse, fine, window):
+        """Of weight (O, side * side * I), by what a coarse map's positions (O,) and the windows of a fine one's (I,) are.
+        window: the constants of `ops/conv.py`."""
+        self._update("conv_gradient", dict(coarse=coarse, fine=fine, weight=weight), window)
+
+    def update_bias(self, bias, dy):
+        self._update("vector_update", dict(left=dy, bias=bias), dict(D=bias.size))
 
     def update_product(self, weight, left, right):
         """All rows of weight (O, I), which no bias goes with, by the gradient left (O,) times right (I,)."""
@@ -284,7 +299,7 @@ class Scope:
             dict(L=L, N=weight.shape[0], I=O),
             [("outer_square", dict(left=dy, right=value), dict(D=O, I=L))],
         )
-        self._update("vector_update", dict(left=dy, bias=bias), dict(D=O))
+        self.update_bias(bias, dy)
 
     def update_outputs(self, weight, bias, rows, dy, x):
         """Of weight (O, I): the rows of the outputs that were used. bias: None where it is fixed."""

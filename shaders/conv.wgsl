@@ -1,0 +1,211 @@
+// lib: arenas, window
+// Convolutions: positions q of a coarse map (O numbers each) see windows of a fine one (I numbers each), W[o, off, i].
+//   conv_forward         y[q, o] = bias[o] + sum over offsets and i of W[o, off, i] x[fine(q, off), i]
+//   conv_backward        dx[p, i] = sum over offsets with p = fine(q, off), and o, of W[o, off, i] dy[q, o]
+//   transposed_forward   y[p, i] = bias[i] + the same sum of x         transposed_backward  dx[q, o]: that of the first, no bias
+//   conv_gradient        gradient[o, off, i] += sum over q of coarse[q, o] fine[fine(q, off), i]
+// A lane makes a tile in registers: 4 positions of a row x 4 numbers, what it loads serves four times. Outside a map are zeros.
+// Storage: x, y, dy, dx, coarse, fine (a position's numbers on whole quads, padded with zeros) and gradient (a stream's
+// (O, J), J = side side I, not padded) in work; weight (rows of ceil(J/4) quads) in weights; bias in params.
+// Dispatch: any number of parts, which share out the tiles of all streams. Workgroup memory: none.
+
+// Numbers j..j+3 of a row of weights; where I is no multiple of 4 they may lie in two quads.
+fn weight4(row: u32, j: u32, quads: u32) -> vec4<f32> {
+  if (j % 4u == 0u) { return weights[row + j / 4u]; }
+  let a = weights[row + j / 4u];
+  let b = weights[row + min(j / 4u + 1u, quads - 1u)];
+  if (j % 4u == 1u) { return vec4<f32>(a.yzw, b.x); }
+  if (j % 4u == 2u) { return vec4<f32>(a.zw, b.xy); }
+  return vec4<f32>(a.w, b.xyz);
+}
+
+// v without what lies behind number n of a vector, from number i on.
+fn first_of_quad(v: vec4<f32>, i: u32, n: u32) -> vec4<f32> {
+  return select(vec4<f32>(), v, vec4<u32>(i, i + 1u, i + 2u, i + 3u) < vec4<u32>(n));
+}
+
+// The quad at number i of a position, zeros outside the map.
+fn quad_at(map: u32, row: u32, column: u32, across: u32, n: u32, i: u32) -> vec4<f32> {
+  if (row == NOWHERE || column == NOWHERE) { return vec4<f32>(); }
+  return work4(map + (row * across + column) * room_of(n) + i);
+}
+
+fn write4(at: u32, v: vec4<f32>, o: u32, n: u32) {
+  for (var k = 0u; k < 4u && o + k < n; k++) { work[at + o + k] = v[k]; }
+}
+
+fn bias4(bias: u32, o: u32, n: u32, there: bool) -> vec4<f32> {
+  if (!there) { return vec4<f32>(); }
+  let last = n - 1u;
+  return vec4<f32>(params[bias + o], params[bias + min(o + 1u, last)], params[bias + min(o + 2u, last)],
+                   params[bias + min(o + 3u, last)]);
+}
+
+// To coarse positions: 4 of a row x 4 outputs.
+fn to_coarse(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let H = window.X / window.W;
+  let U = window.Y / window.V;
+  let quads = (window.side * window.side * I + 3u) / 4u;
+  let across = (window.V + 3u) / 4u;
+  let outs = (O + 3u) / 4u;
+  let tiles = STREAMS * U * across * outs;
+  for (var tile = part * WG + lane; tile < tiles; tile += parts * WG) {
+    let o = 4u * (tile % outs);
+    let v = 4u * (tile / outs % across);
+    let u = tile / (outs * across) % U;
+    let base = tile / (outs * across * U) * STREAM;
+    let row0 = weight + o * quads;
+    let row1 = weight + min(o + 1u, O - 1u) * quads;  // rows behind the last are read again, and not written
+    let row2 = weight + min(o + 2u, O - 1u) * quads;
+    let row3 = weight + min(o + 3u, O - 1u) * quads;
+    let start = bias4(bias, o, O, biased);
+    var sum0 = start;
+    var sum1 = start;
+    var sum2 = start;
+    var sum3 = start;
+    for (var a = 0u; a < window.side; a++) {
+      let row = fine_of(u, a, H, window);
+      if (row == NOWHERE) { continue; }
+      for (var b = 0u; b < window.side; b++) {
+        let c0 = fine_of(v, b, window.W, window);
+        let c1 = fine_of(v + 1u, b, window.W, window);
+        let c2 = fine_of(v + 2u, b, window.W, window);
+        let c3 = fine_of(v + 3u, b, window.W, window);
+        let first = (a * window.side + b) * I;
+        for (var i = 0u; i < I; i += 4u) {
+          let w0 = weight4(row0, first + i, quads);
+          let w1 = weight4(row1, first + i, quads);
+          let w2 = weight4(row2, first + i, quads);
+          let w3 = weight4(row3, first + i, quads);
+          let x0 = first_of_quad(quad_at(x + base, row, c0, window.W, I, i), i, I);
+          let x1 = first_of_quad(quad_at(x + base, row, c1, window.W, I, i), i, I);
+          let x2 = first_of_quad(quad_at(x + base, row, c2, window.W, I, i), i, I);
+          let x3 = first_of_quad(quad_at(x + base, row, c3, window.W, I, i), i, I);
+          sum0 += vec4<f32>(dot(w0, x0), dot(w1, x0), dot(w2, x0), dot(w3, x0));
+          sum1 += vec4<f32>(dot(w0, x1), dot(w1, x1), dot(w2, x1), dot(w3, x1));
+          sum2 += vec4<f32>(dot(w0, x2), dot(w1, x2), dot(w2, x2), dot(w3, x2));
+          sum3 += vec4<f32>(dot(w0, x3), dot(w1, x3), dot(w2, x3), dot(w3, x3));
+        }
+      }
+    }
+    let to = y + base + (u * window.V + v) * room_of(O);
+    write4(to, sum0, o, O);
+    if (v + 1u < window.V) { write4(to + room_of(O), sum1, o, O); }
+    if (v + 2u < window.V) { write4(to + 2u * room_of(O), sum2, o, O); }
+    if (v + 3u < window.V) { write4(to + 3u * room_of(O), sum3, o, O); }
+  }
+}
+
+// What a coarse position's numbers o..o+3 give to four numbers of a fine one.
+fn through(d: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
+  return d.x * w0 + d.y * w1 + d.z * w2 + d.w * w3;
+}
+
+// To fine positions: 4 of a row, one stride apart (so that all meet coarse ones at the same offsets), x 4 numbers.
+fn to_fine(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let H = window.X / window.W;
+  let U = window.Y / window.V;
+  let quads = (window.side * window.side * I + 3u) / 4u;
+  let step = window.stride;
+  let across = step * ((window.W + 4u * step - 1u) / (4u * step));
+  let ins = (I + 3u) / 4u;
+  let tiles = STREAMS * H * across * ins;
+  for (var tile = part * WG + lane; tile < tiles; tile += parts * WG) {
+    let i = 4u * (tile % ins);
+    let strip = tile / ins % across;
+    let column = strip / step * 4u * step + strip % step;
+    let row = tile / (ins * across) % H;
+    let base = tile / (ins * across * H) * STREAM;
+    let start = bias4(bias, i, I, biased);
+    var sum0 = start;
+    var sum1 = start;
+    var sum2 = start;
+    var sum3 = start;
+    for (var a = first_offset(row, window); a < window.side; a += step) {
+      let u = coarse_of(row, a, U, window);
+      if (u == NOWHERE) { continue; }
+      for (var b = first_offset(column, window); b < window.side; b += step) {
+        let v0 = coarse_of(column, b, window.V, window);
+        let v1 = coarse_of(column + step, b, window.V, window);
+        let v2 = coarse_of(column + 2u * step, b, window.V, window);
+        let v3 = coarse_of(column + 3u * step, b, window.V, window);
+        let first = (a * window.side + b) * I + i;
+        for (var o = 0u; o < O; o += 4u) {
+          let w0 = weight4(weight + o * quads, first, quads);
+          let w1 = weight4(weight + min(o + 1u, O - 1u) * quads, first, quads);
+          let w2 = weight4(weight + min(o + 2u, O - 1u) * quads, first, quads);
+          let w3 = weight4(weight + min(o + 3u, O - 1u) * quads, first, quads);
+          sum0 += through(first_of_quad(quad_at(x + base, u, v0, window.V, O, o), o, O), w0, w1, w2, w3);
+          sum1 += through(first_of_quad(quad_at(x + base, u, v1, window.V, O, o), o, O), w0, w1, w2, w3);
+          sum2 += through(first_of_quad(quad_at(x + base, u, v2, window.V, O, o), o, O), w0, w1, w2, w3);
+          sum3 += through(first_of_quad(quad_at(x + base, u, v3, window.V, O, o), o, O), w0, w1, w2, w3);
+        }
+      }
+    }
+    let to = y + base + row * window.W * room_of(I);
+    if (column < window.W) { write4(to + column * room_of(I), sum0, i, I); }
+    if (column + step < window.W) { write4(to + (column + step) * room_of(I), sum1, i, I); }
+    if (column + 2u * step < window.W) { write4(to + (column + 2u * step) * room_of(I), sum2, i, I); }
+    if (column + 3u * step < window.W) { write4(to + (column + 3u * step) * room_of(I), sum3, i, I); }
+  }
+}
+
+fn conv_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  to_coarse(x, weight, bias, true, y, I, O, window, part, parts);
+}
+
+fn conv_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  to_fine(dy, weight, 0u, false, dx, I, O, window, part, parts);
+}
+
+fn transposed_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  to_fine(x, weight, bias, true, y, I, O, window, part, parts);
+}
+
+fn transposed_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  to_coarse(dy, weight, 0u, false, dx, I, O, window, part, parts);
+}
+
+// Tiles of a stream's gradient: 4 rows x 4 numbers at one offset.
+fn conv_gradient(coarse: u32, fine: u32, gradient: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let H = window.X / window.W;
+  let U = window.Y / window.V;
+  let J = window.side * window.side * I;
+  let ins = (I + 3u) / 4u;
+  let outs = (O + 3u) / 4u;
+  let offsets = window.side * window.side;
+  let tiles = STREAMS * outs * offsets * ins;
+  for (var tile = part * WG + lane; tile < tiles; tile += parts * WG) {
+    let i = 4u * (tile % ins);
+    let off = tile / ins % offsets;
+    let o = 4u * (tile / (ins * offsets) % outs);
+    let base = tile / (ins * offsets * outs) * STREAM;
+    var sum0 = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    for (var u = 0u; u < U; u++) {
+      let row = fine_of(u, off / window.side, H, window);
+      if (row == NOWHERE) { continue; }
+      for (var v = 0u; v < window.V; v++) {
+        let column = fine_of(v, off % window.side, window.W, window);
+        if (column == NOWHERE) { continue; }
+        let x = work4(fine + base + (row * window.W + column) * room_of(I) + i);
+        let d = work4(coarse + base + (u * window.V + v) * room_of(O) + o);
+        sum0 += d.x * x;
+        sum1 += d.y * x;
+        sum2 += d.z * x;
+        sum3 += d.w * x;
+      }
+    }
+    let to = gradient + base + off * I;
+    add4(to + o * J, sum0, i, I);
+    if (o + 1u < O) { add4(to + (o + 1u) * J, sum1, i, I); }
+    if (o + 2u < O) { add4(to + (o + 2u) * J, sum2, i, I); }
+    if (o + 3u < O) { add4(to + (o + 3u) * J, sum3, i, I); }
+  }
+}
+
+fn add4(at: u32, v: vec4<f32>, i: u32, n: u32) {
+  for (var k = 0u; k < 4u && i + k < n; k++) { work[at + i + k] += v[k]; }
+}
