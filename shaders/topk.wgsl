@@ -4,6 +4,7 @@
 //             scale = sqrt(average lead^2 + EPSILON); activity = lead / scale
 //   backward  dlead = (dactivity - average(dactivity activity) activity) / scale, 0 where average lead^2 < EPSILON;
 //             doverlap = [dlead, -sum dlead], at rows
+//   lead_forward, lead_backward   the same without the scale, which then is that of a whole map (map_norm.wgsl)
 // Blocks (block b: overlaps b, b + blocks, ...), one or more a lane, keep their best in workgroup memory. K+1 rounds: the best of
 // all wins, and its block is looked through for the next: by its lane, or, if it is large, by all lanes.
 // Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
@@ -64,7 +65,7 @@ fn first_leader(blocks: u32) -> vec2<u32> {
   return best;
 }
 
-fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32, K: u32, C: u32) {
+fn choose(overlap: u32, winners: u32, rows: u32, K: u32, C: u32) {
   // The power of two that makes blocks of at most ALONE. (No loop: what hangs on it can be worked out before the kernel runs.)
   let blocks = clamp(1u << (32u - countLeadingZeros((C - 1u) / ALONE)), WG, BLOCKS);
   let together = blocks * ALONE < C;
@@ -88,6 +89,10 @@ fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32
   }
   storageBarrier();
   workgroupBarrier();
+}
+
+fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32, K: u32, C: u32) {
+  choose(overlap, winners, rows, K, C);
   let least = work[overlap + lists[rows + K]];
   var sum = 0.0;
   for (var k = lane; k < K; k += WG) {
@@ -109,6 +114,22 @@ fn topk_backward(dactivity: u32, activity: u32, scale: u32, doverlap: u32, K: u3
     let dlead = select((work[dactivity + k] - along * work[activity + k]) / work[scale], 0.0, faint);
     work[doverlap + k] = dlead;
     total += dlead;
+  }
+  total = span_sum(total, WG);
+  if (lane == 0u) { work[doverlap + K] = -total; }
+}
+
+fn lead_forward(overlap: u32, winners: u32, rows: u32, lead: u32, K: u32, C: u32) {
+  choose(overlap, winners, rows, K, C);
+  let runner_up = work[overlap + lists[rows + K]];
+  for (var k = lane; k < K; k += WG) { work[lead + k] = work[overlap + lists[rows + k]] - runner_up; }
+}
+
+fn lead_backward(dlead: u32, doverlap: u32, K: u32) {
+  var total = 0.0;
+  for (var k = lane; k < K; k += WG) {
+    work[doverlap + k] = work[dlead + k];
+    total += work[dlead + k];
   }
   total = span_sum(total, WG);
   if (lane == 0u) { work[doverlap + K] = -total; }

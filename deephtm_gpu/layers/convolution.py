@@ -7,6 +7,7 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.defaults import BY_LOSS, dense_std, sparse_std
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer
+from deephtm_gpu.ops.conv import same_windows, windows
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 COPY = "copy"
@@ -133,8 +134,7 @@ class Conv2d(_Windows):
         (x, to_sparse), O = low.to_dense(inputs[0]), self.channels
         weight, bias = self._parameters(low, x.size, inputs[0].ones)
         y = low.tape("y", (O,))
-        numbers = dict(I=x.size, O=O, **windows(fine=low.read_map(), coarse=low.form.positions, side=self.kernel,
-                                                stride=self.stride, pad=(self.kernel - 1) // 2))
+        numbers = dict(I=x.size, O=O, **same_windows(low.read_map(), low.form.positions, self.kernel, self.stride))
         low.forward("conv_forward", x=x.tensor, weight=weight, bias=bias, y=y, **numbers)
 
         def backward(dy):
@@ -218,8 +218,8 @@ class ConvTranspose2d(_Windows):
         weight = low.param("weight", (x.size, self.kernel**2 * I), MATRIX, std=self._std(low.setting), learned=True)
         bias = low.param("bias", (I,), PARAM, learned=True)
         y = low.tape("y", (I,))
-        numbers = dict(I=I, O=x.size, **windows(fine=low.form.positions, coarse=low.read_map(), side=self.kernel,
-                                                stride=self.stride, pad=(self.kernel - self.stride) // 2))
+        numbers = dict(I=I, O=x.size, **windows(low.form.positions, low.read_map(), self.kernel, self.stride,
+                                                pad=(self.kernel - self.stride) // 2))
         low.forward("transposed_forward", x=x.tensor, weight=weight, bias=bias, y=y, **numbers)
 
         def backward(dy):
@@ -245,8 +245,3 @@ class ConvTranspose2d(_Windows):
             return {}
         known = setting.surprises is not None or not setting.inputs[0].sparse
         return {"std": f"{self._std(setting):.3g}" if known else BY_LOSS}
-
-
-def windows(fine, coarse, side, stride, pad) -> dict[str, int]:
-    """The constants of `ops/conv.py`. fine, coarse: (H, W) of the two maps."""
-    return dict(X=fine[0] * fine[1], W=fine[1], Y=coarse[0] * coarse[1], V=coarse[1], side=side, stride=stride, pad=pad)

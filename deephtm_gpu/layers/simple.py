@@ -127,7 +127,8 @@ class ReLU(Layer):
 class RunningNorm(Layer):
     """Subtracts a running mean and divides by the root mean square over the features.
 
-    On a map at each position; the mean is that of all positions.
+    On a map at each position, the mean that of all positions; behind a convolution, where positions see each other, the
+    root mean square is that of the whole map.
 
     Notes
     -----
@@ -148,16 +149,20 @@ class RunningNorm(Layer):
 
     def lower(self, low, inputs):
         x, to_sparse = low.to_dense(inputs[0])
-        y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,))
+        whole = low.form.coupled
+        y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,), **({"sites": 1} if whole else {}))
         mean, count = low.param("mean", (x.size,), PARAM), low.param("count", (1,), PARAM)
         extent = low.param("extent", (2,), PARAM, moment=True)
         low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count,
                     extent=extent, D=x.size, X=x.sites, learning=True)
-        low.forward("running_norm_forward", x=x.tensor, mean=mean, y=y, scale=scale, D=x.size)
+        forward, back, size = "running_norm_forward", "running_norm_backward", {"D": x.size}
+        if whole:
+            forward, back, size = "map_norm_forward", "map_unit_backward", {"D": x.size, "X": x.sites}
+        low.forward(forward, x=x.tensor, mean=mean, y=y, scale=scale, **size)
 
         def backward(dy):
             dx = low.scratch("dx", (x.size,))
-            low.learn("running_norm_backward", dy=dy, y=y, scale=scale, dx=dx, D=x.size)
+            low.learn(back, dy=dy, y=y, scale=scale, dx=dx, **size)
             return [to_sparse(dx)]
 
         return low.value(y), backward

@@ -5,6 +5,7 @@ from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.defaults import dense_std
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer
+from deephtm_gpu.ops.conv import same_windows
 from deephtm_gpu.plan.tensors import MATRIX, PARAM
 
 
@@ -17,6 +18,8 @@ class SpatialPooler(Layer):
         How many there are, C.
     winners : int
         How many win at each step, K < C.
+    kernel : int, optional
+        Of a map: side of the window of positions that a position's columns see, k. Default: only the position itself.
     lr_scale : float, optional
         Multiplies the learning rate of its weights; 0 freezes them. Default: 0.01 up to and in the last spatial pooler,
         1 behind it.
@@ -31,7 +34,8 @@ class SpatialPooler(Layer):
     With v = overlap of a winner − overlap of the runner-up, a winner's activity is v / √(mean v² + 1e-4): it stays
     continuous where winners change, and the best loser gets its gradient too. Gives K pairs (column, activity); a dense
     layer behind it reads those rows alone. Learns weight (columns, inputs), normal with √(2/inputs) at the start, and
-    bias (columns,), 0 at the start. On a map (channels, height, width) each position has winners of its own.
+    bias (columns,), 0 at the start. On a map (channels, height, width) each position has winners of its own; where
+    positions see each other, with a kernel or behind a convolution, mean v² is that of the whole map.
 
     References
     ----------
@@ -51,9 +55,10 @@ class SpatialPooler(Layer):
     sizes_itself = True
     slows_what_it_reads = True
 
-    def __init__(self, columns: int, winners: int, lr_scale: float | None = None) -> None:
+    def __init__(self, columns: int, winners: int, kernel: int | None = None, lr_scale: float | None = None) -> None:
         self.columns = check_count("SpatialPooler's columns", columns)
         self.winners = check_count("SpatialPooler's winners", winners)
+        self.kernel = None if kernel is None else check_count("SpatialPooler's kernel", kernel)
         self.lr_scale = check_scale(lr_scale)
         if self.winners >= self.columns:
             raise UserError(
@@ -64,30 +69,76 @@ class SpatialPooler(Layer):
     def form(self, inputs):
         return Form(self.columns, length=self.winners, winners=self.winners, shape=(self.columns,))
 
+    @property
+    def couples_positions(self) -> bool:
+        return self.kernel is not None
+
+    def check_maps(self, own, inputs, contexts):
+        super().check_maps(own, inputs, contexts)
+        if own is None and self.kernel is not None:
+            raise UserError(f"{self!r} must read a map (channels, height, width) with a kernel, got a vector; leave the "
+                            "kernel out.")
+
     def choices(self, setting):
-        return {"std": f"{dense_std(setting.inputs[0].size):.3g}"}
+        return {"std": f"{dense_std(self._seen(setting.inputs[0].size)):.3g}"}
+
+    def _seen(self, inputs) -> int:
+        """How many numbers a column sees."""
+        return inputs * (self.kernel or 1) ** 2
 
     def lower(self, low, inputs):
         (x, to_sparse), C, K = low.to_dense(inputs[0]), self.columns, self.winners
-        weight = low.param("weight", (C, x.size), MATRIX, std=dense_std(x.size), learned=True)
+        seen = self._seen(x.size)
+        weight = low.param("weight", (C, seen), MATRIX, std=dense_std(seen), learned=True)
         bias = low.param("bias", (C,), PARAM, learned=True)
         overlap = low.tape("overlap", (C,))
         winners, rows = low.tape("winners", (K,), index=True), low.tape("rows", (K + 1,), index=True)
-        activity, scale = low.tape("activity", (K,)), low.tape("scale", (1,))
-        low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=overlap, I=x.size, O=C)
-        low.forward(
-            "topk_forward", overlap=overlap, winners=winners, rows=rows, activity=activity, scale=scale, K=K, C=C
-        )
+        if self.kernel is None:
+            low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=overlap, I=x.size, O=C)
+        else:
+            window = dict(I=x.size, O=C, **same_windows(low.read_map(), low.form.positions, self.kernel))
+            low.forward("conv_forward", x=x.tensor, weight=weight, bias=bias, y=overlap, **window)
+        activity, lead_backward = self._activity(low, overlap, winners, rows)
+
+        def backward(dactivity):
+            doverlap = lead_backward(dactivity)
+            dx = low.scratch("dx", (x.size,)) if x.grad else None
+            if self.kernel is None:
+                if dx:
+                    low.learn("rows_backward", dy=doverlap, index=rows, weight=weight, dx=dx, L=K + 1, I=x.size)
+                low.update_outputs(weight, bias, rows, doverlap, x.tensor)
+                return [to_sparse(dx)]
+            dense = low.scratch("doverlaps", (C,))
+            low.learn("dense_forward", index=rows, value=doverlap, y=dense, D=C, L=K + 1)
+            if dx:
+                low.learn("conv_backward", dy=dense, weight=weight, dx=dx, **window)
+            low.update_conv(weight, dense, x.tensor, window)
+            low.update_bias(bias, dense)
+            return [to_sparse(dx)]
+
+        return low.value(activity, winners), backward
+
+    def _activity(self, low, overlap, winners, rows):
+        """Who wins, and by how much; returns the activity, and what emits the way back to the overlaps at `rows`."""
+        C, K = self.columns, self.winners
+        activity, whole = low.tape("activity", (K,)), low.form.coupled
+        scale = low.tape("scale", (1,), **({"sites": 1} if whole else {}))
+        chosen = dict(overlap=overlap, winners=winners, rows=rows, K=K, C=C)
+        if whole:
+            lead, size = low.scratch("lead", (K,)), dict(D=K, X=low.sites)
+            low.forward("lead_forward", lead=lead, **chosen)
+            low.forward("map_unit_forward", x=lead, y=activity, scale=scale, **size)
+        else:
+            low.forward("topk_forward", activity=activity, scale=scale, **chosen)
 
         def backward(dactivity):
             doverlap = low.scratch("doverlap", (K + 1,))
-            low.learn("topk_backward", dactivity=dactivity, activity=activity, scale=scale, doverlap=doverlap, K=K)
-            dx = None
-            if x.grad:
-                dx = low.scratch("dx", (x.size,))
-                low.learn("rows_backward", dy=doverlap, index=rows, weight=weight, dx=dx, L=K + 1, I=x.size)
-                dx = to_sparse(dx)
-            low.update_outputs(weight, bias, rows, doverlap, x.tensor)
-            return [dx]
+            if whole:
+                dlead = low.scratch("dlead", (K,))
+                low.learn("map_unit_backward", dy=dactivity, y=activity, scale=scale, dx=dlead, **size)
+                low.learn("lead_backward", dlead=dlead, doverlap=doverlap, K=K)
+            else:
+                low.learn("topk_backward", dactivity=dactivity, activity=activity, scale=scale, doverlap=doverlap, K=K)
+            return doverlap
 
-        return low.value(activity, winners), backward
+        return activity, backward

@@ -19,6 +19,16 @@ WINDOW = ("X", "W", "Y", "V", "side", "stride", "pad")
 WINDOW_STRUCT = Struct("window", "Window", WINDOW)  # of shaders/lib/window.wgsl
 
 
+def windows(fine, coarse, side, stride, pad) -> dict[str, int]:
+    """The constants of a convolution between maps, (H, W) each."""
+    return dict(X=fine[0] * fine[1], W=fine[1], Y=coarse[0] * coarse[1], V=coarse[1], side=side, stride=stride, pad=pad)
+
+
+def same_windows(fine, coarse, side, stride=1) -> dict[str, int]:
+    """As `windows`, each window around its position."""
+    return windows(fine, coarse, side, stride, pad=(side - 1) // 2)
+
+
 def conv_forward(x, weight, bias, I, O, **window):
     """x (S*X, I), weight (O, side*side*I), bias (O,) -> y (S*Y, O)"""
     y = unfold(x, **window).dot(weight.T)

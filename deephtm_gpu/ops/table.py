@@ -12,6 +12,7 @@ from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
 from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, ENDED, MSE
+from deephtm_gpu.ops.map_norm import MAP_NORM
 from deephtm_gpu.ops.polyak import POLYAK
 from deephtm_gpu.ops.pool import POOL
 from deephtm_gpu.ops.relu import RELU
@@ -63,6 +64,7 @@ OPS = (
     PATH,
     GRID,
     SITES,
+    MAP_NORM,
     CONV,
     TRANSPOSED,
 )

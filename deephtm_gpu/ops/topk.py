@@ -14,17 +14,28 @@ BLOCKS, ALONE = 256, 32  # the shader's
 def topk_forward(overlap, K):
     """overlap (S, C) -> winners (S, K) from the largest down, rows (S, K+1) = winners and runner-up,
     activity (S, K) >= 0, scale (S, 1)"""
-    rows = np.array([_largest(o, K + 1) for o in overlap])  # (S, K+1)
-    ranked = overlap[np.arange(len(rows))[:, None], rows]  # (S, K+1)
-    lead = ranked[:, :K] - ranked[:, K:]  # (S, K)
+    winners, rows, lead = lead_forward(overlap, K)
     scale = root_mean_square(lead)  # (S, 1)
-    return rows[:, :K], rows, lead / scale, scale
+    return winners, rows, lead / scale, scale
 
 
 def topk_backward(dactivity, activity, scale, K):
     """dactivity, activity (S, K), scale (S, 1) -> doverlap (S, K+1), at `rows`; 0 where the winners hardly lead: see
     `unit_backward`"""
     dlead = unit_backward(dactivity, activity, scale)  # (S, K)
+    return lead_backward(dlead)
+
+
+def lead_forward(overlap, K):
+    """overlap (S, C) -> winners (S, K), rows (S, K+1), lead (S, K) over the runner-up, >= 0: activity where the scale is
+    that of a whole map (`map_norm.py`)"""
+    rows = np.array([_largest(o, K + 1) for o in overlap])  # (S, K+1)
+    ranked = overlap[np.arange(len(rows))[:, None], rows]  # (S, K+1)
+    return rows[:, :K], rows, ranked[:, :K] - ranked[:, K:]
+
+
+def lead_backward(dlead):
+    """dlead (S, K) -> doverlap (S, K+1), at `rows`"""
     return np.concatenate([dlead, -np.add.reduce(dlead, axis=1, keepdims=True)], axis=1)
 
 
@@ -58,8 +69,8 @@ def _example(rng, S, C, K, kind="normal"):
         "nan": lambda: rng.choice([np.nan, -1.0, 2.0], (S, C), p=[0.97, 0.02, 0.01]),
     }[kind]()
     _, _, activity, scale = topk_forward(overlap.astype(np.float32), K)
-    return {"overlap": overlap, "activity": activity, "scale": scale, "dactivity": rng.normal(size=(S, K)), "K": K,
-            "C": C}
+    return {"overlap": overlap, "activity": activity, "scale": scale, "dactivity": rng.normal(size=(S, K)),
+            "dlead": rng.normal(size=(S, K)), "K": K, "C": C}
 
 
 TOPK = Op(
@@ -70,6 +81,9 @@ TOPK = Op(
              work=lambda K, C: C + K * (turns(C, BLOCKS) + BLOCKS), loops=_forward_loops),
         Pass(topk_backward, reads=("dactivity", "activity", "scale"), writes=("doverlap",), consts=("K",),
              work=elements),
+        Pass(lead_forward, reads=("overlap",), writes=("winners", "rows", "lead"), consts=("K", "C"),
+             work=lambda K, C: C + K * (turns(C, BLOCKS) + BLOCKS), loops=_forward_loops),
+        Pass(lead_backward, reads=("dlead",), writes=("doverlap",), consts=("K",), work=elements),
     ),
     example=_example,
     sizes=tuple({"S": S, "C": C, "K": K, "kind": kind} for S, C, K, kind in [
