@@ -1,8 +1,10 @@
 // lib: arenas, reduce
 // The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
 //   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1; norm: of fast
-//   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > 0
+//   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > write
 //                (_at: in streams whose tick is 1)
+//   neighbours   (index, value) of position p of a map: the fast entries of the around x around positions about it, dilation
+//                apart, those outside left out; index o N + cell with o the neighbour's number, value to unit norm over all
 //   slow_update  by the surprise p, none below `sure`: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
 //   append / append_backward  one more vector at places base.., to unit norm, and its gradient
 // Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
@@ -65,6 +67,44 @@ fn context_forward(fast: u32, fast_list: u32, slow: u32, slow_list: u32, index: 
   }
 }
 
+// Where neighbour o of position p is, or X outside the map.
+fn neighbour(p: u32, o: u32, X: u32, W: u32, around: u32, dilation: u32) -> u32 {
+  let r = i32(p / W) + (i32(o / around) - i32(around / 2u)) * i32(dilation);
+  let c = i32(p % W) + (i32(o % around) - i32(around / 2u)) * i32(dilation);
+  let inside = r >= 0 && r < i32(X / W) && c >= 0 && c < i32(W);
+  return select(X, u32(r * i32(W) + c), inside);
+}
+
+fn neighbours_forward(fast: u32, fast_list: u32, index: u32, value: u32, N: u32, X: u32, W: u32, around: u32, dilation: u32,
+                      most: u32, room: u32, part: u32, parts: u32) {
+  for (var r = part; r < STREAMS * X; r += parts) {
+    let base = r / X * STREAM;
+    let list_base = r / X * LISTS;
+    let p = r % X;
+    let to = index + list_base + p * room_of(room + 1u);
+    let values = value + base + p * room_of(room);
+    var sum = 0.0;
+    var begin = 0u;
+    for (var o = 0u; o < around * around; o++) {
+      let q = neighbour(p, o, X, W, around, dilation);
+      if (q == X) { continue; }
+      let list = fast_list + list_base + q * room_of(most + 1u);
+      let A = lists[list];
+      for (var a = lane; a < A; a += WG) {
+        let cell = lists[list + 1u + a];
+        let u = work[fast + base + q * room_of(N) + cell];
+        lists[to + 1u + begin + a] = o * N + cell;
+        work[values + begin + a] = u;
+        sum += u * u;
+      }
+      begin += A;
+    }
+    let root = sqrt(span_sum(sum, WG) + EPSILON);
+    for (var a = lane; a < begin; a += WG) { work[values + a] /= root; }
+    if (lane == 0u) { lists[to] = begin; }
+  }
+}
+
 // Scales the entries of a trace by `keep` and drops those below `least`; returns how many are left.
 fn leak(dense: u32, list: u32, keep: f32, least: f32) -> u32 {
   let A = length(list);
@@ -111,16 +151,16 @@ fn add(dense: u32, list: u32, kept: u32, places: u32, amount: u32, times: f32, f
   if (lane == 0u) { lists[list] = length; }
 }
 
-fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, L: u32) {
+fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, write: f32, L: u32) {
   let kept = leak(fast, fast_list, decay, SMALLEST);
-  add(fast, fast_list, kept, cells, cell, 1.0, 0.0, L);
+  add(fast, fast_list, kept, cells, cell, 1.0, write, L);
 }
 
-fn fast_update_at(cells: u32, cell: u32, tick: u32, fast: u32, fast_list: u32, decay: f32, L: u32) {
+fn fast_update_at(cells: u32, cell: u32, tick: u32, fast: u32, fast_list: u32, decay: f32, write: f32, L: u32) {
   // Where there is no tick: scaled by 1, dropping nothing (what is new may be small), adding 0.
   let now = work[tick];
   let kept = leak(fast, fast_list, select(1.0, decay, now > 0.0), select(0.0, SMALLEST, now > 0.0));
-  add(fast, fast_list, kept, cells, cell, now, 0.0, L);
+  add(fast, fast_list, kept, cells, cell, now, select(0.0, write, now > 0.0), L);
 }
 
 fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, sure: f32, K: u32) {

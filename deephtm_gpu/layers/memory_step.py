@@ -19,15 +19,22 @@ class MemoryStep:
         self.layer, self.low, self.cols, self.contexts = layer, low, cols, contexts
         self.C, self.K, self.M = C, K, M = cols.size, cols.length, layer.cells_per_column
         self.N, self.L = N, L = C * M, K * M
-        self.P = N + C + sum(x.size for x in contexts)
+        around = (layer.neighbourhood or 1) ** 2  # of how many positions it sees the cells
+        self.seen = around * N  # places of cells; those of its own columns follow, and further contexts
+        self.base = self.seen + (0 if layer.neighbourhood else C)
+        self.P = self.base + sum(x.size for x in contexts)
         if layer.synapses:
-            check_pool(layer, layer.synapses, N, C, self.P)
-        self.distal = Synapses(low, "distal", N, self.P, layer.synapses, std=layer.init_std, std_places=N, learned=True)
+            check_pool(layer, layer.synapses, self.seen, self.base - self.seen, self.P)
+        self.distal = Synapses(low, "distal", N, self.P, layer.synapses, std=layer.init_std, std_places=self.seen,
+                               learned=True)
         most, most_slow = min(N, _most_cells(layer.decay, K, L)), min(C, _most_columns(K))
         self.fast, self.fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
-        self.slow, self.slow_list = low.state("slow", (C,)), low.state("slow_list", (most_slow,), index=True,
-                                                                       ragged=True)
-        self.A = A = most + most_slow + sum(x.length for x in contexts)
+        if layer.neighbourhood:
+            most_slow = 0
+        else:
+            self.slow, self.slow_list = low.state("slow", (C,)), low.state("slow_list", (most_slow,), index=True,
+                                                                           ragged=True)
+        self.A = A = around * most + most_slow + sum(x.length for x in contexts)
         self.index = low.tape("context", (A,), index=True, ragged=True)
         self.value = low.tape("context_value", (A,), ragged=True)
         self.cells = low.tape("cells", (L,), index=True)
@@ -75,10 +82,14 @@ class MemoryStep:
 
     def _context(self):
         """Its own traces, and the further contexts after them, each of unit norm, as one list of pairs."""
-        low, index, value, base = self.low, self.index, self.value, self.N + self.C
-        self.norm = low.tape("norm", (1,))
-        low.forward("context_forward", fast=self.fast, fast_list=self.fast_list, slow=self.slow,
-                    slow_list=self.slow_list, index=index, value=value, norm=self.norm, N=self.N)
+        low, index, value, base = self.low, self.index, self.value, self.base
+        fast = dict(fast=self.fast, fast_list=self.fast_list, index=index, value=value, N=self.N)
+        if self.layer.neighbourhood:
+            low.forward("neighbours_forward", X=low.sites, W=low.form.positions[1], around=self.layer.neighbourhood,
+                        dilation=self.layer.dilation, most=self.fast_list.size, room=self.A, **fast)
+        else:
+            self.norm = low.tape("norm", (1,))
+            low.forward("context_forward", slow=self.slow, slow_list=self.slow_list, norm=self.norm, **fast)
         self.appended = []
         for n, x in enumerate(self.contexts):
             start, norm = low.tape(f"start{n}", (1,), index=True), low.tape(f"norm{n}", (1,))
@@ -131,8 +142,8 @@ class MemoryStep:
         """What was active becomes context for what comes."""
         low, layer = self.low, self.layer
         at, when = ("fast_update_at", {"tick": low.tick}) if low.tick else ("fast_update", {})
-        low.forward(at, cells=cells, cell=cell, fast=self.fast, fast_list=self.fast_list, decay=layer.decay, L=self.L,
-                    **when)
+        low.forward(at, cells=cells, cell=cell, fast=self.fast, fast_list=self.fast_list, decay=layer.decay,
+                    write=layer.write, L=self.L, **when)
         if not layer.slow:
             return
         # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning

@@ -46,6 +46,14 @@ class TemporalMemory(Layer):
         own anomaly score. Default: "outputs" where there is a cross-entropy among the losses and the memory steps at
         every step, else "columns"; `summary()` shows which.
 
+    neighbourhood : int, optional
+        Of a map: a position's context are the cells of neighbourhood × neighbourhood positions about it, an odd number,
+        instead of its own alone; outside the map is nothing. Needs slow=False and window=1.
+    dilation : int, default 1
+        How far apart these positions are.
+    write : float, default 0.0
+        Activity at or below it leaves no trace in the fast context; 0 or more.
+
     Raises
     ------
     UserError
@@ -81,7 +89,8 @@ class TemporalMemory(Layer):
 
     def __init__(self, cells_per_column: int, decay: float = 0.8, window: int = 1, lr_scale: float | None = 1.0,
                  gate: str = "entmax", synapses: int | None = None, slow: bool = True, init_std: float = CELL_STD,
-                 clock: str | None = None) -> None:
+                 clock: str | None = None, neighbourhood: int | None = None, dilation: int = 1,
+                 write: float = 0.0) -> None:
         self.cells_per_column = check_count("TemporalMemory's cells_per_column", cells_per_column)
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
@@ -98,6 +107,32 @@ class TemporalMemory(Layer):
             raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got "
                             f"{clock!r}; give one of these.")
         self.decay, self.gate, self.slow, self.init_std, self.clock = float(decay), gate, slow, float(init_std), clock
+        self.dilation = check_count("TemporalMemory's dilation", dilation)
+        if not (is_number(write) and write >= 0):
+            raise UserError(f"TemporalMemory's write must be a number, 0 or more, got {write!r}.")
+        self.write = float(write)
+        self.neighbourhood = self._check_neighbourhood(neighbourhood)
+
+    @property
+    def couples_positions(self) -> bool:
+        return self.neighbourhood is not None
+
+    def _check_neighbourhood(self, value) -> int | None:
+        if value is None:
+            return None
+        if check_count("TemporalMemory's neighbourhood", value) % 2 == 0:
+            raise UserError(f"TemporalMemory's neighbourhood must be odd, so that a position is in its middle, got "
+                            f"{value}; give {value + 1}.")
+        if self.slow or self.window > 1:
+            raise UserError(f"TemporalMemory's neighbourhood must go with slow=False and window=1, got slow={self.slow} "
+                            f"and window={self.window}; give slow=False, window=1.")
+        return value
+
+    def check_maps(self, own, inputs, contexts):
+        super().check_maps(own, inputs, contexts)
+        if own is None and self.neighbourhood is not None:
+            raise UserError(f"{self!r} must stand on a map (channels, height, width) with a neighbourhood, got a vector; "
+                            "leave the neighbourhood out.")
 
     def __call__(self, node: Node, context: Node | Sequence[Node] = ()) -> Node:
         """Puts the layer into the flow.

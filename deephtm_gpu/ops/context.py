@@ -7,11 +7,12 @@ places 0..N-1 are cells, N..N+C-1 columns, after them what other nodes append.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import EPSILON, Op, Pass, elements, turns
+from deephtm_gpu.ops.spec import EPSILON, Op, Pass, elements, sum_loops, turns
 
 SMALLEST = 0.1  # an entry below this is dropped
 FORGET = 1 - math.exp(-1)  # how much of the slow trace a full surprise takes away
@@ -29,21 +30,48 @@ def context_forward(fast, fast_list, slow, slow_list, N):
     return index, value, norm
 
 
-def fast_update(cells, activity, fast, fast_list, decay):
-    """Leak, drop what is small, add what is active. cells, activity (S, K*M); changes fast (S, N) and fast_list S x
-    (A,)."""
+def neighbours_forward(fast, fast_list, N, X, W, around, dilation):
+    """The context of a position of a map from the fast traces of its neighbourhood, around x around positions, `dilation`
+    apart; outside the map is nothing.
+    fast (S*X, N), its lists S*X x (A,) -> index, value S*X x (A,), index o*N + cell with
+    o the neighbour's number in row order, value to unit norm over the neighbourhood."""
+    index, value = [], []
+    for s in range(len(fast)):
+        seen = list(_neighbours(s % X, X, W, around, dilation))
+        first = s - s % X
+        index.append(np.concatenate([o * N + fast_list[first + p] for o, p in seen]))
+        u = np.concatenate([fast[first + p].take(fast_list[first + p]) for _, p in seen])
+        value.append(u / math.sqrt(u.dot(u) + EPSILON))
+    return index, value
+
+
+@lru_cache(1 << 16)
+def _neighbours(position, X, W, around, dilation) -> tuple[tuple[int, int], ...]:
+    """(number of the neighbour, its position) of those inside the map."""
+    row, column, found = position // W, position % W, []
+    for o in range(around * around):
+        r = row + (o // around - around // 2) * dilation
+        c = column + (o % around - around // 2) * dilation
+        if 0 <= r < X // W and 0 <= c < W:
+            found.append((o, r * W + c))
+    return tuple(found)
+
+
+def fast_update(cells, activity, fast, fast_list, decay, write):
+    """Leak, drop what is small, add what is active by more than `write`. cells, activity (S, K*M); changes fast (S, N)
+    and fast_list S x (A,)."""
     for s in range(len(cells)):
         kept = _leak(fast[s], fast_list[s], decay)
-        active = activity[s] > 0
+        active = activity[s] > write
         fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active])
 
 
-def fast_update_at(cells, activity, tick, fast, fast_list, decay):
+def fast_update_at(cells, activity, tick, fast, fast_list, decay, write):
     """As `fast_update` in streams whose tick (S, 1) is 1; nothing in the others."""
     for s in np.flatnonzero(tick):
         stream = slice(s, s + 1)
         lists = fast_list[stream]
-        fast_update(cells[stream], activity[stream], fast[stream], lists, decay)
+        fast_update(cells[stream], activity[stream], fast[stream], lists, decay, write)
         fast_list[s] = lists[0]
 
 
@@ -113,7 +141,7 @@ def _trace(rng, S, N, A):
     return dense, lists
 
 
-def _example(rng, S, C, M, K, A, surprise=0.6):
+def _example(rng, S, C, M, K, A, surprise=0.6, write=0.0):
     N = C * M
     fast, fast_list = _trace(rng, S, N, min(A, N))
     fast *= rng.choice([1.0, 0.05], size=fast.shape)  # what is new may be small
@@ -124,8 +152,17 @@ def _example(rng, S, C, M, K, A, surprise=0.6):
         "fast": fast, "fast_list": fast_list, "slow": slow, "slow_list": slow_list, "winners": winners, "cells": cells,
         "cell": rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.6), "activity": rng.random((S, K)),
         "tick": (np.arange(S)[:, None] != 2).astype(float), "surprise": np.full((S, 1), surprise), "sure": 0.02,
-        "decay": 0.8, "N": N, "C": C, "K": K, "L": K * M,
+        "decay": 0.8, "write": write, "N": N, "C": C, "K": K, "L": K * M,
     }
+
+
+def _neighbours_example(rng, S, N, H, W, A, around, dilation):
+    fast, fast_list = _trace(rng, S * H * W, N, A)
+    fast_list = [places[:rng.integers(len(places) + 1)] for places in fast_list]  # of different lengths
+    shape = {"N": N, "X": H * W, "W": W, "around": around, "dilation": dilation}
+    index, _ = neighbours_forward(fast, fast_list, **shape)
+    return {"fast": fast, "fast_list": fast_list, **shape, "most": 3 + max(map(len, fast_list)),
+            "room": 3 + max(map(len, index))}
 
 
 def _append_example(rng, S, D, L, A):
@@ -147,6 +184,10 @@ def _move_loops(lanes, A, L):
     return (turns(A, lanes) + turns(L, lanes)) * (2 + turns(lanes, 32))
 
 
+def _neighbour_loops(lanes, parts, S, A, X, around, **_):
+    return turns(S * X, parts) * (1 + 2 * (turns(A, lanes) + 2 * around**2) + sum_loops(lanes))
+
+
 def _append_loops(lanes, D=0, L=0, **_):
     return 2 * turns(D + L, lanes) + 16
 
@@ -158,18 +199,34 @@ CONTEXT = Op(
         Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"),
              consts=("N",),
              loops=lambda lanes, A, **_: 4 * turns(A, lanes) + 16),
-        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "L"),
+        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "write", "L"),
              loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
-        Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"), consts=("decay", "L"),
+        Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"), consts=("decay", "write", "L"),
              loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
         Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"),
              consts=("sure", "K"),
              loops=lambda lanes, A, K, **_: _move_loops(lanes, A, K)),
     ),
     example=_example,
-    sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p} for S, C, M, K, A, p in [
-        (1, 2, 1, 1, 0, 1.0), (1, 256, 5, 5, 131, 1.0), (1, 257, 3, 67, 256, 0.5), (3, 255, 2, 13, 255, 0.021),
-        (2, 64, 32, 17, 600, 0.019)]),
+    sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p, "write": write} for S, C, M, K, A, p, write in [
+        (1, 2, 1, 1, 0, 1.0, 0.0), (1, 256, 5, 5, 131, 1.0, 0.0), (1, 257, 3, 67, 256, 0.5, 0.2),
+        (3, 255, 2, 13, 255, 0.021, 0.5), (2, 64, 32, 17, 600, 0.019, 0.0)]),
+)
+
+NEIGHBOURS = Op(
+    name="neighbours",
+    shader="context",
+    passes=(
+        # most, room: the most entries of a list of fast_list and of index, by which the shader finds the next position
+        Pass(neighbours_forward, reads=("fast", "fast_list"), writes=("index", "value"),
+             consts=("N", "X", "W", "around", "dilation", "most", "room"), shared=True, rows="X",
+             work=lambda A, around, **_: A + around**2, loops=_neighbour_loops),
+    ),
+    example=_neighbours_example,
+    sizes=tuple({"S": S, "N": N, "H": H, "W": W, "A": A, "around": around, "dilation": dilation}
+                for S, N, H, W, A, around, dilation in [
+                    (1, 1, 1, 1, 0, 1, 1), (1, 13, 3, 5, 7, 3, 1), (3, 257, 4, 2, 255, 3, 2), (2, 7, 5, 5, 3, 5, 1),
+                    (1, 5, 16, 16, 2, 3, 1)]),
 )
 
 APPEND = Op(

@@ -2,7 +2,7 @@
 
 from deephtm_gpu.ops.cells import CELLS, GATE
 from deephtm_gpu.ops.clock import CLOCK
-from deephtm_gpu.ops.context import APPEND, CONTEXT
+from deephtm_gpu.ops.context import APPEND, CONTEXT, NEIGHBOURS
 from deephtm_gpu.ops.conv import CONV, TRANSPOSED
 from deephtm_gpu.ops.credit import CREDIT
 from deephtm_gpu.ops.expect import ANY, EVIDENCE
@@ -34,6 +34,7 @@ OPS = (
     CELLS,
     CONTEXT,
     APPEND,
+    NEIGHBOURS,
     SYNAPSE,
     POOL,
     GATE,
