@@ -82,3 +82,20 @@ def levels_model(text, seed=0, device="auto", **network):
     return dh.Model(
         levels(text.task.classes, **network), loss="cross_entropy", optimizer=optimizer, seed=seed, device=device
     )
+
+
+def pictures(frames=2, channels=1, side=30, columns=32, winners=6, cells=4, gate="entmax", neighbourhood=3):
+    """Images in and out: a map of columns that predicts the next frame (IMAGES: one configuration for all tasks).
+
+    frames: how many the caller stacks, the newest last, (frames * channels, side, side).
+    """
+    image = dh.Input((frames * channels, side, side))
+    x = dh.WithOnes()(image)
+    h = dh.ReLU()(dh.Conv2d(32, 5, stride=2, lr_scale=1.0)(dh.ReLU()(dh.Conv2d(16, 3, lr_scale=1.0)(x))))
+    h = dh.RunningNorm()(dh.ReLU()(dh.Conv2d(32, 3, lr_scale=1.0)(h)))
+    memory = dh.TemporalMemory(cells, decay=0.5, slow=False, neighbourhood=neighbourhood, dilation=2, write=0.2,
+                               lr_scale=20.0, gate=gate)
+    y = memory(dh.SpatialPooler(columns, winners, kernel=3, lr_scale=1.0)(h))
+    y = dh.ReLU()(dh.ConvTranspose2d(8, 6, stride=2, lr_scale=10.0)(y))
+    head = dh.Conv2d(channels, 3, lr_scale=10.0, init_std=0.5 * (2 / 72) ** 0.5)(y)
+    return dh.Network(image, head + dh.Conv2d(channels, 5, start="copy", lr_scale=1.0)(x))
