@@ -1,4 +1,4 @@
-// lib: arenas, reduce, noise, pool
+// lib: arenas, reduce, noise, pool, owners
 // Gradients that are written out, one a stream: the uses of a parameter add up, each over its sites x < X.
 //   outer    gradient[o, i] += sum_x left[x, o] right[x, i]
 //   lazy     the same, and touched[o] = 1, where left != 0
@@ -10,8 +10,7 @@
 // Places: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A,
 // places...]; pool in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
 // length of a list counted in. Dispatch: any number of parts, which go from stream to stream themselves. What uses or
-// sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: none.
-
+// sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: 4 bytes a lane.
 fn outer_gradient(left: u32, right: u32, gradient: u32, X: u32, O: u32, I: u32, part: u32, parts: u32) {
   let share = (O + parts - 1u) / parts;
   let begin = min(O, part * share);
@@ -64,12 +63,6 @@ fn vector_gradient(left: u32, bias_gradient: u32, X: u32, D: u32, part: u32, par
   }
 }
 
-// An owner, some lanes of a part side by side, has one class of a stream's rows, n % classes, or, where there are fewer
-// owners than streams, all rows of several streams.
-fn classes_of(owners: u32) -> u32 {
-  return max(1u, owners / STREAMS);
-}
-
 fn rows_gradient(rows: u32, left: u32, right: u32, gradient: u32, touched: u32, X: u32, L: u32, N: u32, I: u32,
                  part: u32, parts: u32) {
   let wide = lanes_for(I);  // lanes side by side along a row
@@ -117,26 +110,28 @@ fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32,
   for (var owner = part; owner < STREAMS * classes; owner += parts) {
     let s = owner / classes;
     let base = s * STREAM;
-    for (var x = 0u; x < X; x++) {
-      let at = x * room_of(L);
-      let context = index + s * LISTS + x * room_of(room + 1u);
-      let values = value + base + x * room_of(room);
-      let A = lists[context];
-      for (var l = at; l < at + L; l++) {
-        let n = lists[rows + s * LISTS + l];
-        let factor = work[left + base + l];
-        if (n % classes == owner % classes && !(factor == 0.0)) {
+    for (var first = 0u; first < X * L; first += 32u * WG) {
+      mark_hits(rows + s * LISTS, left + base, X * L, L, first, classes, owner % classes);
+      for (var w = 0u; w < WG; w++) {
+        for (var bits = workgroupUniformLoad(&class_hits[w]); bits != 0u; bits &= bits - 1u) {
+          let hit = first + 32u * w + firstTrailingBit(bits);
+          let x = hit / L;
+          let at = x * room_of(L) + hit % L;
+          let n = lists[rows + s * LISTS + at];
+          let factor = work[left + base + at];
+          let context = index + s * LISTS + x * room_of(room + 1u);
+          let values = value + base + x * room_of(room);
           if (lane == 0u) {
             work[touched + base + n] = 1.0;
             work[bias_gradient + base + n] += factor;
           }
-          for (var a = lane; a < A; a += WG) {
+          for (var a = lane; a < lists[context]; a += WG) {
             work[gradient + base + n * P + lists[context + 1u + a]] += factor * work[values + a];
           }
+          storageBarrier();
+          workgroupBarrier();  // of the next hit another lane may have the same synapse
         }
       }
-      storageBarrier();
-      workgroupBarrier();  // at the next site another lane may have the same synapse
     }
   }
 }
@@ -148,29 +143,31 @@ fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: Pool, gradi
   for (var owner = part; owner < STREAMS * classes; owner += parts) {
     let s = owner / classes;
     let base = s * STREAM;
-    for (var x = 0u; x < X; x++) {
-      let at = x * room_of(L);
-      let context = index + s * LISTS + x * room_of(room + 1u);
-      let values = value + base + x * room_of(room);
-      let A = lists[context];
-      for (var l = at; l < at + L; l++) {
-        let n = lists[rows + s * LISTS + l];
-        let factor = work[left + base + l];
-        if (n % classes == owner % classes && !(factor == 0.0)) {
+    for (var first = 0u; first < X * L; first += 32u * WG) {
+      mark_hits(rows + s * LISTS, left + base, X * L, L, first, classes, owner % classes);
+      for (var w = 0u; w < WG; w++) {
+        for (var bits = workgroupUniformLoad(&class_hits[w]); bits != 0u; bits &= bits - 1u) {
+          let hit = first + 32u * w + firstTrailingBit(bits);
+          let x = hit / L;
+          let at = x * room_of(L) + hit % L;
+          let n = lists[rows + s * LISTS + at];
+          let factor = work[left + base + at];
+          let context = index + s * LISTS + x * room_of(room + 1u);
+          let values = value + base + x * room_of(room);
           if (lane == 0u) {
             work[touched + base + n] = 1.0;
             work[bias_gradient + base + n] += factor;
           }
           let row_noise = mix32(noise ^ n);
           let visibility = factor * weight_of_visible(pool);
-          for (var a = lane; a < A; a += WG) {
+          for (var a = lane; a < lists[context]; a += WG) {
             let f = synapse_at(row_noise, lists[context + 1u + a], pool);
             if (f < pool.F) { work[gradient + base + n * pool.F + f] += visibility * work[values + a]; }
           }
+          storageBarrier();
+          workgroupBarrier();  // of the next hit another lane may have the same synapse
         }
       }
-      storageBarrier();
-      workgroupBarrier();  // at the next site another lane may have the same synapse
     }
   }
 }

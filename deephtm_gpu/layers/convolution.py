@@ -214,12 +214,16 @@ class ConvTranspose2d(_Windows):
         return tuple(n * self.stride for n in read)
 
     def lower(self, low, inputs):
-        (x, to_sparse), I = low.to_dense(inputs[0]), self.channels
+        (x,), I = inputs, self.channels
         weight = low.param("weight", (x.size, self.kernel**2 * I), MATRIX, std=self._std(low.setting), learned=True)
         bias = low.param("bias", (I,), PARAM, learned=True)
-        y = low.tape("y", (I,))
-        numbers = dict(I=I, O=x.size, **windows(low.form.positions, low.read_map(), self.kernel, self.stride,
-                                                pad=(self.kernel - self.stride) // 2))
+        y, window = low.tape("y", (I,)), windows(low.form.positions, low.read_map(), self.kernel, self.stride,
+                                                 pad=(self.kernel - self.stride) // 2)
+        lowered = self._lower_sparse if x.sparse else self._lower_dense
+        return low.value(y), lowered(low, x, weight, bias, y, window)
+
+    def _lower_dense(self, low, x, weight, bias, y, window):
+        numbers = dict(I=self.channels, O=x.size, **window)
         low.forward("transposed_forward", x=x.tensor, weight=weight, bias=bias, y=y, **numbers)
 
         def backward(dy):
@@ -227,12 +231,27 @@ class ConvTranspose2d(_Windows):
             if x.grad:
                 dx = low.scratch("dx", (x.size,), sites=x.sites)
                 low.learn("transposed_backward", dy=dy, weight=weight, dx=dx, **numbers)
-                dx = to_sparse(dx)
             low.update_conv(weight, x.tensor, dy, numbers)
             low.update_bias(bias, dy)
             return [dx]
 
-        return low.value(y), backward
+        return backward
+
+    def _lower_sparse(self, low, x, weight, bias, y, window):
+        numbers = dict(I=self.channels, L=x.length, **window)
+        pairs = dict(index=x.index, value=x.tensor)
+        low.forward("sparse_transposed_forward", weight=weight, bias=bias, y=y, **pairs, **numbers)
+
+        def backward(dy):
+            dx = None
+            if x.grad:
+                dx = low.scratch("dx", (x.length,), sites=x.sites)
+                low.learn("sparse_transposed_backward", dy=dy, weight=weight, dvalue=dx, **pairs, **numbers)
+            low.update_painted(weight, **pairs, dy=dy, numbers=numbers)
+            low.update_bias(bias, dy)
+            return [dx]
+
+        return backward
 
     def _std(self, setting):
         (x,) = setting.inputs

@@ -102,7 +102,11 @@ def _rows_loops(lanes, parts, S, X, L, N, I, **_):
 
 
 def _synapse_loops(lanes, parts, S, X, L, N, room, **_):
-    return _owner_loops(lanes, parts, S, X, L, N, lanes, turns(room, lanes))
+    """As `_owner_loops`, but all lanes of a part look through the lists, 32 entries each at a time."""
+    owned = max(1, parts // S)
+    looks = turns(X * L, 32 * lanes)
+    hits = X * min(L, turns(N, owned))
+    return turns(S * owned, parts) * (1 + looks * (1 + 32 + lanes) + hits * (1 + turns(room, lanes)))
 
 
 def silenced(rng, *shape):

@@ -19,6 +19,7 @@ from deephtm_gpu.ops.relu import RELU
 from deephtm_gpu.ops.running_norm import RUNNING_NORM
 from deephtm_gpu.ops.sites import SITES
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
+from deephtm_gpu.ops.sparse_transposed import SPARSE_TRANSPOSED
 from deephtm_gpu.ops.synapse import SYNAPSE
 from deephtm_gpu.ops.topk import TOPK
 from deephtm_gpu.ops.update import LAZY_UPDATE, ROWS_UPDATE, UPDATE
@@ -68,6 +69,7 @@ OPS = (
     MAP_NORM,
     CONV,
     TRANSPOSED,
+    SPARSE_TRANSPOSED,
 )
 
 PASSES = {p.name: p for op in OPS for p in op.passes}

@@ -44,7 +44,8 @@ WRITTEN_OUT = {
     "entries_update": ("entries_gradient", "entries_step"),
     "synapse_update": ("synapse_gradient", "synapse_step"),
     "pool_update": ("pool_gradient", "synapse_step"),
-    "conv_gradient": ("conv_gradient", "matrix_step"),  # at once there is nothing: a window is used at every position
+    "conv_gradient": ("conv_gradient", "matrix_step"),  # none at once: a window is used at every position
+    "sparse_transposed_gradient": ("sparse_transposed_gradient", "rows_step"),
 }
 
 

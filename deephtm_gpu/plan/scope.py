@@ -275,6 +275,11 @@ class Scope:
         window: the constants of `ops/conv.py`."""
         self._update("conv_gradient", dict(coarse=coarse, fine=fine, weight=weight), window)
 
+    def update_painted(self, weight, index, value, dy, numbers):
+        """Of weight (N, side * side * I): what the active cells (index, value) paint onto a fine map."""
+        self._update("sparse_transposed_gradient", dict(index=index, value=value, dy=dy, weight=weight),
+                     dict(N=weight.shape[0], **numbers))
+
     def update_bias(self, bias, dy):
         self._update("vector_update", dict(left=dy, bias=bias), dict(D=bias.size))
 

@@ -1,0 +1,116 @@
+// lib: arenas, window, owners
+// A transposed convolution of pairs (index, value), L at each position q of a coarse map; W[n, off, i] is what cell n paints.
+//   forward    y[p, i] = bias[i] + sum over offsets with p = fine(q, off), and l, of value[q, l] W[index[q, l], off, i]
+//   backward   dvalue[q, l] = sum over offsets and i of W[index[q, l], off, i] dy[fine(q, off), i], 0 where value is 0
+//   gradient   gradient[index[q, l], off, i] += value[q, l] dy[fine(q, off), i], and touched[index[q, l]] = 1
+// Storage: y, dy, value, dvalue (each position on whole quads), gradient (N, J), J = side side I, not padded, and touched (N)
+// in work; index in lists; weight (rows of ceil(J/4) quads) in weights; bias in params.
+// Dispatch: any number of parts, which share out positions (gradient: rows) of all streams. Workgroup memory: that of owners.
+
+// Two quads of a row of weights from number j on; where I is no multiple of 4 they lie in three.
+struct Eight { a: vec4<f32>, b: vec4<f32> }
+
+fn weight8(row: u32, j: u32, quads: u32) -> Eight {
+  let last = row + quads - 1u;
+  let a = weights[row + j / 4u];
+  let b = weights[min(row + j / 4u + 1u, last)];
+  if (j % 4u == 0u) { return Eight(a, b); }
+  let c = weights[min(row + j / 4u + 2u, last)];
+  if (j % 4u == 1u) { return Eight(vec4<f32>(a.yzw, b.x), vec4<f32>(b.yzw, c.x)); }
+  if (j % 4u == 2u) { return Eight(vec4<f32>(a.zw, b.xy), vec4<f32>(b.zw, c.xy)); }
+  return Eight(vec4<f32>(a.w, b.xyz), vec4<f32>(b.w, c.xyz));
+}
+
+fn sparse_transposed_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, I: u32, window: Window,
+                             part: u32, parts: u32) {
+  let quads = (window.side * window.side * I + 3u) / 4u;
+  let eights = (I + 7u) / 8u;  // a lane makes eight numbers of a position: F = 8 features are one
+  for (var item = part * WG + lane; item < STREAMS * window.X * eights; item += parts * WG) {
+    let i = 8u * (item % eights);
+    let p = item / eights % window.X;
+    let base = item / (eights * window.X) * STREAM;
+    let list_base = item / (eights * window.X) * LISTS;
+    var low = vec4<f32>();
+    var high = vec4<f32>();
+    for (var a = first_offset(p / window.W, window); a < window.side; a += window.stride) {
+      let u = coarse_of(p / window.W, a, window.Y / window.V, window);
+      if (u == NOWHERE) { continue; }
+      for (var b = first_offset(p % window.W, window); b < window.side; b += window.stride) {
+        let v = coarse_of(p % window.W, b, window.V, window);
+        if (v == NOWHERE) { continue; }
+        let at = (u * window.V + v) * room_of(L);
+        let first = (a * window.side + b) * I + i;
+        for (var l = at; l < at + L; l++) {
+          let factor = work[value + base + l];
+          if (!(factor == 0.0)) {
+            let w = weight8(weight + lists[index + list_base + l] * quads, first, quads);
+            low += factor * w.a;
+            high += factor * w.b;
+          }
+        }
+      }
+    }
+    let to = y + base + p * room_of(I) + i;
+    for (var k = 0u; k < 4u && i + k < I; k++) { work[to + k] = low[k] + params[bias + i + k]; }
+    for (var k = 0u; k < 4u && i + 4u + k < I; k++) { work[to + 4u + k] = high[k] + params[bias + i + 4u + k]; }
+  }
+}
+
+fn sparse_transposed_backward(dy: u32, index: u32, value: u32, weight: u32, dvalue: u32, L: u32, I: u32, window: Window,
+                              part: u32, parts: u32) {
+  let quads = (window.side * window.side * I + 3u) / 4u;
+  for (var item = part * WG + lane; item < STREAMS * window.Y * L; item += parts * WG) {
+    let q = item / L % window.Y;
+    let s = item / (L * window.Y);
+    let at = q * room_of(L) + item % L;
+    let row = weight + lists[index + s * LISTS + at] * quads;
+    var sum = 0.0;
+    if (!(work[value + s * STREAM + at] == 0.0)) {
+      for (var a = 0u; a < window.side; a++) {
+        let r = fine_of(q / window.V, a, window.X / window.W, window);
+        if (r == NOWHERE) { continue; }
+        for (var b = 0u; b < window.side; b++) {
+          let c = fine_of(q % window.V, b, window.W, window);
+          if (c == NOWHERE) { continue; }
+          let window_at = dy + s * STREAM + (r * window.W + c) * room_of(I);
+          let first = (a * window.side + b) * I;
+          for (var i = 0u; i < I; i++) { sum += work[window_at + i] * weights[row + (first + i) / 4u][(first + i) % 4u]; }
+        }
+      }
+    }
+    work[dvalue + s * STREAM + at] = sum;
+  }
+}
+
+fn sparse_transposed_gradient(index: u32, value: u32, dy: u32, gradient: u32, touched: u32, L: u32, I: u32, N: u32,
+                              window: Window, part: u32, parts: u32) {
+  let J = window.side * window.side * I;
+  let classes = classes_of(parts);
+  for (var owner = part; owner < STREAMS * classes; owner += parts) {
+    let s = owner / classes;
+    let base = s * STREAM;
+    for (var first = 0u; first < window.Y * L; first += 32u * WG) {
+      mark_hits(index + s * LISTS, value + base, window.Y * L, L, first, classes, owner % classes);
+      for (var w = 0u; w < WG; w++) {
+        for (var bits = workgroupUniformLoad(&class_hits[w]); bits != 0u; bits &= bits - 1u) {
+          let hit = first + 32u * w + firstTrailingBit(bits);
+          let q = hit / L;
+          let at = q * room_of(L) + hit % L;
+          let n = lists[index + s * LISTS + at];
+          let factor = work[value + base + at];
+          if (lane == 0u) { work[touched + base + n] = 1.0; }
+          for (var a = 0u; a < window.side; a++) {
+            let r = fine_of(q / window.V, a, window.X / window.W, window);
+            if (r == NOWHERE) { continue; }
+            let to = gradient + base + n * J + a * window.side * I;
+            let row = dy + base + r * window.W * room_of(I);
+            for (var j = lane; j < window.side * I; j += WG) {  // a number always has the same lane: no barrier between hits
+              let c = fine_of(q % window.V, j / I, window.W, window);
+              if (c != NOWHERE) { work[to + j] += factor * work[row + c * room_of(I) + j % I]; }
+            }
+          }
+        }
+      }
+    }
+  }
+}
