@@ -1,5 +1,9 @@
 """Models that can be copied and pickled: copy.deepcopy, pickle, and so joblib and multiprocessing."""
 
+import copy
+from typing import Self
+
+from deephtm_gpu.looking import check_averages
 from deephtm_gpu.session import Session
 
 
@@ -25,3 +29,21 @@ class Copyable:
         self._open(state["setup"], state["device"])
         self.session.observe(state["observes"])
         self.session.restore(state["contents"])
+
+    def averaged(self) -> Self:
+        """A copy whose weights are those that the optimiser's `average` keeps: to predict live, or to generate, by them
+        and with a temporal state of its own.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        UserError
+            Where the optimiser keeps no average.
+        """
+        check_averages(self.session.setup.optimizer, "averaged()")
+        other = copy.deepcopy(self)
+        other.session.write(self.session.averages())
+        return other

@@ -8,6 +8,7 @@ from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.fitting import check_series, history_of
 from deephtm_gpu.history import History
+from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.session import Session
 
 
@@ -16,7 +17,7 @@ class Looking:
 
     session: Session
 
-    def predict(self, inputs: Any) -> np.ndarray | list[np.ndarray]:
+    def predict(self, inputs: Any, averaged: bool = False) -> np.ndarray | list[np.ndarray]:
         """The predictions of the same pass without learning, from the present temporal state. Leaves every bit of the
         model as it was.
 
@@ -24,12 +25,22 @@ class Looking:
         ----------
         inputs : array_like (T, *shape) or (T, S, *shape), or a list of them
             One series per input.
+        averaged : bool, default False
+            Whether by the weights that the optimiser's `average` keeps, which err less than the newest. The temporal
+            state it begins from is the model's; `reset` first for a sequence of its own.
 
         Returns
         -------
         ndarray (T, *shape), or a list of them
+
+        Raises
+        ------
+        UserError
+            Where averaged is asked of an optimiser that keeps no average.
         """
-        return self._look(inputs, observed=False).prediction
+        if averaged:
+            check_averages(self.session.setup.optimizer, "predict(averaged=True)")
+        return self._look(inputs, observed=False, averaged=averaged).prediction
 
     def trace(self, inputs: Any) -> History:
         """As `predict`, and all that a History holds, with what `observe` adds. Leaves every bit as it was.
@@ -45,9 +56,9 @@ class Looking:
         """
         return self._look(inputs, observed=True)
 
-    def _look(self, inputs, observed) -> History:
+    def _look(self, inputs, observed, averaged=False) -> History:
         with self.session.turn():
-            run = self.session.look(check_series(self, inputs, None)[0], observed)
+            run = self.session.look(check_series(self, inputs, None)[0], observed, averaged)
             return history_of(self, [run], not self.session.position.ahead, observed)
 
     def rollout(self, steps: int) -> np.ndarray | list[np.ndarray]:
@@ -78,3 +89,11 @@ class Looking:
                 raise UserError("rollout must go on from an input, and the model has seen none since it was made or "
                                 "reset; fit or step first.")
             return history_of(self, [self.session.rollout(steps)], False).prediction
+
+
+def check_averages(optimizer: Optimizer, what: str):
+    """Raises UserError where the optimiser keeps none. what: who needs them."""
+    if optimizer.average is None:
+        name = f"dh.{type(optimizer).__name__}"
+        raise UserError(f"{what} must have an optimizer that keeps averaged weights, got {name} without average; give "
+                        f"it, such as {name}(average=0.1).")

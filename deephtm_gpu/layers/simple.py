@@ -151,7 +151,7 @@ class RunningNorm(Layer):
         x, to_sparse = low.to_dense(inputs[0])
         whole = low.form.coupled
         y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,), **({"sites": 1} if whole else {}))
-        mean, count = low.param("mean", (x.size,), PARAM), low.param("count", (1,), PARAM)
+        mean, count = low.param("mean", (x.size,), PARAM, averaged=True), low.param("count", (1,), PARAM)
         extent = low.param("extent", (2,), PARAM, moment=True)
         low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count,
                     extent=extent, D=x.size, X=x.sites, learning=True)

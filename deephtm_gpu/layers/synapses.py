@@ -16,8 +16,9 @@ class Synapses:
     def __init__(self, low, name, rows, P, F, std=0.0, std_places=0, first_bias=0.0, learned=False):
         self._low = low
         columns = max(1, stretch_of(std_places, F, P)) if F else std_places  # those that see nothing else
-        self.weight = low.param(f"{name}_weight", (rows, F or P), PARAM, std=std, std_columns=columns, learned=learned)
-        self.bias = low.param(f"{name}_bias", (rows,), PARAM, start=first_bias, learned=learned)
+        self.weight = low.param(f"{name}_weight", (rows, F or P), PARAM, std=std, std_columns=columns, learned=learned,
+                                averaged=True)
+        self.bias = low.param(f"{name}_bias", (rows,), PARAM, start=first_bias, learned=learned, averaged=True)
         self._op, self._visibility = "synapse", {"P": P}
         if F:
             self._op, self._visibility = "pool", {"pool": low.number(f"{name}_pool", POOLS), "F": F, "P": P}

@@ -1,5 +1,6 @@
 """The op table: one row per op drives the backends, validation, the tests and the benchmark."""
 
+from deephtm_gpu.ops.average import AVERAGE
 from deephtm_gpu.ops.cells import CELLS, GATE
 from deephtm_gpu.ops.clock import CLOCK
 from deephtm_gpu.ops.context import APPEND, CONTEXT, NEIGHBOURS
@@ -60,6 +61,7 @@ OPS = (
     ROWS_STEP,
     SYNAPSE_STEP,
     GRADIENT_SQUARE,
+    AVERAGE,
     WIRING,
     DENSE,
     CLOCK,

@@ -26,6 +26,10 @@ class RMSprop(Optimizer):
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
+    average : float, optional
+        Keeps a mean of all weights over about this share of the latest updates, for `predict(averaged=True)`; above 0,
+        at most 1. Default: none.
+
     Raises
     ------
     UserError
@@ -47,8 +51,9 @@ class RMSprop(Optimizer):
     """
 
     def __init__(self, lr: float | Sequence[float] = 0.01, alpha: float = 0.99, eps: float = 1e-8,
-                 clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
-        super().__init__(lr, clip_norm, schedule)
+                 clip_norm: float | None = None, schedule: Schedule | None = None,
+                 average: float | None = None) -> None:
+        super().__init__(lr, clip_norm, schedule, average)
         self.alpha, self.eps = _check_beta("RMSprop's alpha", alpha), check_rate("RMSprop's eps", eps)
 
     def _rule(self):
@@ -73,6 +78,10 @@ class Adam(Optimizer):
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
+    average : float, optional
+        Keeps a mean of all weights over about this share of the latest updates, for `predict(averaged=True)`; above 0,
+        at most 1. Default: none.
+
     Raises
     ------
     UserError
@@ -95,8 +104,9 @@ class Adam(Optimizer):
     """
 
     def __init__(self, lr: float | Sequence[float] = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
-        super().__init__(lr, clip_norm, schedule)
+                 clip_norm: float | None = None, schedule: Schedule | None = None,
+                 average: float | None = None) -> None:
+        super().__init__(lr, clip_norm, schedule, average)
         name = type(self).__name__
         if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
             raise UserError(f"{name}'s betas must be two numbers, such as (0.9, 0.999), got {betas!r}.")
@@ -128,6 +138,10 @@ class AdamW(Adam):
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
+    average : float, optional
+        Keeps a mean of all weights over about this share of the latest updates, for `predict(averaged=True)`; above 0,
+        at most 1. Default: none.
+
     Raises
     ------
     UserError
@@ -146,8 +160,9 @@ class AdamW(Adam):
 
     def __init__(self, lr: float | Sequence[float] = 1e-3, weight_decay: float = 0.01,
                  betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8, clip_norm: float | None = None, schedule: Schedule | None = None) -> None:
-        super().__init__(lr, betas, eps, clip_norm, schedule)
+                 eps: float = 1e-8, clip_norm: float | None = None, schedule: Schedule | None = None,
+                 average: float | None = None) -> None:
+        super().__init__(lr, betas, eps, clip_norm, schedule, average)
         if not (is_number(weight_decay) and weight_decay >= 0):
             raise UserError(f"AdamW's weight_decay must be a number, 0 or more, got {weight_decay!r}.")
         self.weight_decay = float(weight_decay)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from deephtm_gpu.ops.rule import PLAIN, counts
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule
 from deephtm_gpu.plan.scope import make_call
-from deephtm_gpu.plan.tensors import PARAM, SCRATCH, STATE, Tensor
+from deephtm_gpu.plan.tensors import AVERAGED, MATRIX, PARAM, PARAMETERS, SCRATCH, STATE, Tensor
 
 
 class Optimizer:
@@ -24,7 +25,7 @@ class Optimizer:
     """
 
     def __init__(self, lr: float | Sequence[float], clip_norm: float | None = None,
-                 schedule: Schedule | None = None) -> None:
+                 schedule: Schedule | None = None, average: float | None = None) -> None:
         name = type(self).__name__
         self.lr = check_rates(f"{name}'s lr", lr)
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
@@ -32,6 +33,10 @@ class Optimizer:
             raise UserError(f"{name}'s schedule must be dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps), got "
                             f"{schedule!r}.")
         self.schedule = schedule or Constant()
+        if average is not None and not (is_number(average) and 0 < average <= 1):
+            raise UserError(f"{name}'s average must be a share of all updates, above 0 and at most 1, got {average!r}; "
+                            "0.1 averages over about the last tenth.")
+        self.average = None if average is None else float(average)
 
     @property
     def models(self) -> int | None:
@@ -71,6 +76,22 @@ class Optimizer:
         if self.clip_norm is not None:
             coef = self._lower_clip(lowering, coef)
         self._lower_updates(lowering, coef)
+        if self.average is not None:
+            self._lower_averages(lowering)
+
+    def _lower_averages(self, lowering):
+        """Behind all updates of a step: the mean of every weight moves (`ops/average.py`)."""
+        plan, common = lowering.plan, {"k": lowering.updates_before, "window": 1 / self.average}
+        for tensor in [t for t in plan.placed(*PARAMETERS) if t.averaged]:
+            name = f"{tensor.name}.{AVERAGED}"
+            average = plan.add(replace(tensor, name=name, learned=False, averaged=False, moment=True))
+            if tensor.place == MATRIX:
+                O, I = tensor.shape
+                arguments = dict(weight=tensor, average=average, O=O, I=I, **common)
+                plan.learn.append(make_call("average_matrix", arguments, tensor.name.rpartition(".")[0]))
+            else:
+                arguments = dict(vector=tensor, vector_average=average, D=tensor.size, **common)
+                plan.learn.append(make_call("average_vector", arguments, tensor.name.rpartition(".")[0]))
 
     def _lower_coef(self, lowering) -> Tensor:
         return add_coef(lowering, "coef", start=1.0)  # 1 for every stream: the gradients add up

@@ -22,6 +22,10 @@ class PolyakSGD(Optimizer):
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
+    average : float, optional
+        Keeps a mean of all weights over about this share of the latest updates, for `predict(averaged=True)`; above 0,
+        at most 1. Default: none.
+
     Raises
     ------
     UserError
@@ -44,8 +48,9 @@ class PolyakSGD(Optimizer):
     """
 
     def __init__(self, scale: float | Sequence[float] = 1.0, clip_norm: float | None = None,
-                 schedule: Schedule | None = None) -> None:
-        super().__init__(check_rates("PolyakSGD's scale", scale), clip_norm, schedule)
+                 schedule: Schedule | None = None,
+                 average: float | None = None) -> None:
+        super().__init__(check_rates("PolyakSGD's scale", scale), clip_norm, schedule, average)
 
     @property
     def scale(self) -> float | tuple[float, ...]:

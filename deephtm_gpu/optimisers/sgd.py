@@ -21,6 +21,10 @@ class SGD(Optimizer):
     schedule : Constant, Cosine or InverseDecay, optional
         How lr changes while a model learns. Default: `Constant()`.
 
+    average : float, optional
+        Keeps a mean of all weights over about this share of the latest updates, for `predict(averaged=True)`; above 0,
+        at most 1. Default: none.
+
     Raises
     ------
     UserError
@@ -39,8 +43,9 @@ class SGD(Optimizer):
     """
 
     def __init__(self, lr: float | Sequence[float], momentum: float = 0.0, clip_norm: float | None = None,
-                 schedule: Schedule | None = None) -> None:
-        super().__init__(lr, clip_norm, schedule)
+                 schedule: Schedule | None = None,
+                 average: float | None = None) -> None:
+        super().__init__(lr, clip_norm, schedule, average)
         self.momentum = check_share("SGD's momentum", momentum)
 
     def _rule(self):

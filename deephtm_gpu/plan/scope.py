@@ -64,7 +64,7 @@ class Scope:
     # Tensors
 
     def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
-              moment=False) -> Tensor:
+              moment=False, averaged=None) -> Tensor:
         """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or
         a function that makes the array with the given random generator. A layer that is used several times has it
         once."""
@@ -79,7 +79,8 @@ class Scope:
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
 
-        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned, moment=moment)
+        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned, moment=moment,
+                            averaged=learned if averaged is None else averaged)
 
     def state(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, STATE, **kind)

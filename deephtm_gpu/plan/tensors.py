@@ -13,6 +13,7 @@ IO = "io"  # of one stream and row of the chunk: inputs, targets, what is report
 STEP = "step"  # one number, the same for all streams: the rate, the step's count
 
 PARAMETERS = (MATRIX, PARAM)
+AVERAGED = "average"  # behind a parameter's name: its mean over the last updates
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class Tensor:
     each. ragged: a list whose length varies from step to step, at most shape[0]. index: whole numbers. start: what a
     parameter or a state holds at first: an array, a number, or a function of the model's seed that gives one.
     transposed: a matrix held (in, out), shown to the user as (out, in). learned: the optimiser moves it.
-    moment: what an optimiser or a layer remembers beside the weights, no weight itself."""
+    moment: what an optimiser or a layer remembers beside the weights, no weight itself.
+    averaged: an optimiser with `average` keeps its mean."""
 
     name: str
     shape: tuple[int, ...]
@@ -33,6 +35,7 @@ class Tensor:
     learned: bool = False
     moment: bool = False
     sites: int = 1
+    averaged: bool = False
 
     @property
     def parameter(self) -> bool:

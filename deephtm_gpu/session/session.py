@@ -13,7 +13,7 @@ from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import Plan, Program
-from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE
+from deephtm_gpu.plan.tensors import AVERAGED, PARAMETERS, STATE, TAPE
 from deephtm_gpu.saving.tensors import read_tensors, write_tensors
 from deephtm_gpu.session.checkpoint import EVERY, Checkpoint, runs
 from deephtm_gpu.session.divergence import error, find_layer, first_bad
@@ -151,19 +151,29 @@ class Session:
             at, count = self._committed
             self._committed = replace(at, active=np.zeros_like(at.active)), count
 
-    def look(self, xs, observed=False) -> Run:
+    def look(self, xs, observed=False, averaged=False) -> Run:
         """As `run`, without learning. Leaves every bit as it was. observed: whether what `observe` asks for is reported
-        too."""
+        too. averaged: by the averaged weights, for whose optimiser there are some."""
         with self._lock:
             self._settle()
             if observed:
                 self._report(True)
-            return self._look(xs)
+            return self._look(xs, averaged)
 
-    def _look(self, xs) -> Run:
+    def _look(self, xs, averaged=False) -> Run:
         with self._aside():
+            if averaged:
+                for tensor in self._averaged():
+                    self._engine.backend.write(tensor.name, self._engine.backend.read(f"{tensor.name}.{AVERAGED}"))
             active = np.broadcast_to(self.position.active, (len(xs[0]), self.setup.units))
             return self._run(xs, None, False, self.position.ahead, active, 0, mute=False)
+
+    def _averaged(self) -> list:
+        return [t for t in self.plan.placed(*PARAMETERS) if t.averaged]
+
+    def averages(self) -> dict[str, np.ndarray]:
+        """The averaged weights by the names of the weights."""
+        return {t.name: self.read(f"{t.name}.{AVERAGED}") for t in self._averaged()}
 
     def rollout(self, steps: int) -> Run:
         """Feeds predictions back as the next inputs, from the last step on. Leaves every bit as it was."""

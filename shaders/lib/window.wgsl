@@ -1,4 +1,3 @@
-// lib: arenas
 // Which positions of a fine map (X positions, W in a row) a position of a coarse one (Y, V in a row) sees: those at its row and
 // column times stride, less pad, plus 0..side-1. ops/conv.py says more.
 struct Window { X: u32, W: u32, Y: u32, V: u32, side: u32, stride: u32, pad: u32 }
