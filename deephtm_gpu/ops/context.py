@@ -35,26 +35,30 @@ def neighbours_forward(fast, fast_list, N, X, W, around, dilation):
     apart; outside the map is nothing.
     fast (S*X, N), its lists S*X x (A,) -> index, value S*X x (A,), index o*N + cell with
     o the neighbour's number in row order, value to unit norm over the neighbourhood."""
-    index, value = [], []
-    for s in range(len(fast)):
-        seen = list(_neighbours(s % X, X, W, around, dilation))
-        first = s - s % X
-        index.append(np.concatenate([o * N + fast_list[first + p] for o, p in seen]))
-        u = np.concatenate([fast[first + p].take(fast_list[first + p]) for _, p in seen])
-        value.append(u / math.sqrt(u.dot(u) + EPSILON))
-    return index, value
+    numbers, cells_of, seen_by = _neighbours(len(fast) // X, X, W, around, dilation)  # (pairs,) each
+    lengths = np.array([len(cells) for cells in fast_list])
+    cells = np.concatenate(fast_list).astype(np.int64)
+    u = fast[np.repeat(np.arange(len(fast)), lengths), cells]
+    entries = lengths[cells_of]  # of each pair
+    begins = (np.cumsum(lengths) - lengths)[cells_of] - (np.cumsum(entries) - entries)
+    at = np.repeat(begins, entries) + np.arange(entries.sum())
+    owner = np.repeat(seen_by, entries)
+    norm = np.sqrt(np.bincount(owner, u[at] ** 2, len(fast)) + EPSILON)
+    ends = np.cumsum(np.bincount(owner, minlength=len(fast)))[:-1]
+    index = np.split(np.repeat(numbers * N, entries) + cells[at], ends)
+    return index, np.split((u[at] / norm[owner]).astype(fast.dtype), ends)
 
 
-@lru_cache(1 << 16)
-def _neighbours(position, X, W, around, dilation) -> tuple[tuple[int, int], ...]:
-    """(number of the neighbour, its position) of those inside the map."""
-    row, column, found = position // W, position % W, []
-    for o in range(around * around):
-        r = row + (o // around - around // 2) * dilation
-        c = column + (o % around - around // 2) * dilation
-        if 0 <= r < X // W and 0 <= c < W:
-            found.append((o, r * W + c))
-    return tuple(found)
+@lru_cache(64)
+def _neighbours(S, X, W, around, dilation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of a position of S maps and a neighbour inside the map, position after position: the neighbour's number, where
+    it stands, who sees it."""
+    o, p = np.meshgrid(np.arange(around * around), np.arange(X))  # (X, around * around)
+    row = p // W + (o // around - around // 2) * dilation
+    column = p % W + (o % around - around // 2) * dilation
+    inside = (row >= 0) & (row < X // W) & (column >= 0) & (column < W)
+    first = X * np.repeat(np.arange(S), inside.sum())
+    return tuple(np.tile(a[inside], S) + add for a, add in ((o, 0), (row * W + column, first), (p, first)))
 
 
 def fast_update(cells, activity, fast, fast_list, decay, write):
