@@ -3,7 +3,6 @@
 import copy
 from typing import Self
 
-from deephtm_gpu.looking import check_averages
 from deephtm_gpu.session import Session
 
 
@@ -43,7 +42,7 @@ class Copyable:
         UserError
             Where the optimiser keeps no average.
         """
-        check_averages(self.session.setup.optimizer, "averaged()")
+        self.session.setup.optimizer.check_averages("averaged()")
         other = copy.deepcopy(self)
         other.session.write(self.session.averages())
         return other

@@ -8,7 +8,6 @@ from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.fitting import check_series, history_of
 from deephtm_gpu.history import History
-from deephtm_gpu.optimisers.base import Optimizer
 from deephtm_gpu.session import Session
 
 
@@ -39,7 +38,7 @@ class Looking:
             Where averaged is asked of an optimiser that keeps no average.
         """
         if averaged:
-            check_averages(self.session.setup.optimizer, "predict(averaged=True)")
+            self.session.setup.optimizer.check_averages("predict(averaged=True)")
         return self._look(inputs, observed=False, averaged=averaged).prediction
 
     def trace(self, inputs: Any) -> History:
@@ -89,11 +88,3 @@ class Looking:
                 raise UserError("rollout must go on from an input, and the model has seen none since it was made or "
                                 "reset; fit or step first.")
             return history_of(self, [self.session.rollout(steps)], False).prediction
-
-
-def check_averages(optimizer: Optimizer, what: str):
-    """Raises UserError where the optimiser keeps none. what: who needs them."""
-    if optimizer.average is None:
-        name = f"dh.{type(optimizer).__name__}"
-        raise UserError(f"{what} must have an optimizer that keeps averaged weights, got {name} without average; give "
-                        f"it, such as {name}(average=0.1).")

@@ -31,7 +31,10 @@ fn quad_at(map: u32, row: u32, column: u32, across: u32, n: u32, i: u32) -> vec4
 }
 
 fn write4(at: u32, v: vec4<f32>, o: u32, n: u32) {
-  for (var k = 0u; k < 4u && o + k < n; k++) { work[at + o + k] = v[k]; }
+  work[at + o] = v.x;
+  if (o + 1u < n) { work[at + o + 1u] = v.y; }
+  if (o + 2u < n) { work[at + o + 2u] = v.z; }
+  if (o + 3u < n) { work[at + o + 3u] = v.w; }
 }
 
 fn bias4(bias: u32, o: u32, n: u32, there: bool) -> vec4<f32> {
@@ -207,5 +210,8 @@ fn conv_gradient(coarse: u32, fine: u32, gradient: u32, I: u32, O: u32, window: 
 }
 
 fn add4(at: u32, v: vec4<f32>, i: u32, n: u32) {
-  for (var k = 0u; k < 4u && i + k < n; k++) { work[at + i + k] += v[k]; }
+  work[at + i] += v.x;
+  if (i + 1u < n) { work[at + i + 1u] += v.y; }
+  if (i + 2u < n) { work[at + i + 2u] += v.z; }
+  if (i + 3u < n) { work[at + i + 3u] += v.w; }
 }

@@ -112,7 +112,7 @@ fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32,
     let base = s * STREAM;
     for (var first = 0u; first < X * L; first += 32u * WG) {
       mark_hits(rows + s * LISTS, left + base, X * L, L, first, classes, owner % classes);
-      for (var w = 0u; w < WG; w++) {
+      for (var w = 0u; w < hit_words(X * L, first); w++) {
         for (var bits = workgroupUniformLoad(&class_hits[w]); bits != 0u; bits &= bits - 1u) {
           let hit = first + 32u * w + firstTrailingBit(bits);
           let x = hit / L;
@@ -145,7 +145,7 @@ fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: Pool, gradi
     let base = s * STREAM;
     for (var first = 0u; first < X * L; first += 32u * WG) {
       mark_hits(rows + s * LISTS, left + base, X * L, L, first, classes, owner % classes);
-      for (var w = 0u; w < WG; w++) {
+      for (var w = 0u; w < hit_words(X * L, first); w++) {
         for (var bits = workgroupUniformLoad(&class_hits[w]); bits != 0u; bits &= bits - 1u) {
           let hit = first + 32u * w + firstTrailingBit(bits);
           let x = hit / L;

@@ -91,7 +91,7 @@ fn sparse_transposed_gradient(index: u32, value: u32, dy: u32, gradient: u32, to
     let base = s * STREAM;
     for (var first = 0u; first < window.Y * L; first += 32u * WG) {
       mark_hits(index + s * LISTS, value + base, window.Y * L, L, first, classes, owner % classes);
-      for (var w = 0u; w < WG; w++) {
+      for (var w = 0u; w < hit_words(window.Y * L, first); w++) {
         for (var bits = workgroupUniformLoad(&class_hits[w]); bits != 0u; bits &= bits - 1u) {
           let hit = first + 32u * w + firstTrailingBit(bits);
           let q = hit / L;

@@ -10,6 +10,7 @@ from conftest import assert_close, central_difference, one_row, put_on_numpy, ra
 
 import deephtm_gpu as dh
 from deephtm_gpu.ops.context import context_append_forward, context_append_sparse, context_forward
+from deephtm_gpu.ops.conv import WINDOW, unfold
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
@@ -19,7 +20,7 @@ from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.spec import EPSILON
 from deephtm_gpu.ops.synapse import synapse_forward
 from deephtm_gpu.ops.table import OPS, PASSES
-from deephtm_gpu.ops.topk import topk_forward
+from deephtm_gpu.ops.topk import lead_forward, topk_forward
 from deephtm_gpu.ops.update import rows_update
 from deephtm_gpu.ops.wiring import concat_forward
 
@@ -116,6 +117,15 @@ def topk(name, case):
     gradient = np.zeros_like(overlap)
     np.put_along_axis(gradient, places, pairs, axis=1)
     return lambda: dot(case["dactivity"], topk_forward(overlap, case["K"])[2]), [(overlap, gradient)]
+
+
+def lead(name, case):
+    """As `topk`, without the scale."""
+    overlap = np.random.default_rng(0).normal(size=case["overlap"].shape)
+    _, places, _ = lead_forward(overlap, case["K"])
+    gradient = np.zeros_like(overlap)
+    np.put_along_axis(gradient, places, PASSES[name].reference(case["dlead"]), axis=1)
+    return lambda: dot(case["dlead"], lead_forward(overlap, case["K"])[2]), [(overlap, gradient)]
 
 
 def norm(name, case):
@@ -218,6 +228,8 @@ ADAPTERS = {
     "sparse_linear_backward": sparse_linear,
     "rows_backward": rows,
     "topk_backward": topk,
+    "lead_backward": lead,
+    "sparse_transposed_backward": sparse_linear,
     "any_backward": any_cell,
     "context_append_backward": append,
     "ended_backward": ended,
@@ -424,7 +436,25 @@ def marked(case, N):
 # Uses: what a step goes along, stream by stream, the sites of each added up
 
 
+def conv_use(case):
+    def used():
+        return case["coarse"] * unfold(case["fine"], **{n: case[n] for n in WINDOW}).dot(case["weight"].T)
+
+    return [("weight", used)]
+
+
+def painted_use(case):
+    case["rows"], case["left"] = case["index"], case["value"]
+
+    def used():
+        windows = unfold(case["dy"], **{n: case[n] for n in WINDOW})  # (S*Y, J)
+        return case["value"] * np.take_along_axis(windows.dot(case["weight"].T), case["index"], axis=1)
+
+    return [("weight", used)]
+
+
 USE_ADAPTERS = {
+    "conv_gradient": conv_use, "sparse_transposed_gradient": painted_use,
     "outer_gradient": outer_step, "lazy_gradient": lazy_step, "vector_gradient": vector_step,
     "rows_gradient": rows_step, "entries_gradient": entries_step, "synapse_gradient": synapse_step,
     "pool_gradient": pool_step,
@@ -434,7 +464,8 @@ USE_ADAPTERS = {
 @with_sizes(USES)
 def test_use(name, size):
     assert name in USE_ADAPTERS, f"{name} adds up a gradient that no test checks: give it an adapter in USE_ADAPTERS"
-    rng, case, op, X = np.random.default_rng(0), example(name, size), PASSES[name], size["X"]
+    rng, case, op, X = np.random.default_rng(0), example(name, size), PASSES[name], size.get("X")
+    X = X or case["Y"]  # of a convolution, the positions of the coarse map
     kept = {n: case[n].copy() for n in op.changes}
     run(op.reference, case, op.reads + op.changes, op.consts)
     N = next(case[n].shape[1] for n in op.changes)
@@ -610,7 +641,23 @@ def clocks():
     return dh.Network([x, z], y), ["mse"], [encoder, held, lower, upper]
 
 
+def images():
+    """A map that becomes smaller, columns whose cells see their neighbourhood, and a map that becomes larger, sparse and
+    dense; a convolution at two places."""
+    x = dh.Input((2, 6, 5))
+    a = dh.WithOnes()(x)
+    first, pooler, twice = dh.Conv2d(5, 3, stride=2), dh.SpatialPooler(11, 3, kernel=3), dh.Conv2d(4, 2)
+    h = dh.RunningNorm()(dh.ReLU()(first(a)))
+    memory = dh.TemporalMemory(2, decay=0.5, slow=False, neighbourhood=3, dilation=2, write=0.05)
+    painted = dh.ConvTranspose2d(4, 4, stride=2)(memory(pooler(h)))
+    dense = dh.ConvTranspose2d(4, 2, stride=2)(dh.Conv2d(3, 3)(h))
+    maps = twice(dh.ReLU()(painted)) + twice(dense)
+    skip = dh.Conv2d(4, 3, start="copy")(dh.Conv2d(4, 1)(dh.ConvTranspose2d(3, 3, stride=2)(h)))
+    return dh.Network(x, dh.Linear(3)(dh.Flatten()(maps + skip))), ["mse"], [first, pooler]
+
+
 NETWORKS = {
+    "images": images,
     "shared": shared,
     "clocks": clocks,
     "mse": partial(chain, "mse"),

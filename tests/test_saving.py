@@ -284,10 +284,13 @@ EXAMPLES = {
     dh.Flatten: {},
     dh.RunningNorm: {},
     dh.Surprise: {},
+    dh.WithOnes: {},
+    dh.Conv2d: dict(channels=3, kernel=np.int64(5), stride=2, start="copy", lr_scale=0.3, init_std=0.1),
+    dh.ConvTranspose2d: dict(channels=3, kernel=4, stride=2, lr_scale=0.3, init_std=0.1),
     dh.Constant: {},
     dh.Input: dict(shape=(2, 3)),
     dh.Linear: dict(units=np.int64(7), lr_scale=0.25, init_std=np.float32(0.1)),
-    dh.SpatialPooler: dict(columns=11, winners=2, lr_scale=0),
+    dh.SpatialPooler: dict(columns=11, winners=2, kernel=np.int64(3), lr_scale=0),
     dh.TemporalMemory: dict(
         cells_per_column=3,
         decay=0.1,
@@ -298,6 +301,9 @@ EXAMPLES = {
         slow=False,
         init_std=0.2,
         clock="columns",
+        neighbourhood=np.int64(3),
+        dilation=2,
+        write=0.2,
     ),
     dh.GridCells: dict(
         modules=3,
@@ -317,11 +323,12 @@ EXAMPLES = {
     dh.Trace: dict(decay=0.25),
     dh.Cosine: dict(steps=9, warmup=2),
     dh.InverseDecay: dict(steps=9, floor=0.3),
-    dh.SGD: dict(lr=0.1, momentum=0.3, clip_norm=2.0, schedule=dh.Cosine(8)),
-    dh.PolyakSGD: dict(scale=0.3, clip_norm=2.0, schedule=dh.Cosine(8, 3)),
-    dh.RMSprop: dict(lr=0.1, alpha=0.5, eps=1e-3, clip_norm=2.0, schedule=dh.InverseDecay(8)),
-    dh.Adam: dict(lr=0.1, betas=(0.1, 0.2), eps=1e-3, clip_norm=2.0, schedule=dh.InverseDecay(8)),
-    dh.AdamW: dict(lr=0.1, weight_decay=0.2, betas=[0.1, 0.2], eps=1e-3, clip_norm=2.0, schedule=dh.InverseDecay(8)),
+    dh.SGD: dict(lr=0.1, momentum=0.3, clip_norm=2.0, average=0.2, schedule=dh.Cosine(8)),
+    dh.PolyakSGD: dict(scale=0.3, clip_norm=2.0, average=0.2, schedule=dh.Cosine(8, 3)),
+    dh.RMSprop: dict(lr=0.1, alpha=0.5, eps=1e-3, clip_norm=2.0, average=0.2, schedule=dh.InverseDecay(8)),
+    dh.Adam: dict(lr=0.1, betas=(0.1, 0.2), eps=1e-3, clip_norm=2.0, average=0.2, schedule=dh.InverseDecay(8)),
+    dh.AdamW: dict(lr=0.1, weight_decay=0.2, betas=[0.1, 0.2], eps=1e-3, clip_norm=2.0, average=0.2,
+                   schedule=dh.InverseDecay(8)),
 }
 PUBLIC = [
     c

@@ -204,10 +204,10 @@ class ConvTranspose2d(_Windows):
 
     Examples
     --------
-    >>> import deephtm_gpu as dh
-    >>> image = dh.Input((2, 4, 4))
-    >>> print(dh.Network(image, dh.ConvTranspose2d(1, 4, stride=2)(image)).summary().splitlines()[3].split()[5:10])
-    ['1', '×', '8', '×', '8']
+    >>> import numpy as np, deephtm_gpu as dh
+    >>> model = dh.Model(dh.Sequential(dh.ConvTranspose2d(1, 4, stride=2)), input_shape=(2, 3, 3), device="numpy")
+    >>> model.predict(np.zeros((5, 2, 3, 3), np.float32)).shape
+    (5, 1, 6, 6)
     """
 
     def _made(self, read):

@@ -111,28 +111,27 @@ class TemporalMemory(Layer):
         if not (is_number(write) and write >= 0):
             raise UserError(f"TemporalMemory's write must be a number, 0 or more, got {write!r}.")
         self.write = float(write)
-        self.neighbourhood = self._check_neighbourhood(neighbourhood)
+        self.neighbourhood = None
+        if neighbourhood is not None:
+            self.neighbourhood = check_count("TemporalMemory's neighbourhood", neighbourhood)
+            if self.neighbourhood % 2 == 0:
+                raise UserError("TemporalMemory's neighbourhood must be odd, so that a position is in its middle, got "
+                                f"{neighbourhood}; give {neighbourhood + 1}.")
 
     @property
     def couples_positions(self) -> bool:
         return self.neighbourhood is not None
 
-    def _check_neighbourhood(self, value) -> int | None:
-        if value is None:
-            return None
-        if check_count("TemporalMemory's neighbourhood", value) % 2 == 0:
-            raise UserError(f"TemporalMemory's neighbourhood must be odd, so that a position is in its middle, got "
-                            f"{value}; give {value + 1}.")
-        if self.slow or self.window > 1:
-            raise UserError(f"TemporalMemory's neighbourhood must go with slow=False and window=1, got slow={self.slow} "
-                            f"and window={self.window}; give slow=False, window=1.")
-        return value
-
     def check_maps(self, own, inputs, contexts):
         super().check_maps(own, inputs, contexts)
-        if own is None and self.neighbourhood is not None:
+        if self.neighbourhood is None:
+            return
+        if own is None:
             raise UserError(f"{self!r} must stand on a map (channels, height, width) with a neighbourhood, got a vector; "
                             "leave the neighbourhood out.")
+        if self.slow or self.window > 1:
+            raise UserError(f"{self!r} must have slow=False and window=1 with a neighbourhood, got slow={self.slow} and "
+                            f"window={self.window}; give slow=False, window=1.")
 
     def __call__(self, node: Node, context: Node | Sequence[Node] = ()) -> Node:
         """Puts the layer into the flow.

@@ -61,7 +61,7 @@ def _neighbours(S, X, W, around, dilation) -> tuple[np.ndarray, np.ndarray, np.n
     return tuple(np.tile(a[inside], S) + add for a, add in ((o, 0), (row * W + column, first), (p, first)))
 
 
-def fast_update(cells, activity, fast, fast_list, decay, write):
+def fast_update(cells, activity, fast, fast_list, decay, write=0.0):
     """Leak, drop what is small, add what is active by more than `write`. cells, activity (S, K*M); changes fast (S, N)
     and fast_list S x (A,)."""
     for s in range(len(cells)):
@@ -70,7 +70,7 @@ def fast_update(cells, activity, fast, fast_list, decay, write):
         fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active])
 
 
-def fast_update_at(cells, activity, tick, fast, fast_list, decay, write):
+def fast_update_at(cells, activity, tick, fast, fast_list, decay, write=0.0):
     """As `fast_update` in streams whose tick (S, 1) is 1; nothing in the others."""
     for s in np.flatnonzero(tick):
         stream = slice(s, s + 1)

@@ -111,7 +111,7 @@ def _fine_loops(lanes, parts, S, I, O, W, X, side, stride, **_):
 
 def _gradient_loops(lanes, parts, S, I, O, V, Y, side, **_):
     tiles = S * _quads(O) * side * side * _quads(I)
-    return turns(tiles, lanes * parts) * (1 + (Y // V) * (1 + V) + 4)
+    return turns(tiles, lanes * parts) * (1 + (Y // V) * (1 + V))
 
 
 def _work(I, O, Y, side, **_):

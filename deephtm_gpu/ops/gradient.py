@@ -104,9 +104,13 @@ def _rows_loops(lanes, parts, S, X, L, N, I, **_):
 def _synapse_loops(lanes, parts, S, X, L, N, room, **_):
     """As `_owner_loops`, but all lanes of a part look through the lists, 32 entries each at a time."""
     owned = max(1, parts // S)
-    looks = turns(X * L, 32 * lanes)
     hits = X * min(L, turns(N, owned))
-    return turns(S * owned, parts) * (1 + looks * (1 + 32 + lanes) + hits * (1 + turns(room, lanes)))
+    return turns(S * owned, parts) * (1 + look_loops(lanes, X * L) + hits * (1 + turns(room, lanes)))
+
+
+def look_loops(lanes, count):
+    """Where all lanes look through `count` entries of lists (shaders/lib/owners.wgsl), without what they do at a hit."""
+    return turns(count, 32 * lanes) * 33 + turns(count, 32)
 
 
 def silenced(rng, *shape):

@@ -7,7 +7,7 @@ gradient. The letters are those of `conv.py`: pairs stand at the Y positions of 
 import numpy as np
 
 from deephtm_gpu.ops.conv import WINDOW, WINDOW_STRUCT, fold, unfold
-from deephtm_gpu.ops.gradient import by_stream
+from deephtm_gpu.ops.gradient import by_stream, look_loops
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, turns
 
@@ -55,17 +55,17 @@ def _loops(items):
 
 def _forward_items(X, I, side, stride, L, **_):
     reach = turns(side, stride)
-    return X * turns(I, 8), 1 + reach * (1 + reach * (1 + L))
+    return X * turns(I, 8), 9 + reach * (1 + reach * (1 + L))
 
 
 def _backward_items(Y, L, I, side, **_):
-    return Y * L, 1 + side * (1 + side * (1 + turns(I, 4)))
+    return Y * L, 1 + side * (1 + side * (1 + I))
 
 
 def _gradient_loops(lanes, parts, S, Y, L, N, I, side, **_):
     owned = max(1, parts // S)
-    looks, hits = turns(Y * L, 32 * lanes), Y * min(L, turns(N, owned))
-    return turns(S * owned, parts) * (1 + looks * (33 + lanes) + hits * (1 + turns(side * side * I, lanes)))
+    hits = Y * min(L, turns(N, owned))
+    return turns(S * owned, parts) * (1 + look_loops(lanes, Y * L) + hits * (1 + side * (1 + turns(side * I, lanes))))
 
 
 def _work(Y, L, I, side, **_):

@@ -62,6 +62,13 @@ class Optimizer:
         factor = self.schedule.factor(updates)
         return self.lr * factor if self.models is None else np.array([lr * factor for lr in self.lr])
 
+    def check_averages(self, what: str):
+        """Raises UserError where it keeps no averaged weights. what: who needs them."""
+        if self.average is None:
+            name = f"dh.{type(self).__name__}"
+            raise UserError(f"{what} must have an optimizer that keeps averaged weights, got {name} without average; "
+                            f"give it, such as {name}(average=0.1).")
+
     def rule(self) -> dict[str, float]:
         """The numbers of the rule, by their names in `ops/rule.py`."""
         return PLAIN | self._rule() | self.schedule.slowing()

@@ -20,3 +20,8 @@ fn mark_hits(rows: u32, left: u32, count: u32, L: u32, first: u32, classes: u32,
   }
   class_hits[lane] = bits;
 }
+
+// How many words of `class_hits` that fills.
+fn hit_words(count: u32, first: u32) -> u32 {
+  return min(WG, (count - first + 31u) / 32u);
+}
