@@ -376,7 +376,7 @@ PUT_BACK = {"total", "gradient", "bias_gradient", "touched"}  # to 0
 def textbook(case, theta, moment, power, gradient, rate, k):
     """What the papers say that one step of the case's rule does: theta, moment, power afterwards."""
     beta1, beta2 = case["beta1"], case["beta2"]
-    rate = rate * np.maximum(case["least"], 1 / (1 + k * case["slope"]))
+    rate = rate * np.maximum(case["floor"], 1 / (1 + k * case["decay_rate"]))
     step, t = gradient, np.asarray(k) + 1
     if beta2 == 0:
         if beta1:
@@ -422,7 +422,7 @@ def test_step(name, size):
             touched = marked(case, len(case[n]))
         else:
             touched = case["touched" if "touched" in op.changes else "bias_gradient"]
-        asked = case["log2"] or case["slope"]
+        asked = case["log2"] or case["decay_rate"]
         assert np.array_equal(moved[n], case[n] + ((case["coef"] * touched != 0).any(axis=0) if asked else 0))
     assert checked >= set(op.changes) and not any(moved[n].any() for n in PUT_BACK & set(op.changes))
 

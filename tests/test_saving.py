@@ -377,7 +377,7 @@ class Wider(dh.Linear):
 
 
 class Forgetful(dh.ReLU):
-    def __init__(self, slope):
+    def __init__(self, decay_rate):
         pass
 
 
@@ -394,7 +394,7 @@ def test_own_classes_are_not_saved(change, said, tmp_path):
 def test_a_class_that_forgets_its_arguments_is_told(monkeypatch):
     monkeypatch.setattr(layers, "ReLU", Forgetful)
     Forgetful.__name__ = "ReLU"
-    _refused(lambda: describe(Forgetful(2)), "must keep its argument 'slope'")
+    _refused(lambda: describe(Forgetful(2)), "must keep its argument 'decay_rate'")
 
 
 # Refusals

@@ -259,8 +259,8 @@ def test_learning_goes_down_the_gradient_and_losers_by_half():
     for row in rows:
         by = np.zeros_like(before)
         by[row] = moved[row]
-        slope = (loss(before + 1e-4 * by) - loss(before - 1e-4 * by)) / 2e-4
-        np.testing.assert_allclose(slope, -np.square(moved[row]).sum() / 0.1, rtol=2e-2)
+        decay_rate = (loss(before + 1e-4 * by) - loss(before - 1e-4 * by)) / 2e-4
+        np.testing.assert_allclose(decay_rate, -np.square(moved[row]).sum() / 0.1, rtol=2e-2)
 
 
 def test_a_column_comes_back_from_a_file(tmp_path):

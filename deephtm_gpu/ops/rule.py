@@ -4,7 +4,7 @@
     beta2 >0  moment += (1 - beta1) (gradient - moment); power += (1 - beta2) (gradient^2 - power);
               step = moment / (sqrt(power) + epsilon)                                                (RMSprop)
               with log1 = ln beta1, log2 = ln beta2 the start at 0 is corrected by 1 - beta^(k+1)    (Adam)
-    then      theta = (1 - lr decay) theta - lr step, lr = rate scale max(least, 1 / (1 + k slope))  (decay: AdamW)
+    then      theta = (1 - lr decay) theta - lr step, lr = rate scale max(floor, 1 / (1 + k decay_rate))  (decay: AdamW)
 
 k: how many updates came before. A dense parameter counts the model's, a row that is only touched now and then its own:
 the rule is lazy, what is not touched stands still, and costs nothing. Where beta1 or beta2 is 0 there is no moment or
@@ -22,14 +22,14 @@ import numpy as np
 from deephtm_gpu.ops.spec import Struct
 
 TABLE = 1 << 14  # counts whose pace is kept
-RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "slope", "least")
+RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "decay_rate", "floor")
 RULE_STRUCT = Struct("rule", "Rule", RULE)  # of shaders/lib/rule.wgsl
-PLAIN = dict.fromkeys(RULE, 0.0) | {"least": 1.0}  # gradient descent at the given rate
+PLAIN = dict.fromkeys(RULE, 0.0) | {"floor": 1.0}  # gradient descent at the given rate
 
 
 def plain(rule) -> bool:
     """Whether a step is the rate times the gradient, and nothing else."""
-    return not (rule["beta1"] or rule["beta2"] or rule["decay"] or rule["slope"])
+    return not (rule["beta1"] or rule["beta2"] or rule["decay"] or rule["decay_rate"])
 
 
 def parameter_struct(name: str, scale="scale", prefix="") -> Struct:
@@ -40,13 +40,13 @@ def parameter_struct(name: str, scale="scale", prefix="") -> Struct:
 
 def counts(rule) -> bool:
     """Whether the rule asks how many updates came before."""
-    return bool(rule["log2"] or rule["slope"])
+    return bool(rule["log2"] or rule["decay_rate"])
 
 
-def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, slope, least, **_):
+def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, decay_rate, floor, **_):
     """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times
     scale. k: a number, or an array that goes with the gradient's rows."""
-    slowed, corrected, epsilon = _lr_factor(k, log1, log2, epsilon, slope, least)
+    slowed, corrected, epsilon = _lr_factor(k, log1, log2, epsilon, decay_rate, floor)
     shrink = rate * slowed * decay
     rate = rate * corrected
     if not beta2:
@@ -74,16 +74,16 @@ def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2
     theta -= step
 
 
-def _lr_factor(k, log1, log2, epsilon, slope, least):
+def _lr_factor(k, log1, log2, epsilon, decay_rate, floor):
     """-> what the rate is multiplied by where k updates came before, the same with the start corrected, and epsilon. k:
     a whole number or an array of them."""
-    if not (log2 or slope):
+    if not (log2 or decay_rate):
         return 1.0, 1.0, epsilon
     if np.isscalar(k):
-        return _lr_factor_at(k, log1, log2, epsilon, slope, least)
-    table = _lr_factors(log1, log2, epsilon, slope, least)  # (3, TABLE)
+        return _lr_factor_at(k, log1, log2, epsilon, decay_rate, floor)
+    table = _lr_factors(log1, log2, epsilon, decay_rate, floor)  # (3, TABLE)
     if k.size and k.max() >= TABLE:
-        return _lr_factor_of(k, log1, log2, epsilon, slope, least, np.expm1, np.sqrt, np.maximum)
+        return _lr_factor_of(k, log1, log2, epsilon, decay_rate, floor, np.expm1, np.sqrt, np.maximum)
     return table[0].take(k), table[1].take(k), table[2].take(k)
 
 
@@ -92,8 +92,8 @@ def _lr_factor_at(*asked):
     return _lr_factor_of(*asked, expm1, sqrt, max)
 
 
-def _lr_factor_of(k, log1, log2, epsilon, slope, least, expm1, sqrt, larger):
-    slowed = larger(least, 1 / (1 + k * slope)) if slope else 1.0
+def _lr_factor_of(k, log1, log2, epsilon, decay_rate, floor, expm1, sqrt, larger):
+    slowed = larger(floor, 1 / (1 + k * decay_rate)) if decay_rate else 1.0
     if not log2:
         return slowed, slowed, epsilon
     corrected = sqrt(-expm1((k + 1) * log2))

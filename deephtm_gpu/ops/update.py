@@ -22,7 +22,7 @@ def outer_update(left, right, coef, rate, k, weight, moment, power, scale, **rul
         gradient = np.dot((coef * left).T, right)  # np.dot: `@` takes five times as long where S is 1
         descend(weight, moment, power, gradient, rate * scale, k, **rule)
     else:
-        rate = rate * scale * max(rule["least"], 1 / (1 + k * rule["slope"]))
+        rate = rate * scale * max(rule["floor"], 1 / (1 + k * rule["decay_rate"]))
         if rule["decay"]:
             weight *= 1 - rate * rule["decay"]
         weight -= np.dot((rate * coef * left).T, right)
@@ -110,8 +110,8 @@ def rule_example(kind="sgd"):
         "momentum": {"beta1": 0.7},
         "rmsprop": {"beta2": 0.99, "epsilon": 1e-3},
         "adam": adam,
-        "adamw": adam | {"decay": 0.2, "slope": 0.01, "least": 0.5},
-        "slowing": {"slope": 0.1, "least": 0.3},
+        "adamw": adam | {"decay": 0.2, "decay_rate": 0.01, "floor": 0.5},
+        "slowing": {"decay_rate": 0.1, "floor": 0.3},
     }[kind]
 
 

@@ -122,4 +122,4 @@ class InverseDecay(Schedule):
         self.floor = float(floor)
 
     def slowing(self) -> dict[str, float]:
-        return {"slope": 1 / self.steps, "least": self.floor}
+        return {"decay_rate": 1 / self.steps, "floor": self.floor}

@@ -2,7 +2,7 @@
 // How a parameter steps along its gradient; ops/rule.py has the formulas and the names.
 // A kernel declares each rule once, `const RULE0 = Rule(...)`, and passes it by value: what is 0 is left out when it is compiled.
 
-struct Rule { beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, slope: f32, least: f32 }
+struct Rule { beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, decay_rate: f32, floor: f32 }
 
 // A learned parameter: where it lies, where its moment and its power lie, and its lr_scale.
 struct Parameter { at: u32, moment: u32, power: u32, scale: f32 }
@@ -17,7 +17,7 @@ fn below_one(x: f32) -> f32 {
 }
 
 fn pace(rate: f32, k: f32, rule: Rule) -> Pace {
-  let now = rate * max(rule.least, 1.0 / (1.0 + k * rule.slope));
+  let now = rate * max(rule.floor, 1.0 / (1.0 + k * rule.decay_rate));
   var p = Pace(now, rule.epsilon, 1.0 - now * rule.decay);
   if (rule.log2 != 0.0) {
     let corrected = sqrt(below_one((k + 1.0) * rule.log2));
@@ -29,7 +29,7 @@ fn pace(rate: f32, k: f32, rule: Rule) -> Pace {
 }
 
 // Whether the rule depends on how many updates came before.
-fn is_counted(rule: Rule) -> bool { return rule.log2 != 0.0 || rule.slope != 0.0; }
+fn is_counted(rule: Rule) -> bool { return rule.log2 != 0.0 || rule.decay_rate != 0.0; }
 
 // Whether a step is a sum over the streams.
 fn is_sum(rule: Rule) -> bool { return rule.beta1 == 0.0 && rule.beta2 == 0.0 && rule.decay == 0.0; }
