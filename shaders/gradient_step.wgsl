@@ -41,7 +41,7 @@ fn take_sum4(gradient: u32, coef: u32, n: u32, q: u32, I: u32) -> vec4<f32> {
 
 fn matrix_step(coef: u32, rate: f32, k: f32, gradient: u32, weight: Parameter, rule: Rule, O: u32, I: u32,
                part: u32, parts: u32) {
-  let p = pace(rate * weight.scale, k, rule);
+  let p = step_size(rate * weight.scale, k, rule);
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   for (var at = part * share * Q + lane; at < min(O, (part + 1u) * share) * Q; at += WG) {
@@ -51,7 +51,7 @@ fn matrix_step(coef: u32, rate: f32, k: f32, gradient: u32, weight: Parameter, r
 
 fn vector_step(coef: u32, rate: f32, k: f32, bias_gradient: u32, bias: Parameter, rule: Rule, D: u32,
                part: u32, parts: u32) {
-  let p = pace(rate * bias.scale, k, rule);
+  let p = step_size(rate * bias.scale, k, rule);
   let share = (D + parts - 1u) / parts;
   for (var i = part * share + lane; i < min(D, (part + 1u) * share); i += WG) {
     descend(bias, i, take_sum(bias_gradient + i, coef), p, rule);
@@ -79,7 +79,7 @@ fn entries_step(coef: u32, rate: f32, bias_gradient: u32, bias: Parameter, bias_
         k = params[bias_count + n];
         params[bias_count + n] = k + 1.0;
       }
-      descend(bias, n, gradient, pace(rate * bias.scale, k, rule), rule);
+      descend(bias, n, gradient, step_size(rate * bias.scale, k, rule), rule);
     }
   }
 }
@@ -127,7 +127,7 @@ fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: Paramete
           let moving = moves(touched + n, coef);
           var k = 0.0;
           if (counted) { k = params[count + n]; }
-          let p = pace(rate * weight.scale, k, rule);
+          let p = step_size(rate * weight.scale, k, rule);
           for (var q = lane % wide; q < Q; q += wide) {
             let sum = take_sum4(gradient, coef, n, q, I);
             let at = n * Q + q;
@@ -156,13 +156,13 @@ fn synapse_step(coef: u32, rate: f32, gradient: u32, bias_gradient: u32, touched
         let moving = moves(touched + n, coef);
         var k = 0.0;
         if (counted) { k = params[count + n]; }
-        let p = pace(rate * weight.scale, k, rule);
+        let p = step_size(rate * weight.scale, k, rule);
         for (var entry = n * P + lane; entry < (n + 1u) * P; entry += WG) {
           let sum = take_sum(gradient + entry, coef);
           if (!(sum == 0.0)) { descend(weight, entry, sum, p, rule); }
         }
         if (lane == 0u) {
-          let slow = pace(rate * bias.scale, k, rule);
+          let slow = step_size(rate * bias.scale, k, rule);
           let sum = take_sum(bias_gradient + n, coef);
           if (moving) { descend(bias, n, sum, slow, rule); }
         }

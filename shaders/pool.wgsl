@@ -95,7 +95,7 @@ fn gather_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u
 }
 
 // Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
-fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool: Pool, p: Pace, rule: Rule) {
+fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool: Pool, p: StepSize, rule: Rule) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {
     let f = synapse_at(noise, lists[index + 1u + a], pool);
@@ -111,7 +111,7 @@ fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool
 }
 
 // With one stream, or where a step is a sum over streams (plain): along a stream's gradient of row n at once.
-fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: Parameter, pool: Pool, p: Pace,
+fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: Parameter, pool: Pool, p: StepSize,
                 rule: Rule) {
   let A = lists[index];
   let visibility = factor * weight_of_visible(pool);
@@ -136,10 +136,10 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
       if (!(factor == 0.0)) {
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
-        let p = pace(rate * weight.scale, k, rule);
+        let p = step_size(rate * weight.scale, k, rule);
         descend_pool(n, mix32(base ^ n), index, value, factor, weight, pool, p, rule);
         if (lane == 0u) {
-          let slow = pace(rate * bias.scale, k, rule);
+          let slow = step_size(rate * bias.scale, k, rule);
           descend(bias, n, factor, slow, rule);
         }
       }
@@ -156,7 +156,7 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
   let plain = is_sum(rule);
   for (var n = part; n < N; n += parts) {
     if (counted) { k = params[count + n]; }
-    let p = pace(rate * weight.scale, k, rule);
+    let p = step_size(rate * weight.scale, k, rule);
     let noise = mix32(base ^ n);
     var sum = 0.0;
     var touched = false;
@@ -189,7 +189,7 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
       }
     }
     if (touched && lane == 0u) {
-      let slow = pace(rate * bias.scale, k, rule);
+      let slow = step_size(rate * bias.scale, k, rule);
       descend(bias, n, sum, slow, rule);
       if (counted) { params[count + n] = k + 1.0; }
     }

@@ -34,8 +34,8 @@ fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, extent: u32, D
   let known = params[extent + 1u];
   let outlying = is_outlier(size, before, known);
   let factor = outlier_factor(size, before);
-  let pace = select(rate, rate * factor, outlying);
-  for (var i = lane; i < D; i += WG) { params[mean + i] += pace * mean_move(x, share, mean, i, D, X); }
+  let step = select(rate, rate * factor, outlying);
+  for (var i = lane; i < D; i += WG) { params[mean + i] += step * mean_move(x, share, mean, i, D, X); }
   storageBarrier();
   workgroupBarrier();  // every lane has read count and extent before they move
   if (lane == 0u) {

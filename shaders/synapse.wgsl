@@ -57,7 +57,7 @@ fn add_stream(n: u32, index: u32, value: u32, factor: f32, weight: u32, total: u
 }
 
 // Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
-fn step_stream(n: u32, index: u32, weight: Parameter, total: u32, P: u32, p: Pace, rule: Rule) {
+fn step_stream(n: u32, index: u32, weight: Parameter, total: u32, P: u32, p: StepSize, rule: Rule) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {
     let entry = n * P + lists[index + 1u + a];
@@ -69,7 +69,7 @@ fn step_stream(n: u32, index: u32, weight: Parameter, total: u32, P: u32, p: Pac
   }
 }
 
-fn step_synapse(entry: u32, gradient: f32, weight: Parameter, p: Pace, rule: Rule) {
+fn step_synapse(entry: u32, gradient: f32, weight: Parameter, p: StepSize, rule: Rule) {
   if (!(gradient == 0.0)) { descend(weight, entry, gradient, p, rule); }
 }
 
@@ -85,7 +85,7 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
       if (!(factor == 0.0)) {
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
-        let p = pace(rate * weight.scale, k, rule);
+        let p = step_size(rate * weight.scale, k, rule);
         for (var a = lane; a < A; a += 2u * WG) {  // two at a time: loops are dear
           step_synapse(n * P + lists[index + 1u + a], factor * work[value + a], weight, p, rule);
           if (a + WG < A) {
@@ -93,7 +93,7 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
           }
         }
         if (lane == 0u) {
-          let slow = pace(rate * bias.scale, k, rule);
+          let slow = step_size(rate * bias.scale, k, rule);
           descend(bias, n, factor, slow, rule);
         }
       }
@@ -126,7 +126,7 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
           let streams = workgroupUniformLoad(&hits);
           if (first == 0u && turn == 0u) { sum = 0.0; }
           if (streams > 0u && counted) { k = params[count + n]; }
-          let p = pace(rate * weight.scale, k, rule);
+          let p = step_size(rate * weight.scale, k, rule);
           var word = 0u;
           var bits = atomicLoad(&marks[r * WORDS]);
           for (var hit = 0u; hit < streams; hit++) {
@@ -149,7 +149,7 @@ fn synapse_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate:
             workgroupBarrier();
           }
           if (lane == 0u && turn == 0u && first + AT_ONCE >= STREAMS && extractBits(touched, r, 1u) != 0u) {
-            let slow = pace(rate * bias.scale, k, rule);
+            let slow = step_size(rate * bias.scale, k, rule);
             descend(bias, n, sum, slow, rule);
           }
         }

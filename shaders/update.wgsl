@@ -13,7 +13,7 @@
 // Workgroup memory: 16 bytes a lane and 4,352 bytes.
 
 // Rows begin to last, 4 rows x 1 quad at a time.
-fn update_tiles(left: u32, right: u32, coef: u32, weight: Parameter, p: Pace, rule: Rule,
+fn update_tiles(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize, rule: Rule,
                 O: u32, Q: u32, begin: u32, last: u32) {
   let tiles = (last - begin + 3u) / 4u * Q;
   let at_once = lanes_for(tiles);
@@ -55,7 +55,7 @@ fn update_tiles(left: u32, right: u32, coef: u32, weight: Parameter, p: Pace, ru
 
 fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: Parameter,
                 rule: Rule, O: u32, I: u32, part: u32, parts: u32) {
-  let p = pace(rate * weight.scale, k, rule);
+  let p = step_size(rate * weight.scale, k, rule);
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
@@ -96,7 +96,7 @@ fn lazy_update(left: u32, right: u32, coef: u32, rate: f32, weight: Parameter, c
   for (var o = part * share + lane / wide; o < last; o += WG / wide) {
     if (is_touched(left, coef, o)) {
       if (counted) { k = params[count + o]; }
-      let p = pace(rate * weight.scale, k, rule);
+      let p = step_size(rate * weight.scale, k, rule);
       for (var q = lane % wide; q < Q; q += wide) {
         var gradient = vec4<f32>();
         for (var s = 0u; s < STREAMS; s++) {
@@ -119,7 +119,7 @@ fn lazy_update(left: u32, right: u32, coef: u32, rate: f32, weight: Parameter, c
 }
 
 fn vector_update(left: u32, coef: u32, rate: f32, k: f32, bias: Parameter, rule: Rule, D: u32, part: u32, parts: u32) {
-  let p = pace(rate * bias.scale, k, rule);
+  let p = step_size(rate * bias.scale, k, rule);
   let share = (D + parts - 1u) / parts;
   for (var i = part * share + lane; i < min(D, (part + 1u) * share); i += WG) {
     var gradient = 0.0;
@@ -139,7 +139,7 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: P
       if (!(step == 0.0)) {
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
-        let p = pace(rate * weight.scale, k, rule);
+        let p = step_size(rate * weight.scale, k, rule);
         for (var q = lane; q < Q; q += WG) {
           let at = n * Q + q;
           descend4(weight, at, step * work4(right + 4u * q), p, rule);
@@ -179,7 +179,7 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: P
           }
           if (first + AT_ONCE >= STREAMS && extractBits(touched, r, 1u) != 0u && q < Q) {
             if (counted) { k = params[count + n]; }
-            let p = pace(rate * weight.scale, k, rule);
+            let p = step_size(rate * weight.scale, k, rule);
             let at = n * Q + q;
             descend4(weight, at, gradient, p, rule);
           }
@@ -201,7 +201,7 @@ fn step_entry(n: u32, gradient: f32, rate: f32, bias: Parameter, count: u32, rul
     k = params[count + n];
     params[count + n] = k + 1.0;
   }
-  descend(bias, n, gradient, pace(rate * bias.scale, k, rule), rule);
+  descend(bias, n, gradient, step_size(rate * bias.scale, k, rule), rule);
 }
 
 fn entries_update(rows: u32, left: u32, coef: u32, rate: f32, bias: Parameter, count: u32,

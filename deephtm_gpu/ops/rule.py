@@ -21,7 +21,7 @@ import numpy as np
 
 from deephtm_gpu.ops.spec import Struct
 
-TABLE = 1 << 14  # counts whose pace is kept
+TABLE = 1 << 14  # counts whose factors are kept
 RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "decay_rate", "floor")
 RULE_STRUCT = Struct("rule", "Rule", RULE)  # of shaders/lib/rule.wgsl
 PLAIN = dict.fromkeys(RULE, 0.0) | {"floor": 1.0}  # gradient descent at the given rate

@@ -8,7 +8,7 @@ struct Rule { beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay:
 struct Parameter { at: u32, moment: u32, power: u32, scale: f32 }
 
 // How fast a row moves when `k` updates came before.
-struct Pace { rate: f32, epsilon: f32, shrink: f32 }
+struct StepSize { rate: f32, epsilon: f32, shrink: f32 }
 
 // 1 - exp(x) for x <= 0, without cancellation near 0.
 fn below_one(x: f32) -> f32 {
@@ -16,9 +16,9 @@ fn below_one(x: f32) -> f32 {
   return -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
 }
 
-fn pace(rate: f32, k: f32, rule: Rule) -> Pace {
+fn step_size(rate: f32, k: f32, rule: Rule) -> StepSize {
   let now = rate * max(rule.floor, 1.0 / (1.0 + k * rule.decay_rate));
-  var p = Pace(now, rule.epsilon, 1.0 - now * rule.decay);
+  var p = StepSize(now, rule.epsilon, 1.0 - now * rule.decay);
   if (rule.log2 != 0.0) {
     let corrected = sqrt(below_one((k + 1.0) * rule.log2));
     p.epsilon *= corrected;
@@ -35,7 +35,7 @@ fn is_counted(rule: Rule) -> bool { return rule.log2 != 0.0 || rule.decay_rate !
 fn is_sum(rule: Rule) -> bool { return rule.beta1 == 0.0 && rule.beta2 == 0.0 && rule.decay == 0.0; }
 
 // One step of an entry of a parameter in params.
-fn descend(theta: Parameter, entry: u32, gradient: f32, p: Pace, rule: Rule) {
+fn descend(theta: Parameter, entry: u32, gradient: f32, p: StepSize, rule: Rule) {
   var step = gradient;
   if (rule.beta1 != 0.0) {
     let old = params[theta.moment + entry];
@@ -52,7 +52,7 @@ fn descend(theta: Parameter, entry: u32, gradient: f32, p: Pace, rule: Rule) {
 }
 
 // One step of a quad of a matrix in weights.
-fn descend4(theta: Parameter, quad: u32, gradient: vec4<f32>, p: Pace, rule: Rule) {
+fn descend4(theta: Parameter, quad: u32, gradient: vec4<f32>, p: StepSize, rule: Rule) {
   var step = gradient;
   if (rule.beta1 != 0.0) {
     let old = weights[theta.moment + quad];
