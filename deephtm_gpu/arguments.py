@@ -11,7 +11,7 @@ LARGEST = 3.4e38  # about the largest float32
 
 
 def check_count(what: str, value, minimum: int = 1) -> int:
-    """value as an int of `least` or more. what: the argument's name in the message."""
+    """value as an int of `minimum` or more. what: the argument's name in the message."""
     try:
         whole = not isinstance(value, bool) and value.__index__() >= minimum
     except (AttributeError, TypeError):
@@ -34,7 +34,7 @@ def check_scale(value) -> float | None:
 
 
 def check_number(what: str, value, minimum=-LARGEST, most=LARGEST) -> float:
-    """value as a float from least to most."""
+    """value as a float from lowest to highest."""
     if not (is_number(value) and minimum <= value <= most):
         raise UserError(f"{what} must be a number{_range(minimum, most)}, got {shown(value)}.")
     return float(value)

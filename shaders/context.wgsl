@@ -105,8 +105,8 @@ fn neighbours_forward(fast: u32, fast_list: u32, index: u32, value: u32, N: u32,
   }
 }
 
-// Scales the entries of a trace by `keep` and drops those below `least`; returns how many are left.
-fn leak(dense: u32, list: u32, keep: f32, least: f32) -> u32 {
+// Scales the entries of a trace by `keep` and drops those below `smallest`; returns how many are left.
+fn leak(dense: u32, list: u32, keep: f32, smallest: f32) -> u32 {
   let A = length(list);
   var kept = 0u;
   for (var first = 0u; first < A; first += WG) {
@@ -116,7 +116,7 @@ fn leak(dense: u32, list: u32, keep: f32, least: f32) -> u32 {
     if (a < A) {
       place = lists[list + 1u + a];
       let left = work[dense + place] * keep;
-      strong = abs(left) >= least;
+      strong = abs(left) >= smallest;
       work[dense + place] = select(0.0, left, strong);
     }
     let rank = rank_of(strong);

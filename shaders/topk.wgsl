@@ -10,7 +10,7 @@
 // Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
 // Dispatch: one workgroup a stream. Workgroup memory: 12 bytes a lane and 2,056 bytes.
 const NONE: u32 = 0xffffffffu;
-const BLOCKS: u32 = 256u;  // at most, and at least as many as lanes
+const BLOCKS: u32 = 256u;  // at most, and at runner_up as many as lanes
 const ALONE: u32 = 32u;  // so many overlaps of a block are looked through by one lane sooner than by all
 var<workgroup> keys: array<vec2<u32>, WG>;
 var<workgroup> champion: vec2<u32>;
@@ -93,14 +93,14 @@ fn choose(overlap: u32, winners: u32, rows: u32, K: u32, C: u32) {
 
 fn topk_forward(overlap: u32, winners: u32, rows: u32, activity: u32, scale: u32, K: u32, C: u32) {
   choose(overlap, winners, rows, K, C);
-  let least = work[overlap + lists[rows + K]];
+  let runner_up = work[overlap + lists[rows + K]];
   var sum = 0.0;
   for (var k = lane; k < K; k += WG) {
-    let lead = work[overlap + lists[rows + k]] - least;
+    let lead = work[overlap + lists[rows + k]] - runner_up;
     sum += lead * lead;
   }
   let root = sqrt(span_sum(sum, WG) / f32(K) + EPSILON);
-  for (var k = lane; k < K; k += WG) { work[activity + k] = (work[overlap + lists[rows + k]] - least) / root; }
+  for (var k = lane; k < K; k += WG) { work[activity + k] = (work[overlap + lists[rows + k]] - runner_up) / root; }
   if (lane == 0u) { work[scale] = root; }
 }
 

@@ -138,7 +138,7 @@ def test_a_rows_own_count_sets_its_pace():
 
 def test_counts_beyond_the_table_go_on_where_it_ends():
     rule = {n: v for n, v in dh.Adam(0.01, betas=(0.9, 0.99999), schedule=dh.InverseDecay(10**6)).rule().items()}
-    asked = [rule[n] for n in ("log1", "log2", "epsilon", "decay_rate", "least")]
+    asked = [rule[n] for n in ("log1", "log2", "epsilon", "decay_rate", "floor")]
     k = np.array([[TABLE - 2], [TABLE - 1], [TABLE], [TABLE + 1]])
     for within, beyond in zip(_lr_factor(k[:2], *asked), _lr_factor(k, *asked)):
         assert_close("pace", beyond[:2], within, 1e-12)

@@ -30,9 +30,9 @@ def _trivial(seed, make) -> Figures:
     }
 
 
-def _rows(name, make, least=None, most=None, traces=(0.97,), **upper):
+def _rows(name, make, above=None, most=None, traces=(0.97,), **upper):
     measure = partial(_accuracy, make=make, **upper)
-    reach, keep = (Bound(ACCURACY, least=least),) if least else (), (Bound(ACCURACY, each=most),) if most else ()
+    reach, keep = (Bound(ACCURACY, above=above),) if above else (), (Bound(ACCURACY, each=most),) if most else ()
     return (
         Row(f"{name}: two levels", measure, reach, partial(_trivial, make=make)),
         Row(f"control: {name}, feedback cut", partial(measure, ticks=False), keep),
@@ -43,7 +43,7 @@ def _rows(name, make, least=None, most=None, traces=(0.97,), **upper):
 
 
 LEVEL_ROWS = (
-    *_rows("one word decides, 5 between", partial(words, between=5, steps=60_000), least=0.90, most=0.65),
+    *_rows("one word decides, 5 between", partial(words, between=5, steps=60_000), above=0.90, most=0.65),
     *_rows(
         "exclusive or of two words", partial(words, between=0, steps=60_000, openings=2), traces=(0.9, 0.97), start=0.7
     ),

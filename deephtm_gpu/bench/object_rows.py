@@ -152,15 +152,15 @@ OBJECT_ROWS = (
     Row("100 objects, 5 exposures", _recognised, (*_close(2, 1, 1), WRONG)),
     Row("100 objects, 1 exposure", partial(_recognised, exposures=1), ()),
     Row("control: one cell per column", partial(_recognised, cells_per_column=1), (Bound("right after 3", each=20),)),
-    Row("100 objects, sensor noise .4", partial(_recognised, noisy=True), (Bound("right after 4", least=95), WRONG)),
+    Row("100 objects, sensor noise .4", partial(_recognised, noisy=True), (Bound("right after 4", above=95), WRONG)),
     Row(
-        "100 objects, movement noise .2", partial(_recognised, movement_noise=0.2), (Bound("right after 4", least=96),)
+        "100 objects, movement noise .2", partial(_recognised, movement_noise=0.2), (Bound("right after 4", above=96),)
     ),
     Row("control: the same, not re-anchored", partial(_recognised, movement_noise=0.2, anchored=False), ()),
     Row(
         "next feature",
         _next_feature,
-        (Bound("column right before the 4th", least=96), Bound("column right before the 5th", least=96)),
+        (Bound("column right before the 4th", above=96), Bound("column right before the 5th", above=96)),
     ),
     Row("100 objects, turned by quarters", partial(_recognised, angles=QUARTERS, sensations=5), ()),
     Row("three columns vote", partial(_voted, fingers=3), ()),

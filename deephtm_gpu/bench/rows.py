@@ -12,26 +12,26 @@ Figures = dict[str, float]  # by name; infinite if a level was never reached
 
 @dataclass(frozen=True)
 class Bound:
-    """Bounds of a figure. mean, each: upper bounds of its mean over the seeds and of every seed. least_mean, least:
+    """Bounds of a figure. mean, each: upper bounds of its mean over the seeds and of every seed. mean_above, above:
     lower bounds."""
 
     figure: str
     mean: float | None = None
     each: float | None = None
-    least_mean: float | None = None
-    least: float | None = None
+    mean_above: float | None = None
+    above: float | None = None
 
     def holds(self, values) -> bool:
         mean = np.mean(values)
         return bool(
             (self.mean is None or mean <= self.mean)
             and (self.each is None or max(values) <= self.each)
-            and (self.least_mean is None or mean >= self.least_mean)
-            and (self.least is None or min(values) >= self.least)
+            and (self.mean_above is None or mean >= self.mean_above)
+            and (self.above is None or min(values) >= self.above)
         )
 
     def __str__(self):
-        bounds = [("mean <=", self.mean), ("each <=", self.each), ("mean >=", self.least_mean), ("each >=", self.least)]
+        bounds = [("mean <=", self.mean), ("each <=", self.each), ("mean >=", self.mean_above), ("each >=", self.above)]
         return ", ".join(f"{what} {value:g}" for what, value in bounds if value is not None)
 
 

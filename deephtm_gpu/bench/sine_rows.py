@@ -46,11 +46,11 @@ SINE_ROWS = (
         partial(_trivial, period=47.3137),
     ),
     Row(
-        "control: no memory, sine", partial(_rmse, winners=10, gate="uniform"), (Bound("RMSE", least=0.085),), _trivial
+        "control: no memory, sine", partial(_rmse, winners=10, gate="uniform"), (Bound("RMSE", above=0.085),), _trivial
     ),
     Row(
         "anomaly at a phase jump",
         _jump,
-        (Bound("base", each=0.05), Bound("at the jump", least=0.9), Bound("deviations", least=15)),
+        (Bound("base", each=0.05), Bound("at the jump", above=0.9), Bound("deviations", above=15)),
     ),
 )

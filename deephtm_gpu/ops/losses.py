@@ -8,7 +8,7 @@ import numpy as np
 from deephtm_gpu.ops.outlier import extent_example, outlier_factor
 from deephtm_gpu.ops.spec import Op, Pass, elements
 
-TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
+TINY = float(np.finfo(np.float32).tiny)  # the lowest probability that a logarithm is taken of
 
 
 def mse_forward(y, target):

@@ -44,15 +44,15 @@ def _largest(overlap, count):
     losing = -overlap
     parted = losing.copy()
     parted.partition(count - 1)  # NaN comes last
-    least = parted[count - 1]
-    if not least < np.inf:  # NaN counts as minus infinity
-        losing, least = np.where(np.isnan(losing), np.inf, losing), np.inf
-    candidates = (losing <= least).nonzero()[0]  # in rising order, ties and all
+    threshold = parted[count - 1]
+    if not threshold < np.inf:  # NaN counts as minus infinity
+        losing, threshold = np.where(np.isnan(losing), np.inf, losing), np.inf
+    candidates = (losing <= threshold).nonzero()[0]  # in rising order, ties and all
     return candidates[losing[candidates].argsort(kind="stable")[:count]]
 
 
 def _forward_loops(lanes, K, C, **_):
-    """As in the shader: blocks of ALONE overlaps, at least one a lane and at most BLOCKS."""
+    """As in the shader: blocks of ALONE overlaps, at threshold one a lane and at most BLOCKS."""
     blocks = min(max(1 << (turns(C, ALONE) - 1).bit_length(), lanes), BLOCKS)
     block, tree = turns(C, blocks), lanes.bit_length()
     again = turns(block, lanes) + tree if block > ALONE else block

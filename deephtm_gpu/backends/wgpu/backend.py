@@ -262,7 +262,7 @@ class GpuBackend:
         return 4 * sum(self._layout.sizes.values())
 
     def time_kernel(self, kernel: tuple, steps: int, turns: int, runs: int) -> float:
-        """Seconds that a persistent dispatch of so many steps takes: the least of `runs` means over `turns` dispatches,
+        """Seconds that a persistent dispatch of so many steps takes: the smallest of `runs` means over `turns` dispatches,
         by the adapter's own clock where it has one."""
         self._write_turns(np.array([0]), np.array([steps]))
         timer = Timer(self._device)
