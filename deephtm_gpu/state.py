@@ -8,7 +8,7 @@ from deephtm_gpu.layers.memory_step import SURE_OF_COLUMNS
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 from deephtm_gpu.ops.context import context_forward, fast_update, slow_update
-from deephtm_gpu.ops.pool import pool_forward
+from deephtm_gpu.ops.sampled import sampled_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 
 BLOCK = 4096  # rows of synapses looked through at once: all together, with a long context, would fill the memory
@@ -92,13 +92,13 @@ def _expected(read, name, owner, C, M, P, layer, ticks):
 
     def look(kind):
         weight, bias = (read(f"{owner}.{kind}_{t}") for t in ("weight", "bias"))
-        pool = read(f"{owner}.{kind}_pool") if F else None
+        sample = read(f"{owner}.{kind}_pool") if F else None
 
         def at(begin):
             rows = np.arange(begin, min(begin + BLOCK, len(bias)))
             every = np.broadcast_to(rows, (len(fast), len(rows)))
             if F:
-                return pool_forward(every, index, value, weight, bias, pool, F, P)
+                return sampled_forward(every, index, value, weight, bias, sample, F, P)
             return synapse_forward(every, index, value, weight, bias)
 
         return np.concatenate([at(begin) for begin in range(0, len(bias), BLOCK)], axis=1)

@@ -1,4 +1,4 @@
-// lib: arenas, reduce, noise, pool, owners
+// lib: arenas, reduce, noise, sample, owners
 // Gradients that are written out, one a stream: the uses of a parameter add up, each over its sites x < X.
 //   outer    gradient[o, i] += sum_x left[x, o] right[x, i]
 //   lazy     the same, and touched[o] = 1, where left != 0
@@ -6,9 +6,9 @@
 //   rows     gradient[rows[x, l], i] += left[x, l] right[x, i], and touched[rows[x, l]] = 1, where left != 0
 //   entries  bias_gradient[rows[x, l]] += left[x, l]
 //   synapse  gradient[rows[x, l], index[x, a]] += left[x, l] value[x, a], bias_gradient and touched too
-//   pool     the same in the synapses that see a place, weighted (see pool.wgsl)
+//   sample     the same in the synapses that see a place, weighted (see sampled.wgsl)
 // Places: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A,
-// places...]; pool in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
+// places...]; sample in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
 // length of a list counted in. Dispatch: any number of parts, which go from stream to stream themselves. What uses or
 // sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: 4 bytes a lane.
 fn outer_gradient(left: u32, right: u32, gradient: u32, X: u32, O: u32, I: u32, part: u32, parts: u32) {
@@ -136,10 +136,10 @@ fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32,
   }
 }
 
-fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: Pool, gradient: u32, bias_gradient: u32,
+fn sampled_gradient(rows: u32, left: u32, index: u32, value: u32, sample: Sample, gradient: u32, bias_gradient: u32,
                  touched: u32, X: u32, L: u32, N: u32, room: u32, part: u32, parts: u32) {
   let classes = classes_of(parts);
-  let noise = pool_noise(pool);
+  let noise = sample_noise(sample);
   for (var owner = part; owner < STREAMS * classes; owner += parts) {
     let s = owner / classes;
     let base = s * STREAM;
@@ -159,10 +159,10 @@ fn pool_gradient(rows: u32, left: u32, index: u32, value: u32, pool: Pool, gradi
             work[bias_gradient + base + n] += factor;
           }
           let row_noise = mix32(noise ^ n);
-          let visibility = factor * weight_of_visible(pool);
+          let visibility = factor * weight_of_visible(sample);
           for (var a = lane; a < lists[context]; a += WG) {
-            let f = synapse_at(row_noise, lists[context + 1u + a], pool);
-            if (f < pool.F) { work[gradient + base + n * pool.F + f] += visibility * work[values + a]; }
+            let f = synapse_at(row_noise, lists[context + 1u + a], sample);
+            if (f < sample.F) { work[gradient + base + n * sample.F + f] += visibility * work[values + a]; }
           }
           storageBarrier();
           workgroupBarrier();  // of the next hit another lane may have the same synapse

@@ -14,7 +14,7 @@ from deephtm_gpu.ops.conv import WINDOW, unfold
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
-from deephtm_gpu.ops.pool import pool_forward, visible, weight_of_visible
+from deephtm_gpu.ops.sampled import sampled_forward, visible, weight_of_visible
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.spec import EPSILON
@@ -311,10 +311,10 @@ def synapse_step(case):
     ]
 
 
-def pool_step(case):
+def sampled_step(case):
     def depolarised():
-        return case["left"] * pool_forward(
-            *(case[n] for n in ("rows", "index", "value", "weight", "bias", "pool", "F", "P"))
+        return case["left"] * sampled_forward(
+            *(case[n] for n in ("rows", "index", "value", "weight", "bias", "sample", "F", "P"))
         )
 
     return [
@@ -363,7 +363,7 @@ STEP_ADAPTERS = {
     "vector_update": vector_step,
     "entries_update": entries_step,
     "synapse_update": synapse_step,
-    "pool_update": pool_step,
+    "sampled_update": sampled_step,
     "matrix_step": matrix_step,
     "vector_step": summed_vector_step,
     "rows_step": summed_rows_step,
@@ -457,7 +457,7 @@ USE_ADAPTERS = {
     "conv_gradient": conv_use, "sparse_transposed_gradient": painted_use,
     "outer_gradient": outer_step, "lazy_gradient": lazy_step, "vector_gradient": vector_step,
     "rows_gradient": rows_step, "entries_gradient": entries_step, "synapse_gradient": synapse_step,
-    "pool_gradient": pool_step,
+    "sampled_gradient": sampled_step,
 }
 
 
@@ -511,7 +511,7 @@ def explicit_gradient(name, case, s):
             "outer_square": lambda: np.append(case["right"][s], 1),
             "product_square": lambda: case["right"][s],
             "ragged_square": lambda: np.append(case["value"][s], 1),
-            "pool_square": lambda: _seen(case, s),
+            "sampled_square": lambda: _seen(case, s),
         },
     )
     assert name in right, f"{name} is a squared norm that no test checks: say here of which matrix"
@@ -521,7 +521,7 @@ def explicit_gradient(name, case, s):
 def _seen(case, s):
     """By row, what it sees of the context, and how much that counts; 0 for what it does not see. (L, A+1)"""
     seen = np.zeros((case["L"], len(case["value"][s]) + 1))
-    l, a, _ = visible(case["rows"][s], case["index"][s], case["pool"], case["F"], case["P"])
+    l, a, _ = visible(case["rows"][s], case["index"][s], case["sample"], case["F"], case["P"])
     seen[l, a], seen[:, -1] = weight_of_visible(case["F"], case["P"]) * case["value"][s][a], 1
     return seen
 

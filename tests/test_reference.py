@@ -20,7 +20,7 @@ from deephtm_gpu.ops.context import (
 from deephtm_gpu.ops.head import FIRST_BIAS, LOSERS, head_forward, losers_forward
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, softmax_forward, surprise_forward
-from deephtm_gpu.ops.pool import pool_update
+from deephtm_gpu.ops.sampled import sampled_update
 from deephtm_gpu.ops.relu import relu_forward
 from deephtm_gpu.ops.running_norm import SLOWEST, running_mean_update, running_norm_forward
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
@@ -316,8 +316,8 @@ def test_copies_of_a_stream_move_shared_weights_like_one():
         """The parameters and what the rule remembers of them after two steps."""
         arrays = [np.ones(s) for s in shapes]
         given = arguments if streams == 1 else [copies(a) for a in arguments]
-        # Or the pool.
-        k = [5.0] if update in (outer_update, vector_update) else [np.array([77.0])] if update is pool_update else []
+        # Or the sample.
+        k = [5.0] if update in (outer_update, vector_update) else [np.array([77.0])] if update is sampled_update else []
         for _ in range(2):
             update(*given, np.full((streams, 1), 1 / streams), 0.1, *k, *arrays, **consts)
         return arrays
@@ -329,7 +329,7 @@ def test_copies_of_a_stream_move_shared_weights_like_one():
         (entries_update, [rows, left], [(9,)] * 4, dict(scale=0.5)),
         (synapse_update, [rows, left, index, value], [(9, 7), (9,), (9, 7), (9, 7), (9,), (9,), (9,), (9, 7)],
          dict(scale=0.5, bias_scale=0.1, P=7)),
-        (pool_update, [rows, left, index, value], [(9, 3), (9,), (9, 3), (9, 3), (9,), (9,), (9,), (9, 3)],
+        (sampled_update, [rows, left, index, value], [(9, 3), (9,), (9, 3), (9, 3), (9,), (9,), (9,), (9, 3)],
          dict(scale=0.5, bias_scale=0.1, F=3, P=7)),
     ]
     for update, arguments, shapes, consts in cases:

@@ -78,7 +78,7 @@ CASES = {
         ),
         dict(ahead=1),
     ),
-    "pools of synapses": (
+    "samples of synapses": (
         lambda: dict(net=_chain(window=2, synapses=19), input_shape=(2,), seed=7, optimizer=dh.Adam(0.01)),
         dict(ahead=1),
     ),

@@ -67,11 +67,11 @@ def grids(share):
 SHARED = {
     "linear": linears, "pooler": columns, "reader": columns, "sparse linear": partial(columns, slow=False),
     "memory": partial(columns, init_std=0.7), "quick memory": partial(columns, slow=False),
-    "window": partial(columns, slow=False, window=4), "pool": partial(columns, slow=False, synapses=17),
-    "pool, window": partial(columns, slow=False, synapses=17, window=3), "expectation": expectations,
+    "window": partial(columns, slow=False, window=4), "sample": partial(columns, slow=False, synapses=17),
+    "sample, window": partial(columns, slow=False, synapses=17, window=3), "expectation": expectations,
     "grid cells": grids,
 }
-WHAT = {"sparse linear": "reader", **dict.fromkeys(("quick memory", "window", "pool", "pool, window"), "memory")}
+WHAT = {"sparse linear": "reader", **dict.fromkeys(("quick memory", "window", "sample", "sample, window"), "memory")}
 
 
 def network(name, share=True):

@@ -162,8 +162,8 @@ def post(columns=256):
         dh.Linear(columns), dh.ReLU(), dh.Linear(1)).network((1,))
 
 
-def pools(columns=64):
-    """Cells that see some of the places, in a window, and clipped: every pass of a pool."""
+def samples(columns=64):
+    """Cells that see some of the places, in a window, and clipped: every pass of a sample."""
     return dh.Sequential(
         dh.Linear(columns), dh.ReLU(), dh.RunningNorm(), dh.SpatialPooler(columns=columns, winners=5),
         dh.TemporalMemory(cells_per_column=5, window=4, synapses=37), dh.Linear(3)).network((3,))
@@ -213,8 +213,8 @@ NETWORKS = {  # network, losses, optimizer, streams, ahead
     "five ahead": (lambda: post(32), ["mse"], dh.SGD(0.01, momentum=0.9), 1, 5),
     "three streams": (post, ["mse"], dh.PolyakSGD(), 3, 1),
     "many streams": (lambda: post(16), ["mse"], dh.SGD(0.01, momentum=0.9), 300, 1),
-    "pools": (pools, ["mse"], dh.PolyakSGD(), 1, 1),
-    "pools, streams": (pools, ["mse"], dh.Adam(0.01, clip_norm=1.0), 3, 1),
+    "samples": (samples, ["mse"], dh.PolyakSGD(), 1, 1),
+    "samples, streams": (samples, ["mse"], dh.Adam(0.01, clip_norm=1.0), 3, 1),
     "contexts": (contexts, ["cross_entropy", "mse"], dh.SGD(0.01), 1, 1),
     "contexts, streams": (contexts, ["cross_entropy", "mse"], dh.PolyakSGD(), 2, 1),
     "grids": (grids, ["mse", "mse"], dh.PolyakSGD(clip_norm=1.0), 1, 1),

@@ -3,7 +3,7 @@
 from math import floor, log, sqrt
 
 from deephtm_gpu.graph.defaults import OUTPUTS, memory_clock
-from deephtm_gpu.layers.synapses import Synapses, check_pool
+from deephtm_gpu.layers.synapses import Synapses, check_sampled
 from deephtm_gpu.ops.context import FORGET, SMALLEST
 from deephtm_gpu.ops.head import BIAS_RATE, FIRST_BIAS, LOSERS, RATE
 from deephtm_gpu.plan.tensors import TAPE
@@ -24,7 +24,7 @@ class MemoryStep:
         self.base = self.seen + (0 if layer.neighbourhood else C)
         self.P = self.base + sum(x.size for x in contexts)
         if layer.synapses:
-            check_pool(layer, layer.synapses, self.seen, self.base - self.seen, self.P)
+            check_sampled(layer, layer.synapses, self.seen, self.base - self.seen, self.P)
         self.distal = Synapses(low, "distal", N, self.P, layer.synapses, std=layer.init_std, std_places=self.seen,
                                learned=True)
         most, most_slow = min(N, _most_cells(layer.decay, K, L)), min(C, _most_columns(K))

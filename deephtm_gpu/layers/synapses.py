@@ -1,14 +1,14 @@
 """The distal synapses of a temporal memory: their parameters, and the ops that read and change them."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.ops.pool import MOST, POOLS, stretch_of
+from deephtm_gpu.ops.sampled import MOST, SAMPLES, stretch_of
 from deephtm_gpu.ops.rule import PLAIN
 from deephtm_gpu.plan.tensors import PARAM
 
 
 class Synapses:
-    """Of `rows` cells or columns on P places: all of them (F None; `ops/synapse.py`), or a pool of F each
-    (`ops/pool.py`).
+    """Of `rows` cells or columns on P places: all of them (F None; `ops/synapse.py`), or a sample of F each
+    (`ops/sampled.py`).
 
     low: the layer's `Scope`. std: of the weights that see the first `std_places` places at the start; the others are
     0."""
@@ -21,7 +21,7 @@ class Synapses:
         self.bias = low.param(f"{name}_bias", (rows,), PARAM, start=first_bias, learned=learned, averaged=True)
         self._op, self._visibility = "synapse", {"P": P}
         if F:
-            self._op, self._visibility = "pool", {"pool": low.number(f"{name}_pool", POOLS), "F": F, "P": P}
+            self._op, self._visibility = "sampled", {"sample": low.number(f"{name}_pool", SAMPLES), "F": F, "P": P}
 
     def forward(self, rows, index, value, depolarisation):
         self._low.forward(
@@ -81,8 +81,8 @@ class Synapses:
                     **knobs)
 
 
-def check_pool(layer, F, N, C, P):
-    """Raises UserError where pools of F of P places make no sense."""
+def check_sampled(layer, F, N, C, P):
+    """Raises UserError where samples of F of P places make no sense."""
     if F > P:
         beside = f" and {P - N - C:,} of further contexts" if P > N + C else ""
         raise UserError(

@@ -13,7 +13,7 @@ the most entries of a context, from which the shader knows where the next site b
 
 import numpy as np
 
-from deephtm_gpu.ops.pool import POOL_STRUCT, POOLS, visible, weight_of_visible
+from deephtm_gpu.ops.sampled import SAMPLE_STRUCT, SAMPLES, visible, weight_of_visible
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
 from deephtm_gpu.ops.synapse import ragged
@@ -64,11 +64,11 @@ def synapse_gradient(rows, left, index, value, gradient, bias_gradient, touched,
         touched[s][row] = 1
 
 
-def pool_gradient(rows, left, index, value, pool, gradient, bias_gradient, touched, X, F, P):
-    """As `synapse_gradient`, in the synapses that see an entry of the context: pool (1,); gradient (S, N, F)"""
+def sampled_gradient(rows, left, index, value, sample, gradient, bias_gradient, touched, X, F, P):
+    """As `synapse_gradient`, in the synapses that see an entry of the context: sample (1,); gradient (S, N, F)"""
     for i, (row, l) in enumerate(zip(rows, left)):
         row, l, s = row[l != 0], l[l != 0], i // X
-        owner, a, synapse = visible(row, index[i], pool, F, P)
+        owner, a, synapse = visible(row, index[i], sample, F, P)
         gradient[s].reshape(-1)[synapse] += weight_of_visible(F, P) * l[owner] * value[i][a]
         bias_gradient[s][row] += l
         touched[s][row] = 1
@@ -138,7 +138,7 @@ def _rows_example(rng, S, X, N, I, L):
 def _synapse_example(rng, S, X, N, P, L, A, F=None):
     index, value = ragged(rng, S * X, P, A)
     return {"rows": pick(rng, S * X, N, L), "left": silenced(rng, S * X, L), "index": index, "value": value,
-            "pool": rng.integers(POOLS, size=1).astype(np.float64), "gradient": rng.normal(size=(S, N, F or P)),
+            "sample": rng.integers(SAMPLES, size=1).astype(np.float64), "gradient": rng.normal(size=(S, N, F or P)),
             "bias_gradient": rng.normal(size=(S, N)), "touched": _marks(rng, S, N),
             "X": X, "L": L, "N": N, "P": P, "F": F, "room": A + 3}
 
@@ -187,12 +187,12 @@ SYNAPSE_GRADIENT = Op(
         (3, 1, 60, 257, 13, 255), (2, 13, 5, 31, 3, 7), (33, 2, 11, 13, 5, 13), (300, 1, 3, 7, 2, 2)]),
 )
 
-POOL_GRADIENT = Op(
-    name="pool_gradient", shader="gradient", example=_synapse_example, params=("pool",),
+SAMPLED_GRADIENT = Op(
+    name="sampled_gradient", shader="gradient", example=_synapse_example, params=("sample",),
     passes=(
-        Pass(pool_gradient, reads=("rows", "left", "index", "value", "pool"),
+        Pass(sampled_gradient, reads=("rows", "left", "index", "value", "sample"),
              changes=("gradient", "bias_gradient", "touched"), consts=("X", "L", "N", "F", "P", "room"),
-             structs=(POOL_STRUCT,), shared=True, rows="N", work=lambda X, L, room, **_: X * L * room,
+             structs=(SAMPLE_STRUCT,), shared=True, rows="N", work=lambda X, L, room, **_: X * L * room,
              loops=_synapse_loops),
     ),
     sizes=tuple({"S": S, "X": X, "N": N, "F": F, "P": P, "L": L, "A": A} for S, X, N, F, P, L, A in [

@@ -51,7 +51,7 @@ def synapse_step(coef, rate, gradient, bias_gradient, touched, weight, bias, mom
                  bias_power, scale, bias_scale, P, **rule):
     """coef (S, 1); of the rows that a stream with coef != 0 has touched, changes the entries of weight, moment, power
     (N, P) whose gradient is not 0, bias, bias_moment, bias_power (N,) at rate * bias_scale, and count (N,). gradient
-    (S, N, P), bias_gradient and touched (S, N) become 0. (Of pools too: F stands for P.)"""
+    (S, N, P), bias_gradient and touched (S, N) become 0. (Of samples too: F stands for P.)"""
     rows = _touched_by_some(coef, touched)
     k = count_touched(count, rows, rule)  # (R, 1)
     total = weighted(coef, gradient, rows)  # (R, P)

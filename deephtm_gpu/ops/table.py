@@ -7,7 +7,7 @@ from deephtm_gpu.ops.context import APPEND, CONTEXT, NEIGHBOURS
 from deephtm_gpu.ops.conv import CONV, TRANSPOSED
 from deephtm_gpu.ops.credit import CREDIT
 from deephtm_gpu.ops.expect import ANY, EVIDENCE
-from deephtm_gpu.ops.gradient import OUTER_GRADIENT, POOL_GRADIENT, ROWS_GRADIENT, SYNAPSE_GRADIENT
+from deephtm_gpu.ops.gradient import OUTER_GRADIENT, SAMPLED_GRADIENT, ROWS_GRADIENT, SYNAPSE_GRADIENT
 from deephtm_gpu.ops.gradient_step import GRADIENT_SQUARE, GRADIENT_STEP, ROWS_STEP, SYNAPSE_STEP
 from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
@@ -15,7 +15,7 @@ from deephtm_gpu.ops.linear import LINEAR
 from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, ENDED, MSE
 from deephtm_gpu.ops.map_norm import MAP_NORM
 from deephtm_gpu.ops.polyak import POLYAK
-from deephtm_gpu.ops.pool import POOL
+from deephtm_gpu.ops.sampled import SAMPLED
 from deephtm_gpu.ops.relu import RELU
 from deephtm_gpu.ops.running_norm import RUNNING_NORM
 from deephtm_gpu.ops.sites import SITES
@@ -38,7 +38,7 @@ OPS = (
     APPEND,
     NEIGHBOURS,
     SYNAPSE,
-    POOL,
+    SAMPLED,
     GATE,
     CREDIT,
     LOSERS_OP,
@@ -56,7 +56,7 @@ OPS = (
     OUTER_GRADIENT,
     ROWS_GRADIENT,
     SYNAPSE_GRADIENT,
-    POOL_GRADIENT,
+    SAMPLED_GRADIENT,
     GRADIENT_STEP,
     ROWS_STEP,
     SYNAPSE_STEP,

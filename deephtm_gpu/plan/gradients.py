@@ -43,7 +43,7 @@ WRITTEN_OUT = {
     "lazy_update": ("lazy_gradient", "rows_step"),
     "entries_update": ("entries_gradient", "entries_step"),
     "synapse_update": ("synapse_gradient", "synapse_step"),
-    "pool_update": ("pool_gradient", "synapse_step"),
+    "sampled_update": ("sampled_gradient", "synapse_step"),
     "conv_gradient": ("conv_gradient", "matrix_step"),  # none at once: a window is used at every position
     "sparse_transposed_gradient": ("sparse_transposed_gradient", "rows_step"),
 }

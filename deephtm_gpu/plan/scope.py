@@ -319,12 +319,12 @@ class Scope:
 
     def update_synapses(self, op, weight, bias, rows, dy, index, value, visibility, lag=0):
         """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the
-        step `lag` before. op: "synapse" for synapses to all sources, or "pool" for sampled synapses; visibility:
+        step `lag` before. op: "synapse" for synapses to all sources, or "sampled" for sampled synapses; visibility:
         further arguments of its passes."""
         L = dy.size
         square = ("ragged_square", dict(left=dy, index=index, value=value), dict(D=L))
-        if op == "pool":
-            square = ("pool_square", dict(left=dy, rows=rows, index=index, value=value), dict(L=L, **visibility))
+        if op == "sampled":
+            square = ("sampled_square", dict(left=dy, rows=rows, index=index, value=value), dict(L=L, **visibility))
         self._update(f"{op}_update", dict(rows=rows, left=dy, index=index, value=value, weight=weight, bias=bias),
                      dict(L=L, N=bias.size, **visibility), [square], lag)
 

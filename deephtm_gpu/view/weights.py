@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from deephtm_gpu.arguments import real, shown
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.ops.pool import visible
+from deephtm_gpu.ops.sampled import visible
 from deephtm_gpu.view.rasters import pick_layer
 from deephtm_gpu.view.style import BLUE, GREY, style
 
@@ -165,7 +165,7 @@ def _dense_weights(model, name, row):
     if f"{owner}.distal_pool" not in own:
         return weights
     P = next(
-        call.consts["P"] for call in model.session.plan.forward if call.layer == name and call.name == "pool_forward"
+        call.consts["P"] for call in model.session.plan.forward if call.layer == name and call.name == "sampled_forward"
     )
     sources = np.arange(P)
     _, seen, synapse = visible(np.array([row]), sources, own[f"{owner}.distal_pool"], len(weights), P)

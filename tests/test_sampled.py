@@ -1,4 +1,4 @@
-"""Memories whose cells see a pool of places: who sees what, what it costs, and that models learn with it as they
+"""Memories whose cells see a sample of places: who sees what, what it costs, and that models learn with it as they
 should."""
 
 import numpy as np
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import deephtm_gpu as dh
 from deephtm_gpu.kernels.arenas import Layout
-from deephtm_gpu.ops.pool import POOLS, pool_forward, visible
+from deephtm_gpu.ops.sampled import SAMPLES, sampled_forward, visible
 from deephtm_gpu.plan.lowering import lower
 
 
@@ -40,12 +40,12 @@ def symbols(steps, streams=None, seed=0):
 # Who sees what
 
 
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, POOLS - 1), st.integers(1, 9))
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, SAMPLES - 1), st.integers(1, 9))
 @settings(max_examples=60)
-def test_a_row_sees_one_place_of_each_stretch(P, F, pool, L):
+def test_a_row_sees_one_place_of_each_stretch(P, F, sample, L):
     F = min(F, P)
     rows = np.arange(L) * 7919
-    l, a, synapse = visible(rows, np.arange(P), np.array([float(pool)]), F, P)
+    l, a, synapse = visible(rows, np.arange(P), np.array([float(sample)]), F, P)
     assert np.array_equal(synapse, (rows[:, None] * F + np.arange(F)).reshape(-1)), (
         "every synapse of a row sees one place"
     )
@@ -76,9 +76,9 @@ def test_places_are_seen_alike_often():
     assert abs(common.mean() - F / 10) < 5 * np.sqrt(F * 0.1 * 0.9 / N)
 
 
-def test_pools_differ():
-    def seen(pool):
-        _, a, _ = visible(np.arange(100), np.arange(500), np.array([pool]), 50, 500)
+def test_samples_differ():
+    def seen(sample):
+        _, a, _ = visible(np.arange(100), np.arange(500), np.array([sample]), 50, 500)
         return a.reshape(100, 50)
 
     first, second = seen(1.0), seen(2.0)
@@ -89,7 +89,7 @@ def test_pools_differ():
         for n in ("4.distal_pool", "4.predicted_pool")
     }
     assert len(set.union(*numbers.values())) == 4 and all(
-        0 <= x < POOLS and x == int(x) for s in numbers.values() for x in s
+        0 <= x < SAMPLES and x == int(x) for s in numbers.values() for x in s
     )
 
 
@@ -100,7 +100,7 @@ def test_what_is_seen_counts_for_what_is_not():
 
     def spread(F):
         weight, rows = rng.normal(size=(N, F)), np.arange(N)[None]
-        return pool_forward(rows, index, value, weight, np.zeros(N), np.array([1.0]), F, P).std()
+        return sampled_forward(rows, index, value, weight, np.zeros(N), np.array([1.0]), F, P).std()
 
     assert spread(20) == pytest.approx(1, abs=0.05) and spread(P) == pytest.approx(1, abs=0.05)
 
@@ -112,15 +112,15 @@ def test_what_is_seen_counts_for_what_is_not():
     (dh.PolyakSGD(clip_norm=1.0), 1, 1), (dh.Adam(0.01), 1, 4), (dh.SGD(0.05, momentum=0.9, clip_norm=0.5), 3, 2)])
 def test_all_places_seen_is_the_dense_memory(optimizer, streams, window):
     N, C = 120, 40
-    dense, pool = (model(F, optimizer=optimizer, streams=streams, window=window) for F in (None, N + C))
+    dense, sample = (model(F, optimizer=optimizer, streams=streams, window=window) for F in (None, N + C))
     series = symbols(60, streams if streams > 1 else None)
-    told, ours = dense.fit(series), pool.fit(series)
+    told, ours = dense.fit(series), sample.fit(series)
     assert_close("prediction", ours.prediction, told.prediction, 1e-4)
     assert_close("anomaly", ours.anomaly, told.anomaly, 1e-4)
     for name, weight in dense.state_dict().items():
-        assert_close(name, pool.state_dict()[name], weight, 1e-3)
+        assert_close(name, sample.state_dict()[name], weight, 1e-3)
     for name, value in dense.state()["4"].items():
-        assert_close(name, pool.state()["4"][name], value, 1e-3)
+        assert_close(name, sample.state()["4"][name], value, 1e-3)
 
 
 def test_names_shapes_and_start():
@@ -133,8 +133,8 @@ def test_names_shapes_and_start():
     assert np.array_equal(distal, again["4.distal_weight"]) and not np.array_equal(distal, other["4.distal_weight"])
 
 
-def test_weights_take_their_pool_along():
-    """In a model of another seed, whose own pools are others, they mean the same."""
+def test_weights_take_their_sample_along():
+    """In a model of another seed, whose own samples are others, they mean the same."""
     first, second = model(40), model(40, seed=1)
     first.fit(symbols(40))
     first.reset()

@@ -1,6 +1,6 @@
-// lib: arenas, reduce, rule, noise, pool
+// lib: arenas, reduce, rule, noise, sample
 // Distal synapses of large memories. Rows of F synapses; the P places lie in F stretches (stretch f: f P / F .. (f + 1) P / F - 1)
-// and a row sees one place of each, place begin + mix32(mix32(mix32(pool) ^ row) ^ f) % length, with its synapse f; it counts
+// and a row sees one place of each, place begin + mix32(mix32(mix32(sample) ^ row) ^ f) % length, with its synapse f; it counts
 // G = sqrt(P / F) times. Read and changed only where row is in a list of L and place is in the context (index, value) of A entries.
 //   forward   depolarisation[l] = bias[rows[l]] + G sum_a weight[rows[l], f] value[a], over the a that rows[l] sees
 //   backward  dvalue[a] = G sum_l ddepolarisation[l] weight[rows[l], f], over the l that see index[a]
@@ -8,16 +8,16 @@
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
 //   square    squares[slot] = scale sum_l left[l]^2 (1 + G^2 sum_a value[a]^2), over the a that rows[l] sees
 // Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1), squares in
-// work; pool (1), weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some
+// work; sample (1), weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some
 // of the L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and
 // always the same order. Two entries of a context never meet in one synapse: each lane has some to itself.
 // Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 8 bytes a lane.
 
 var<workgroup> standing: array<u32, WG>;
 
-fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool: Pool, depolarisation: u32, L: u32) {
+fn sampled_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, sample: Sample, depolarisation: u32, L: u32) {
   let A = lists[index];
-  let base = pool_noise(pool);
+  let base = sample_noise(sample);
   let at_once = lanes_for(L);  // rows side by side, the lanes left over share the context
   let span = WG / at_once;
   for (var first = 0u; first < L; first += at_once) {
@@ -27,18 +27,18 @@ fn pool_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, pool:
       let row = lists[rows + l];
       let noise = mix32(base ^ row);
       for (var a = lane % span; a < A; a += span) {
-        let f = synapse_at(noise, lists[index + 1u + a], pool);
-        if (f < pool.F) { sum += params[weight + row * pool.F + f] * work[value + a]; }
+        let f = synapse_at(noise, lists[index + 1u + a], sample);
+        if (f < sample.F) { sum += params[weight + row * sample.F + f] * work[value + a]; }
       }
     }
     sum = span_sum(sum, span);
-    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_visible(pool) * sum + params[bias + lists[rows + l]]; }
+    if (l < L && lane % span == 0u) { work[depolarisation + l] = weight_of_visible(sample) * sum + params[bias + lists[rows + l]]; }
   }
 }
 
-fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool: Pool, dvalue: u32, L: u32) {
+fn sampled_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, sample: Sample, dvalue: u32, L: u32) {
   let A = lists[index];
-  let base = pool_noise(pool);
+  let base = sample_noise(sample);
   for (var a = lane; a < A; a += WG) {
     let place = lists[index + 1u + a];
     var sum = 0.0;
@@ -46,17 +46,17 @@ fn pool_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, pool:
       let d = work[ddepolarisation + l];
       if (!(d == 0.0)) {
         let row = lists[rows + l];
-        let f = synapse_at(mix32(base ^ row), place, pool);
-        if (f < pool.F) { sum += d * params[weight + row * pool.F + f]; }
+        let f = synapse_at(mix32(base ^ row), place, sample);
+        if (f < sample.F) { sum += d * params[weight + row * sample.F + f]; }
       }
     }
-    work[dvalue + a] = weight_of_visible(pool) * sum;
+    work[dvalue + a] = weight_of_visible(sample) * sum;
   }
 }
 
-fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: Pool, squares: u32, slot: u32, scale: f32, L: u32) {
+fn sampled_square(left: u32, rows: u32, index: u32, value: u32, sample: Sample, squares: u32, slot: u32, scale: f32, L: u32) {
   let A = lists[index];
-  let base = pool_noise(pool);
+  let base = sample_noise(sample);
   let at_once = lanes_for(L);
   let span = WG / at_once;
   var sum = 0.0;
@@ -66,10 +66,10 @@ fn pool_square(left: u32, rows: u32, index: u32, value: u32, pool: Pool, squares
       let noise = mix32(base ^ lists[rows + l]);
       var seen = 0.0;
       for (var a = lane % span; a < A; a += span) {
-        if (synapse_at(noise, lists[index + 1u + a], pool) < pool.F) { seen += work[value + a] * work[value + a]; }
+        if (synapse_at(noise, lists[index + 1u + a], sample) < sample.F) { seen += work[value + a] * work[value + a]; }
       }
       let own = select(0.0, 1.0, lane % span == 0u);  // the bias
-      sum += work[left + l] * work[left + l] * (own + f32(pool.P) / f32(pool.F) * seen);
+      sum += work[left + l] * work[left + l] * (own + f32(sample.P) / f32(sample.F) * seen);
     }
   }
   sum = span_sum(sum, WG);
@@ -85,22 +85,22 @@ fn find(rows: u32, left: u32, s: u32, L: u32, n: u32) -> u32 {
 }
 
 // A stream's gradient of row n, into `total`.
-fn gather_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u32, pool: Pool) {
+fn gather_sampled(n: u32, noise: u32, index: u32, value: u32, factor: f32, total: u32, sample: Sample) {
   let A = lists[index];
-  let visibility = factor * weight_of_visible(pool);
+  let visibility = factor * weight_of_visible(sample);
   for (var a = lane; a < A; a += WG) {
-    let f = synapse_at(noise, lists[index + 1u + a], pool);
-    if (f < pool.F) { params[total + n * pool.F + f] += visibility * work[value + a]; }
+    let f = synapse_at(noise, lists[index + 1u + a], sample);
+    if (f < sample.F) { params[total + n * sample.F + f] += visibility * work[value + a]; }
   }
 }
 
 // Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
-fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool: Pool, p: StepSize, rule: Rule) {
+fn step_sampled(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, sample: Sample, p: StepSize, rule: Rule) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {
-    let f = synapse_at(noise, lists[index + 1u + a], pool);
-    if (f < pool.F) {
-      let entry = n * pool.F + f;
+    let f = synapse_at(noise, lists[index + 1u + a], sample);
+    if (f < sample.F) {
+      let entry = n * sample.F + f;
       let gradient = params[total + entry];
       if (!(gradient == 0.0)) {
         descend(weight, entry, gradient, p, rule);
@@ -111,24 +111,24 @@ fn step_pool(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, pool
 }
 
 // With one stream, or where a step is a sum over streams (plain): along a stream's gradient of row n at once.
-fn descend_pool(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: Parameter, pool: Pool, p: StepSize,
+fn descend_sampled(n: u32, noise: u32, index: u32, value: u32, factor: f32, weight: Parameter, sample: Sample, p: StepSize,
                 rule: Rule) {
   let A = lists[index];
-  let visibility = factor * weight_of_visible(pool);
+  let visibility = factor * weight_of_visible(sample);
   for (var a = lane; a < A; a += WG) {
-    let f = synapse_at(noise, lists[index + 1u + a], pool);
+    let f = synapse_at(noise, lists[index + 1u + a], sample);
     let gradient = visibility * work[value + a];
-    if (f < pool.F && !(gradient == 0.0)) {
-      let entry = n * pool.F + f;
+    if (f < sample.F && !(gradient == 0.0)) {
+      let entry = n * sample.F + f;
       descend(weight, entry, gradient, p, rule);
     }
   }
 }
 
-fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32, pool: Pool,
+fn sampled_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f32, sample: Sample,
                weight: Parameter, bias: Parameter, count: u32, total: u32, rule: Rule, L: u32, N: u32, part: u32, parts: u32) {
   let counted = is_counted(rule);
-  let base = pool_noise(pool);
+  let base = sample_noise(sample);
   var k = 0.0;
   if (STREAMS == 1u) {
     for (var l = part; l < L; l += parts) {
@@ -137,7 +137,7 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
         let p = step_size(rate * weight.scale, k, rule);
-        descend_pool(n, mix32(base ^ n), index, value, factor, weight, pool, p, rule);
+        descend_sampled(n, mix32(base ^ n), index, value, factor, weight, sample, p, rule);
         if (lane == 0u) {
           let slow = step_size(rate * bias.scale, k, rule);
           descend(bias, n, factor, slow, rule);
@@ -172,12 +172,12 @@ fn pool_update(rows: u32, left: u32, index: u32, value: u32, coef: u32, rate: f3
             let theirs = index + s * LISTS;
             let factor = work[coef + s * STREAM] * work[left + s * STREAM + l];
             if (turn == 1u) {
-              step_pool(n, noise, theirs, weight, total, pool, p, rule);
+              step_sampled(n, noise, theirs, weight, total, sample, p, rule);
             } else {
               if (plain) {
-                descend_pool(n, noise, theirs, value + s * STREAM, factor, weight, pool, p, rule);
+                descend_sampled(n, noise, theirs, value + s * STREAM, factor, weight, sample, p, rule);
               } else {
-                gather_pool(n, noise, theirs, value + s * STREAM, factor, total, pool);
+                gather_sampled(n, noise, theirs, value + s * STREAM, factor, total, sample);
               }
               sum += factor;
               touched = touched || !(factor == 0.0);

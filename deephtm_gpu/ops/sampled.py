@@ -1,8 +1,8 @@
 """Distal synapses of large memories. A matrix with a column for every place (`synapse.py`) grows with the square of the
-cells; here a row has F synapses, and each can see one place alone: its *pool*, drawn once and for ever.
+cells; here a row has F synapses, and each can see one place alone: its *sample*, drawn once and for ever.
 
 The P places lie in F stretches, equal but for rounding, and a row sees one place of each: weight (N, F), its column the
-stretch. Which place that is, is not stored but computed, from the pool's number, the row's and the stretch's. So a pool
+stretch. Which place that is, is not stored but computed, from the sample's number, the row's and the stretch's. So a sample
 costs no memory, the places of a context need not be looked for (the stretch of a place is a division, whether a row
 sees it one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N, F) would
 double the memory, and all F of it would be read where a context has A entries.
@@ -26,7 +26,7 @@ from deephtm_gpu.ops.spec import Op, Pass, Struct, turns
 from deephtm_gpu.ops.synapse import STRUCTS, add_up, ragged
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
-POOLS = 1 << 24  # how many there are: their numbers are parameters, and a float32 represents all of them exactly
+SAMPLES = 1 << 24  # how many there are: their numbers are parameters, and a float32 represents all of them exactly
 MOST = 1 << 32  # P * F stays below: places are found with 32 bits
 
 
@@ -35,14 +35,14 @@ def stretch_of(place, F, P):
     return ((place + 1) * F - 1) // P
 
 
-def visible(rows, places, pool, F, P):
-    """Who sees whom. rows (L,), places (A,), pool (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th place
+def visible(rows, places, sample, F, P):
+    """Who sees whom. rows (L,), places (A,), sample (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th place
     with the index of that synapse in its flattened weights (N, F); l ascends."""
     stretch = stretch_of(places, F, P)  # (A,)
     begin = stretch * P // F
     length = (stretch + 1) * P // F - begin
-    # Each word is mixed in before the next comes, so that no two rows, or pools, draw the same in another order.
-    row_noise = mix32(np.uint32(mix32(int(pool[0]))) ^ rows.astype(np.uint32))  # (L,)
+    # Each word is mixed in before the next comes, so that no two rows, or samples, draw the same in another order.
+    row_noise = mix32(np.uint32(mix32(int(sample[0]))) ^ rows.astype(np.uint32))  # (L,)
     drawn = mix32(row_noise[:, None] ^ stretch.astype(np.uint32)) % length.astype(np.uint32)  # (L, A)
     l, a = np.divmod(np.flatnonzero(drawn == (places - begin)), max(1, len(places)))
     return l, a, rows[l] * F + stretch[a]
@@ -53,32 +53,32 @@ def weight_of_visible(F, P):
     return sqrt(P / F)
 
 
-def pool_forward(rows, index, value, weight, bias, pool, F, P):
-    """rows (S, L), index and value S x (A,), weight (N, F), bias (N,), pool (1,): its number -> depolarisation (S,
+def sampled_forward(rows, index, value, weight, bias, sample, F, P):
+    """rows (S, L), index and value S x (A,), weight (N, F), bias (N,), sample (1,): its number -> depolarisation (S,
     L)"""
     flat, depolarisation = weight.reshape(-1), bias[rows]  # (S, L)
     for s, row in enumerate(rows):
-        l, a, synapse = visible(row, index[s], pool, F, P)
+        l, a, synapse = visible(row, index[s], sample, F, P)
         depolarisation[s] += weight_of_visible(F, P) * np.bincount(l, flat.take(synapse) * value[s][a], len(row))
     return depolarisation
 
 
-def pool_backward(ddepolarisation, rows, index, weight, pool, F, P):
-    """ddepolarisation (S, L), rows (S, L), index S x (A,), weight (N, F), pool (1,) -> dvalue S x (A,)"""
+def sampled_backward(ddepolarisation, rows, index, weight, sample, F, P):
+    """ddepolarisation (S, L), rows (S, L), index S x (A,), weight (N, F), sample (1,) -> dvalue S x (A,)"""
     flat, dvalue = weight.reshape(-1), []
     for d, row, places in zip(ddepolarisation, rows, index):
         active = d != 0
-        l, a, synapse = visible(row[active], places, pool, F, P)
+        l, a, synapse = visible(row[active], places, sample, F, P)
         seen = np.bincount(a, d[active][l] * flat.take(synapse), len(places))
         dvalue.append((weight_of_visible(F, P) * seen).astype(flat.dtype))
     return dvalue
 
 
-def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment, power, count, bias_moment, bias_power,
+def sampled_update(rows, left, index, value, coef, rate, sample, weight, bias, moment, power, count, bias_moment, bias_power,
                 total, scale, bias_scale, F, P, **rule):
     """As `synapse_update`, in the synapses that see an entry of the context.
 
-    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); pool (1,); changes
+    rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); sample (1,); changes
     weight, moment, power (N, F), and bias, bias_moment, bias_power (N,), these at rate * bias_scale; count (N,).
     total (N, F): where the shader adds streams up; all 0 before and after.
     """
@@ -87,7 +87,7 @@ def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment
     owners, synapses, parts = [], [], []
     for s, (places, v) in enumerate(zip(index, value)):
         mine, there = np.flatnonzero(factors[:, s]), np.flatnonzero(v)
-        l, a, synapse = visible(touched[mine], places[there], pool, F, P)
+        l, a, synapse = visible(touched[mine], places[there], sample, F, P)
         owners.append(mine[l])
         synapses.append(synapse)
         parts.append(weight_of_visible(F, P) * factors[mine[l], s] * v[there[a]])
@@ -102,11 +102,11 @@ def pool_update(rows, left, index, value, coef, rate, pool, weight, bias, moment
     descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k, **rule)
 
 
-def pool_square(left, rows, index, value, pool, squares, slot, scale, L, F, P):
-    """left, rows (S, L), index and value S x (A,), pool (1,); changes squares (S, Q) in column `slot`: scale * sum_l
+def sampled_square(left, rows, index, value, sample, squares, slot, scale, L, F, P):
+    """left, rows (S, L), index and value S x (A,), sample (1,); changes squares (S, Q) in column `slot`: scale * sum_l
     left^2 * (1 + P/F sum of value^2 over what row l sees), the weights and the bias that goes with left"""
     for s, (d, row) in enumerate(zip(left, rows)):
-        l, a, _ = visible(row, index[s], pool, F, P)
+        l, a, _ = visible(row, index[s], sample, F, P)
         seen = np.bincount(l, value[s][a] ** 2, L)  # (L,)
         squares[s, slot] = scale * (d * d).dot(1 + P / F * seen)
 
@@ -120,7 +120,7 @@ def _example(rng, S, N, F, P, L, A, rule="sgd"):
         "value": value,
         "weight": rng.normal(size=(N, F)),
         "bias": rng.normal(size=N),
-        "pool": rng.integers(POOLS, size=1).astype(np.float64),
+        "sample": rng.integers(SAMPLES, size=1).astype(np.float64),
         "ddepolarisation": rng.normal(size=(S, L)),
         "left": left,
         "coef": rng.random((S, 1)),
@@ -141,40 +141,40 @@ def _example(rng, S, N, F, P, L, A, rule="sgd"):
     }
 
 
-POOL_STRUCT = Struct("pool", "Pool", ("pool", "F", "P"))  # of shaders/lib/pool.wgsl
+SAMPLE_STRUCT = Struct("sample", "Sample", ("sample", "F", "P"))  # of shaders/lib/sample.wgsl
 
-POOL = Op(
-    name="pool",
-    shader="pool",
-    params=("weight", "bias", "pool", "moment", "power", "count", "bias_moment", "bias_power", "total"),
+SAMPLED = Op(
+    name="sampled",
+    shader="sampled",
+    params=("weight", "bias", "sample", "moment", "power", "count", "bias_moment", "bias_power", "total"),
     passes=(
         Pass(
-            pool_forward,
-            reads=("rows", "index", "value", "weight", "bias", "pool"),
+            sampled_forward,
+            reads=("rows", "index", "value", "weight", "bias", "sample"),
             writes=("depolarisation",),
             consts=("L", "F", "P"),
-            structs=(POOL_STRUCT,),
+            structs=(SAMPLE_STRUCT,),
             work=lambda L, A, **_: L * A,
             loops=lambda lanes, A, L, **_: by_rows(lanes, L, A),
         ),
         Pass(
-            pool_backward,
-            reads=("ddepolarisation", "rows", "index", "weight", "pool"),
+            sampled_backward,
+            reads=("ddepolarisation", "rows", "index", "weight", "sample"),
             writes=("dvalue",),
             consts=("L", "F", "P"),
-            structs=(POOL_STRUCT,),
+            structs=(SAMPLE_STRUCT,),
             work=lambda L, A, **_: L * A,
             loops=lambda lanes, A, L, **_: turns(A, lanes) * (L + 1),
         ),
         Pass(
-            pool_update,
-            reads=("rows", "left", "index", "value", "coef", "rate", "pool"),
+            sampled_update,
+            reads=("rows", "left", "index", "value", "coef", "rate", "sample"),
             changes=("weight", "bias", "moment", "power", "count", "bias_moment", "bias_power", "total"),
             consts=("scale", "bias_scale", *RULE, "L", "N", "F", "P"),
             shared=True,
             rows="N",
             looks_alone=True,
-            structs=(POOL_STRUCT, *STRUCTS),
+            structs=(SAMPLE_STRUCT, *STRUCTS),
             work=lambda L, A, **_: L * A,
             loops=lambda lanes, parts, S, A, L, N, **_: (
                 turns(L, parts) * (1 + turns(A, lanes)) + turns(L, lanes * parts)
@@ -183,11 +183,11 @@ POOL = Op(
             ),
         ),
         Pass(
-            pool_square,
-            reads=("left", "rows", "index", "value", "pool"),
+            sampled_square,
+            reads=("left", "rows", "index", "value", "sample"),
             changes=("squares",),
             consts=("slot", "scale", "L", "F", "P"),
-            structs=(POOL_STRUCT,),
+            structs=(SAMPLE_STRUCT,),
             work=lambda L, A, **_: L * A,
             loops=lambda lanes, A, L, **_: by_rows(lanes, L, A) + 8,
         ),
