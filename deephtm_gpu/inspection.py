@@ -45,7 +45,7 @@ class Inspectable:
         for node, name in session.setup.network.names().items():
             if isinstance(node.layer, Input):
                 continue
-            count = sum(t.size for t in session.plan.placed(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
+            count = sum(t.size for t in session.plan.stored_in(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
             form = session.forms[node]
             found.append(
                 LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer))
@@ -149,7 +149,7 @@ def put_weights(session: Session, weights, lead: tuple[int, ...]):
 
 
 def _weights(session: Session) -> list[Tensor]:
-    return [t for t in session.plan.placed(*PARAMETERS) if not t.moment]
+    return [t for t in session.plan.stored_in(*PARAMETERS) if not t.moment]
 
 
 def _fitting(tensor: Tensor, given, lead) -> np.ndarray:

@@ -342,7 +342,7 @@ def test_gpu_and_numpy_agree_where_a_float32_counts_no_further(adapter, schedule
     models = []
     for device in DEVICES:
         model = placed_at(2**24 - 20, device, dh.Adam(0.01, schedule=schedule))
-        for tensor in model.session.plan.placed("param"):
+        for tensor in model.session.plan.stored_in("param"):
             if tensor.name.endswith(".count") and tensor.moment:
                 model.session.backend.write(tensor.name, np.full(tensor.shape, 2.0**24 - 10, np.float32))
         models.append((model, model.fit(series).prediction))

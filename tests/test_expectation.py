@@ -54,7 +54,7 @@ def test_a_step_goes_along_the_gradient(name, streams):
     inputs = [rng.normal(size=(streams, t.size)) for t in plan.inputs]
     targets = [rng.integers(2, size=(streams, t.size)).astype(float) for t in plan.targets]
     start = backend.snapshot()
-    before = {t.name: backend.read(t.name) for t in plan.placed("matrix", "param")}
+    before = {t.name: backend.read(t.name) for t in plan.stored_in("matrix", "param")}
     backend.run(one_row(inputs, targets, 0))
     changes = {n: backend.read(n) - b for n, b in before.items()}
 

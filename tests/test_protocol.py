@@ -53,7 +53,7 @@ def batch(backend, begin, end) -> Batch:
 
 
 def everything(backend):
-    read = {t.name: backend.read(t.name) for t in backend.plan.tensors.values() if t.place not in (IO, STEP)}
+    read = {t.name: backend.read(t.name) for t in backend.plan.tensors.values() if t.storage not in (IO, STEP)}
     return {name: np.concatenate(value) if isinstance(value, list) else value for name, value in read.items()}
 
 

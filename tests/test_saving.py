@@ -140,9 +140,9 @@ def _assert_same(got, want, close=False):
     assert [(p.step, p.due, p.given) for p in mine.pending] == [(p.step, p.due, p.given) for p in other.pending]
     plan = want.session.plan
     for t in plan.tensors.values():
-        if t.place in (IO, GRADIENT, SCRATCH, "step"):
+        if t.storage in (IO, GRADIENT, SCRATCH, "step"):
             continue
-        for slot in range(plan.slots if t.place == TAPE else 1):
+        for slot in range(plan.slots if t.storage == TAPE else 1):
             g, w = got.session.read(t.name, slot), want.session.read(t.name, slot)
             if not t.ragged:
                 check(g, w)
@@ -259,7 +259,7 @@ def test_no_step_reads_from_an_earlier_one_what_is_not_saved():
         for program in [*kinds, *lessons, Program(flush=True)]:
             written = set()
             for call in plan.calls(program):
-                early = [t.name for t in call.read if t.place in (IO, SCRATCH) and t in ever - given - written]
+                early = [t.name for t in call.read if t.storage in (IO, SCRATCH) and t in ever - given - written]
                 assert not early, f"{call.name} reads {early} before the step writes it; make it state"
                 written.update(call.written)
 

@@ -35,7 +35,7 @@ def model(device="numpy", window=3, streams=1, optimizer=None, seed=1, **more):
 def held(m):
     """All that lives on, by name."""
     session = m.session
-    return {t.name: session.read(t.name) for t in session.plan.placed(*PARAMETERS, STATE)}
+    return {t.name: session.read(t.name) for t in session.plan.stored_in(*PARAMETERS, STATE)}
 
 
 def assert_alike(got, want):
@@ -152,7 +152,7 @@ def test_observing_drops_nothing_and_changes_nothing(device, built):
 def test_without_learning_only_the_temporal_state_moves(device, window):
     m, xs = model(device, window), series(120)
     m.fit(xs[:40])
-    parameters = [t.name for t in m.session.plan.placed(*PARAMETERS)]
+    parameters = [t.name for t in m.session.plan.stored_in(*PARAMETERS)]
     before = {name: m.session.read(name) for name in parameters}
     ahead = m.predict(xs[40:70])
     history = m.fit(xs[40:70], learn=False)

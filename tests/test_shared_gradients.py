@@ -103,7 +103,7 @@ def learned(backend):
 
 
 def gradients_of(plan):
-    return plan.placed(GRADIENT)
+    return plan.stored_in(GRADIENT)
 
 
 # The gradient of a step

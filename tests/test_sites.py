@@ -70,7 +70,7 @@ def test_one_position_costs_no_call_more():
         dh.Model(chain(), shape, device="numpy", optimizer=dh.SGD(0.1)).session.plan for shape in [(2,), (2, 1, 1)]
     )
     assert [c.name for c in plain.forward + plain.learn] == [c.name for c in one.forward + one.learn]
-    shapes = [[(t.name, t.shape, t.place) for t in plan.tensors.values()] for plan in (plain, one)]
+    shapes = [[(t.name, t.shape, t.storage) for t in plan.tensors.values()] for plan in (plain, one)]
     assert shapes[0] == shapes[1]
 
 

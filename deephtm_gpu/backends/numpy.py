@@ -116,13 +116,13 @@ class NumpyBackend:
         if not isinstance(tensor, Tensor):
             return repr(tensor if isinstance(tensor, int) else float(tensor))  # t is an index in some passes
         held = f"{env}[{self._place[tensor]}]"
-        per_stream = not tensor.parameter and tensor.place != STEP
+        per_stream = not tensor.parameter and tensor.storage != STEP
         return f"everywhere({held}, {sites})" if per_stream and tensor.sites < sites else held
 
     # Memory
 
     def _start(self):
-        shared = {t: self._first(t) for t in self.plan.placed(MATRIX, PARAM, STATE, GRADIENT)}
+        shared = {t: self._first(t) for t in self.plan.stored_in(MATRIX, PARAM, STATE, GRADIENT)}
         return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + [None]
                 for _ in range(self.plan.slots)]
 
@@ -140,7 +140,7 @@ class NumpyBackend:
 
     def reset(self, tensors: list[Tensor] | None = None):
         """Puts the temporal state, or these tensors of it, back to its start."""
-        for tensor in self.plan.placed(STATE) if tensors is None else tensors:
+        for tensor in self.plan.stored_in(STATE) if tensors is None else tensors:
             self.write(tensor.name, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
@@ -156,15 +156,15 @@ class NumpyBackend:
         env, i = self._envs[slot], self._place[tensor]
         if tensor.ragged:
             env[i][:] = [np.array(v, env[i][0].dtype) for v in value]
-        elif tensor.place in (MATRIX, PARAM, STATE, GRADIENT):
+        elif tensor.storage in (MATRIX, PARAM, STATE, GRADIENT):
             env[i][...] = value  # in place: all environments hold the same array
         else:
             env[i] = np.array(value, np.int64 if tensor.index else self.dtype)
 
     def snapshot(self):
         """All that a step can change, to be given to `restore`."""
-        kept = self.plan.placed(MATRIX, PARAM, STATE, GRADIENT)
-        passing = [t for t in self.plan.placed(TAPE, SCRATCH, IO)]
+        kept = self.plan.stored_in(MATRIX, PARAM, STATE, GRADIENT)
+        passing = [t for t in self.plan.stored_in(TAPE, SCRATCH, IO)]
         return ([(t.name, 0, self.read(t.name)) for t in kept]
                 + [(t.name, s, self.read(t.name, s)) for s in range(self.plan.slots) for t in passing])
 

@@ -25,7 +25,7 @@ def _round4(n: int) -> int:
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """arena: which buffer. offset: of stream 0, slot 0, row 0, in elements of the arena (weights: vec4). A length in
     front of a ragged list is counted in."""
 
@@ -42,21 +42,21 @@ class Layout:
 
     def __init__(self, plan: Plan, rows: int):
         self.plan = plan
-        self.places: dict[Tensor, Place] = {}
+        self.addresses: dict[Tensor, Address] = {}
         self.stride, self.tape, self.slot = {}, {}, {}
         self.stride["weights"] = self._stack(
-            "weights", plan.placed(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4)
+            "weights", plan.stored_in(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4)
         )
-        self.stride["params"] = self._stack("params", plan.placed(PARAM), 0, lambda t: _round4(t.size))
+        self.stride["params"] = self._stack("params", plan.stored_in(PARAM), 0, lambda t: _round4(t.size))
         for arena, index in (("work", False), ("lists", True)):
-            of = [t for t in plan.placed(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]
-            self.tape[arena] = self._stack(arena, [t for t in of if t.place != TAPE], 0, _room)
-            end = self._stack(arena, [t for t in of if t.place == TAPE], self.tape[arena], _room)
+            of = [t for t in plan.stored_in(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]
+            self.tape[arena] = self._stack(arena, [t for t in of if t.storage != TAPE], 0, _room)
+            end = self._stack(arena, [t for t in of if t.storage == TAPE], self.tape[arena], _room)
             self.slot[arena] = end - self.tape[arena]
             self.stride[arena] = self.tape[arena] + plan.slots * self.slot[arena]
         streams = {a: max(4, plan.units * self.stride[a]) for a in ("work", "lists")}
 
-        of_io = plan.placed(IO)
+        of_io = plan.stored_in(IO)
         self.outputs = list(
             dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed])
         )
@@ -76,7 +76,7 @@ class Layout:
 
     def _stack(self, arena, tensors, at, size) -> int:
         for t in tensors:
-            self.places[t] = Place(arena, at)
+            self.addresses[t] = Address(arena, at)
             at += size(t)
         return at
 
@@ -90,13 +90,13 @@ class Layout:
     def offset(self, tensor: Tensor, unit: int = 0, slot: int = 0) -> int:
         """Where the tensor begins in its arena (at the first position), in elements of 4 bytes. unit: the number of the
         model for a parameter, of the stream among those of all models else. IO: in the first row."""
-        place = self.places[tensor]
-        if tensor.place == MATRIX:
-            return 4 * (place.offset + unit * self.stride["weights"])
-        if tensor.place == IO:
-            return place.offset + unit * tensor.size
-        begin = place.offset + unit * self.stride[place.arena]
-        return begin + (slot * self.slot[place.arena] if tensor.place == TAPE else 0)
+        address = self.addresses[tensor]
+        if tensor.storage == MATRIX:
+            return 4 * (address.offset + unit * self.stride["weights"])
+        if tensor.storage == IO:
+            return address.offset + unit * tensor.size
+        begin = address.offset + unit * self.stride[address.arena]
+        return begin + (slot * self.slot[address.arena] if tensor.storage == TAPE else 0)
 
     def units(self, tensor: Tensor) -> int:
         """How many of it there are."""
@@ -105,7 +105,7 @@ class Layout:
     def length(self, tensor: Tensor) -> int:
         """Elements of 4 bytes that one stream's part of the tensor takes up, padding of matrices and of all positions
         but the last included."""
-        if tensor.place == MATRIX:
+        if tensor.storage == MATRIX:
             return tensor.shape[0] * _round4(tensor.shape[1])
         return (tensor.sites - 1) * self.site(tensor) + _length_of_one(tensor)
 
@@ -129,7 +129,7 @@ class Layout:
         return [self._unpack_one(tensor, raw[begin : begin + _length_of_one(tensor)]) for begin in begins]
 
     def _pack_one(self, tensor: Tensor, value) -> np.ndarray:
-        if tensor.place == MATRIX:
+        if tensor.storage == MATRIX:
             wide = np.zeros((tensor.shape[0], _round4(tensor.shape[1])), np.float32)
             wide[:, : tensor.shape[1]] = value
             return wide.reshape(-1)
@@ -141,7 +141,7 @@ class Layout:
         return np.concatenate([value, np.zeros(_length_of_one(tensor) - len(value), value.dtype)])
 
     def _unpack_one(self, tensor: Tensor, raw: np.ndarray):
-        if tensor.place == MATRIX:
+        if tensor.storage == MATRIX:
             return raw.reshape(tensor.shape[0], -1)[:, : tensor.shape[1]].copy()
         if tensor.ragged and tensor.index:
             return raw[1 : 1 + raw[0]].astype(np.int64)

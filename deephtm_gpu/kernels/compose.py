@@ -220,28 +220,28 @@ def _argument(argument: str | Struct, member: Member, layout: Layout, parts: dic
     if isinstance(argument, Struct):
         return f"{argument.type}({', '.join(_argument(field, member, layout, parts) for field in argument.fields)})"
     if argument in member.call.tensors:
-        return _place(member.call.tensors[argument], member, layout)
+        return _address(member.call.tensors[argument], member, layout)
     return _number(member.call.consts[argument]) if argument in member.call.consts else parts[argument]
 
 
-def _place(tensor: Tensor | float, member: Member, layout: Layout) -> str:
+def _address(tensor: Tensor | float, member: Member, layout: Layout) -> str:
     """Where the tensor lies, as WGSL; a number as itself."""
     if not isinstance(tensor, Tensor):
         return _number(tensor)
     step = "next" if member.phase else "now"
-    if tensor.place == STEP:
+    if tensor.storage == STEP:
         return f"{step}.{tensor.name}"
-    place = layout.places[tensor]
+    address = layout.addresses[tensor]
     if tensor.parameter:
-        base = {"weights": "weight_base", "params": "param_base"}[place.arena]
-        return f"{base} + {place.offset}u" if layout.plan.models > 1 else f"{place.offset}u"
-    if tensor.place == IO:
-        at = f"{place.offset}u + ({step}.row * {layout.plan.units}u + unit) * {tensor.size}u"
+        base = {"weights": "weight_base", "params": "param_base"}[address.arena]
+        return f"{base} + {address.offset}u" if layout.plan.models > 1 else f"{address.offset}u"
+    if tensor.storage == IO:
+        at = f"{address.offset}u + ({step}.row * {layout.plan.units}u + unit) * {tensor.size}u"
         return f"work[{at}]" if tensor.name == "rate" else at  # a number, as where it is the same for all
-    base = "work_base" if place.arena == "work" else "list_base"
-    at = f"{base} + {place.offset}u"
-    if tensor.place == TAPE:
-        at += f" + {_slot(member, layout.plan, step)} * {layout.slot[place.arena]}u"
+    base = "work_base" if address.arena == "work" else "list_base"
+    at = f"{base} + {address.offset}u"
+    if tensor.storage == TAPE:
+        at += f" + {_slot(member, layout.plan, step)} * {layout.slot[address.arena]}u"
     if tensor.sites > 1 and not member.call.op.whole:
         at += f" + site * {layout.site(tensor)}u"
     return at

@@ -167,7 +167,7 @@ def _needs(calls, plan: Plan) -> list[set[int]]:
     of the tape is another one in every slot."""
 
     def there(tensors, call, phase):
-        return {(t, call.slot(phase, plan.window) if t.place == TAPE else 0) for t in tensors}
+        return {(t, call.slot(phase, plan.window) if t.storage == TAPE else 0) for t in tensors}
 
     writers: dict = {}
     readers: dict = {}

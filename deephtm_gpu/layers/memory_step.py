@@ -47,7 +47,7 @@ class MemoryStep:
         self.active = cols.tensor
         if kept:  # what was active in the tick before becomes context when the next one comes
             self._remember(kept.cells, kept.cell, kept.winners, kept.columns, kept.surprise)
-            self.active = low.times("active", cols.tensor, low.has_ticked, place=TAPE)
+            self.active = low.times("active", cols.tensor, low.has_ticked, storage=TAPE)
         low.forward("cells_forward", winners=cols.index, cells=self.cells, K=self.K, M=self.M)
         self._context()
         self._gate()

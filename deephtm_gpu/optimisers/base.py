@@ -89,10 +89,10 @@ class Optimizer:
     def _lower_averages(self, lowering):
         """Behind all updates of a step: the mean of every weight moves (`ops/average.py`)."""
         plan, common = lowering.plan, {"k": lowering.updates_before, "window": 1 / self.average}
-        for tensor in [t for t in plan.placed(*PARAMETERS) if t.averaged]:
+        for tensor in [t for t in plan.stored_in(*PARAMETERS) if t.averaged]:
             name = f"{tensor.name}.{AVERAGED}"
             average = plan.add(replace(tensor, name=name, learned=False, averaged=False, moment=True))
-            if tensor.place == MATRIX:
+            if tensor.storage == MATRIX:
                 O, I = tensor.shape
                 arguments = dict(weight=tensor, average=average, O=O, I=I, **common)
                 plan.learn.append(make_call("average_matrix", arguments, tensor.name.rpartition(".")[0]))
@@ -193,7 +193,7 @@ def _memory(lowering, name, tensors, rule):
     }
     if not asked[kind]:
         return 0
-    shape, place = ((parameter.shape[0],), PARAM) if kind == "count" else (parameter.shape, parameter.place)
+    shape, storage = ((parameter.shape[0],), PARAM) if kind == "count" else (parameter.shape, parameter.storage)
     memory = f"{parameter.name}.{kind}"
     # Shared as the parameter is.
-    return lowering.plan.tensors.get(memory) or lowering.plan.add(Tensor(memory, shape, place, moment=True))
+    return lowering.plan.tensors.get(memory) or lowering.plan.add(Tensor(memory, shape, storage, moment=True))

@@ -146,7 +146,7 @@ class Plan:
     def rate_each(self) -> Tensor | None:
         """The learning rate, where every model has its own."""
         rate = self.tensors.get("rate")
-        return rate if rate and rate.place == IO else None
+        return rate if rate and rate.storage == IO else None
 
     def some(self, begin: int, end: int) -> "Plan":
         """The plan of some of the models. The tensors are the same objects."""
@@ -164,7 +164,7 @@ class Plan:
         return max(2, self.ahead + self.window)
 
     def slots_of(self, tensor: Tensor) -> int:
-        return self.slots if tensor.place == TAPE else 1
+        return self.slots if tensor.storage == TAPE else 1
 
     @property
     def online(self) -> Program:
@@ -194,11 +194,11 @@ class Plan:
         self.tensors[tensor.name] = tensor
         return tensor
 
-    def placed(self, *places: str) -> list[Tensor]:
-        return [t for t in self.tensors.values() if t.place in places]
+    def stored_in(self, *places: str) -> list[Tensor]:
+        return [t for t in self.tensors.values() if t.storage in places]
 
 
 def _adapted(call: Call, behind: int, arrived: dict[Tensor, Tensor]) -> Call:
-    """The call in a program: `arrived`, what stands in the place of given targets."""
+    """The call in a program: `arrived`, what stands for given targets."""
     tensors = {n: arrived.get(t, t) if isinstance(t, Tensor) else t for n, t in call.tensors.items()}
     return replace(call, behind=behind, tensors=tensors)

@@ -63,7 +63,7 @@ class Scope:
 
     # Tensors
 
-    def param(self, name, shape, place, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
+    def param(self, name, shape, storage, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
               moment=False, averaged=None) -> Tensor:
         """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or
         a function that makes the array with the given random generator. A layer that is used several times has it
@@ -79,7 +79,7 @@ class Scope:
                 values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
 
-        return self._shared(full, shape, place, start=draw, transposed=transposed, learned=learned, moment=moment,
+        return self._shared(full, shape, storage, start=draw, transposed=transposed, learned=learned, moment=moment,
                             averaged=learned if averaged is None else averaged)
 
     def state(self, name, shape, **kind) -> Tensor:
@@ -145,9 +145,9 @@ class Scope:
         plan = self._lowering.plan
         return plan.tensors.get("always") or plan.add(Tensor("always", (1,), STATE, start=1.0))
 
-    def times(self, name, x: Tensor, by: Tensor, learns=False, place=SCRATCH) -> Tensor:
+    def times(self, name, x: Tensor, by: Tensor, learns=False, storage=SCRATCH) -> Tensor:
         """x times a number of the stream, as a new tensor. learns: on the way back."""
-        y = self._add(f"{self.name}.{name}", x.shape, place, sites=max(x.sites, by.sites))
+        y = self._add(f"{self.name}.{name}", x.shape, storage, sites=max(x.sites, by.sites))
         (self.learn if learns else self.forward)("times_forward", x=x, by=by, y=y, D=x.size)
         return y
 
@@ -233,11 +233,11 @@ class Scope:
         self.forward("copy_forward", x=x.tensor, y=y, D=y.size)
         return Value(y, x.size, grad=x.grad)
 
-    def _shared(self, name, shape, place, **more):
+    def _shared(self, name, shape, storage, **more):
         there = self._lowering.plan.tensors.get(name)
         if there is None:
-            return self._add(name, shape, place, **more)
-        if (there.shape, there.place, there.transposed) != (tuple(shape), place, more.get("transposed", False)):
+            return self._add(name, shape, storage, **more)
+        if (there.shape, there.storage, there.transposed) != (tuple(shape), storage, more.get("transposed", False)):
             raise UserError(
                 f"{self._node.layer!r}, which is used several times, must have weights of one shape, got "
                 f"{there.name!r} {there.shape} at the first use and {tuple(shape)} at another; make a second layer, or "
@@ -245,10 +245,10 @@ class Scope:
             )
         return there
 
-    def _add(self, name, shape, place, **more):
-        if place not in PARAMETERS:
+    def _add(self, name, shape, storage, **more):
+        if storage not in PARAMETERS:
             more.setdefault("sites", self.sites)
-        return self._lowering.plan.add(Tensor(name, tuple(shape), place, **more))
+        return self._lowering.plan.add(Tensor(name, tuple(shape), storage, **more))
 
     # Calls
 

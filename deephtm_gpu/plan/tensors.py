@@ -1,4 +1,4 @@
-"""A tensor of a plan: a name, a shape, and the place it lives in. Backends decide where exactly that place is."""
+"""A tensor of a plan: a name, a shape, and the storage it lives in. Backends decide where exactly that is."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ class Tensor:
 
     name: str
     shape: tuple[int, ...]
-    place: str
+    storage: str
     index: bool = False
     ragged: bool = False
     start: Any = 0.0
@@ -40,7 +40,7 @@ class Tensor:
     @property
     def parameter(self) -> bool:
         """Of a model, not of each of its streams."""
-        return self.place in PARAMETERS
+        return self.storage in PARAMETERS
 
     def first(self, seed: int):
         """What it holds at first in the model of this seed: an array or a number."""

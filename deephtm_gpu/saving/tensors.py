@@ -24,7 +24,7 @@ def read_tensors(plan: Plan, backend, models: list[int] | None = None) -> dict[s
     for tensor in _kept(plan):
         values = [_read(backend, tensor, slot, models) for slot in range(plan.slots_of(tensor))]
         if not tensor.ragged:
-            arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.place == TAPE else values[0])
+            arrays[tensor.name] = _bare(tensor, np.stack(values) if tensor.storage == TAPE else values[0])
             continue
         if partner := partners.get(tensor):
             # A GPU gives ragged values with all their room; what lies behind their list's end is left over from longer
@@ -95,22 +95,22 @@ def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):
             lists = np.split(array, np.cumsum(lengths)[:-1])
             slots = [lists[n * parts : (n + 1) * parts] for n in range(len(lengths))]
         else:
-            slots = array if tensor.place == TAPE else [array]
+            slots = array if tensor.storage == TAPE else [array]
         for slot, value in enumerate(slots):
             backend.write(tensor.name, value, slot)
 
 
 def _kept(plan) -> list[Tensor]:
-    return plan.placed(*PARAMETERS, STATE, TAPE)
+    return plan.stored_in(*PARAMETERS, STATE, TAPE)
 
 
 
 def _lead(plan, tensor) -> tuple[int, ...]:
     """What stands before the tensor's own shape."""
-    if tensor.place in PARAMETERS:
+    if tensor.storage in PARAMETERS:
         return (plan.models,) if plan.models > 1 else ()
     parts = plan.units * tensor.sites
-    return (plan.slots, parts) if tensor.place == TAPE else (parts,)
+    return (plan.slots, parts) if tensor.storage == TAPE else (parts,)
 
 
 def _bare(tensor, array):
@@ -125,7 +125,7 @@ def _partners(plan) -> dict[Tensor, Tensor]:
         ragged = [t for t in call.tensors.values() if isinstance(t, Tensor) and t.ragged]
         for value in (t for t in ragged if not t.index):
             for places in ragged:
-                if places.index and (places.place, places.shape) == (value.place, value.shape):
+                if places.index and (places.storage, places.shape) == (value.storage, value.shape):
                     found[value] = places
     return found
 
@@ -141,7 +141,7 @@ def _check_lengths(plan, tensor, arrays) -> tuple[int]:
 
 
 def _not_finite(plan, arrays) -> str | None:
-    return next((t.name for t in plan.placed(*PARAMETERS) if not np.isfinite(arrays[t.name]).all()), None)
+    return next((t.name for t in plan.stored_in(*PARAMETERS) if not np.isfinite(arrays[t.name]).all()), None)
 
 
 def _some(names, most=3):

@@ -169,7 +169,7 @@ class Session:
             return self._run(xs, None, False, self.position.ahead, active, 0, mute=False)
 
     def _averaged(self) -> list:
-        return [t for t in self.plan.placed(*PARAMETERS) if t.averaged]
+        return [t for t in self.plan.stored_in(*PARAMETERS) if t.averaged]
 
     def averages(self) -> dict[str, np.ndarray]:
         """The averaged weights by the names of the weights."""
@@ -434,11 +434,11 @@ def _predicts_inputs(network: Network) -> bool:
 
 def _move(old: _Engine, new: _Engine, steps: int):
     """Weights, state and tape go over; a step of the tape keeps its number, and so gets another slot."""
-    for tensor in new.plan.placed(*PARAMETERS, STATE):
+    for tensor in new.plan.stored_in(*PARAMETERS, STATE):
         before = old.plan.tensors.get(tensor.name)
         if before and before.shape == tensor.shape:  # else a step writes it before it reads it
             new.backend.write(tensor.name, old.backend.read(tensor.name))
-    for tensor in new.plan.placed(TAPE):
+    for tensor in new.plan.stored_in(TAPE):
         if tensor.name in old.plan.tensors:
             for step in range(steps - min(old.plan.slots, new.plan.slots), steps):
                 new.backend.write(

@@ -40,8 +40,8 @@ def compare(got, want) -> tuple[float, str]:
     got, want = np.where(both_nan, 0, got), np.where(both_nan, 0, want)
     off = np.where(got == want, 0.0, np.abs(got.astype(np.float64) - want))
     off = np.where(np.isfinite(off), off, np.inf)
-    place = np.unravel_index(np.argmax(off), off.shape)
-    worst = f"[{', '.join(map(str, place))}] is {got[place]:.9g}, should be {want[place]:.9g}"
+    at = np.unravel_index(np.argmax(off), off.shape)
+    worst = f"[{', '.join(map(str, at))}] is {got[at]:.9g}, should be {want[at]:.9g}"
     if want.dtype.kind in "iu":
-        return (0.0 if off[place] == 0 else np.inf), worst
+        return (0.0 if off[at] == 0 else np.inf), worst
     return float((off**2).sum() / max((want.astype(np.float64) ** 2).sum(), 1e-30)), worst

@@ -43,7 +43,7 @@ def _compare(worst, oracle, want, tried, got, how):
     pairs = [("prediction", g, w) for g, w in zip(got.predictions, want.predictions)]
     pairs += [("loss", np.nan_to_num(g), np.nan_to_num(w)) for g, w in zip(got.losses, want.losses)]
     pairs += [("anomaly", got.anomaly, want.anomaly)] if plan.anomaly else []
-    pairs += [(t.name, tried.read(t.name), oracle.read(t.name)) for t in plan.placed(*PARAMETERS)]
+    pairs += [(t.name, tried.read(t.name), oracle.read(t.name)) for t in plan.stored_in(*PARAMETERS)]
     for what, g, w in pairs:
         error, element = compare(g, w)
         worst.trials += 1

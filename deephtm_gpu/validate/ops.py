@@ -141,10 +141,10 @@ def _tensor(op: Op, name: str, given, want, spare, streams) -> Tensor | float:
         return Tensor(
             name, (room,), SCRATCH, index=shown[0].dtype.kind in "iu", ragged=True, sites=len(shown) // streams
         )
-    place = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
-    if place != SCRATCH:
-        return Tensor(name, shown.shape, place, index=shown.dtype.kind in "iu")
-    return Tensor(name, shown.shape[1:], place, index=shown.dtype.kind in "iu", sites=len(shown) // streams)
+    storage = MATRIX if name in op.matrices else PARAM if name in op.params else SCRATCH
+    if storage != SCRATCH:
+        return Tensor(name, shown.shape, storage, index=shown.dtype.kind in "iu")
+    return Tensor(name, shown.shape[1:], storage, index=shown.dtype.kind in "iu", sites=len(shown) // streams)
 
 
 def _poison(tensor: Tensor, streams: int):

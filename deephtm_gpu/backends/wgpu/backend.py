@@ -137,7 +137,7 @@ class GpuBackend:
         self._group_layout, self._group = self._bind()
         self._programs: dict[Program, KernelProgram] = {}
         self._submit_rows = 16  # grows as far as SUBMIT_SECONDS allows
-        for tensor in plan.placed(MATRIX, PARAM, STATE):
+        for tensor in plan.stored_in(MATRIX, PARAM, STATE):
             self._write(tensor, self._first(tensor))
 
     # Running
@@ -304,7 +304,7 @@ class GpuBackend:
         for arena, n in self._layout.sizes.items():
             if n > most:
                 largest = max(
-                    (t for t in self._layout.places if self._layout.places[t].arena == arena), key=lambda t: t.size
+                    (t for t in self._layout.addresses if self._layout.addresses[t].arena == arena), key=lambda t: t.size
                 )
                 models = f" of {self.plan.models:,} models" if self.plan.models > 1 else ""
                 raise DeviceError(
@@ -328,7 +328,7 @@ class GpuBackend:
 
     def reset(self, tensors: list[Tensor] | None = None):
         """Puts the temporal state, or these tensors of it, back to its start."""
-        for tensor in self.plan.placed(STATE) if tensors is None else tensors:
+        for tensor in self.plan.stored_in(STATE) if tensors is None else tensors:
             self._write(tensor, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
@@ -336,7 +336,7 @@ class GpuBackend:
         row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
         process.check()
         tensor, layout = self.plan.tensors[name], self._layout
-        parameter, arena = tensor.parameter, layout.places[tensor].arena
+        parameter, arena = tensor.parameter, layout.addresses[tensor].arena
         units = range(layout.units(tensor))
         if model is not None:
             each = len(units) // self.plan.models
@@ -362,7 +362,7 @@ class GpuBackend:
         for unit in count(first):
             if not (of_unit := list(islice(parts, tensor.sites))):
                 return
-            self._memory.write(layout.places[tensor].arena, layout.offset(tensor, unit, slot),
+            self._memory.write(layout.addresses[tensor].arena, layout.offset(tensor, unit, slot),
                                layout.pack(tensor, of_unit))
 
     def memory(self) -> dict[str, np.ndarray]:
@@ -374,7 +374,7 @@ class GpuBackend:
         tensor, layout = self.plan.tensors[name], self._layout
         for memory in memories:
             for begin, end in (span for unit in range(layout.units(tensor)) for span in layout.spans(tensor, unit)):
-                memory[layout.places[tensor].arena][begin:end] = 0
+                memory[layout.addresses[tensor].arena][begin:end] = 0
 
     def snapshot(self):
         """A copy of all memory on the device, to be given to `restore`."""

@@ -114,9 +114,9 @@ class TextureMemory:
 
     def _rectangle(self, arena, top, bottom, left, across):
         texel = 4 if arena == "weights" else 1
-        place = {"texture": self._textures[arena], "mip_level": 0, "origin": (left // texel, top, 0)}
+        region = {"texture": self._textures[arena], "mip_level": 0, "origin": (left // texel, top, 0)}
         layout = {"offset": 0, "bytes_per_row": 4 * across, "rows_per_image": bottom - top}
-        return place, layout, (across // texel, bottom - top, 1)
+        return region, layout, (across // texel, bottom - top, 1)
 
     def copy_to(self, other: "TextureMemory"):
         encoder = self._device.create_command_encoder()

@@ -72,9 +72,9 @@ def _case(name, device, streams=1, models=None, **changed) -> Case:
 
     def bytes_needed():
         plan, _ = lower(network(**changed).network((1,)), ["mse"], dh.PolyakSGD(), streams, range(models or 1), ahead=1)
-        each = sum(t.size for t in plan.placed(*PARAMETERS))
-        of_streams = plan.placed(STATE, GRADIENT, SCRATCH, TAPE)
-        of_units = sum(t.size * (plan.slots if t.place == TAPE else 1) for t in of_streams)
+        each = sum(t.size for t in plan.stored_in(*PARAMETERS))
+        of_streams = plan.stored_in(STATE, GRADIENT, SCRATCH, TAPE)
+        of_units = sum(t.size * (plan.slots if t.storage == TAPE else 1) for t in of_streams)
         return 2 * 4 * (plan.models * each + plan.units * of_units)
 
     return Case(name, opened, bytes_needed)
