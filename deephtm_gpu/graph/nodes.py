@@ -74,10 +74,10 @@ class Layer:
         Node
             What it gives.
         """
-        return self.place([check_node(node, self)])
+        return self.add_node([check_node(node, self)])
 
-    def place(self, inputs: list[Node], contexts: Sequence[Node] = ()) -> Node:
-        """A new place in the flow."""
+    def add_node(self, inputs: list[Node], contexts: Sequence[Node] = ()) -> Node:
+        """A new node of the layer."""
         node = Node(self, inputs, contexts)
         self.nodes = [*getattr(self, "nodes", ()), node]
         return node
@@ -96,7 +96,7 @@ class Layer:
         return {}
 
     def check(self, node: Node, inputs: list[Form]):
-        """Raises UserError where a place in the flow does not fit, beyond what `form` sees."""
+        """Raises UserError where a node does not fit, beyond what `form` sees."""
 
     def positions(self, inputs) -> tuple[int, int] | None:
         """The (H, W) of the map that it gives; None: none. inputs: those of its inputs. `form` is of one position."""
@@ -172,7 +172,7 @@ class Input(Layer):
         shape = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
         layer.shape = tuple(check_count("A side of an input's shape", d) for d in shape)
         layer.is_map = len(layer.shape) == 3  # a file of before maps may say that it is none
-        return layer.place([])
+        return layer.add_node([])
 
     def __reduce__(self):  # for copy and pickle: `__new__` gives a node
         return object.__new__, (type(self),), vars(self)
@@ -204,7 +204,7 @@ class Previous(Layer):
 
     def __init__(self, source):
         self.source = source
-        self.place([])
+        self.add_node([])
 
     def form(self, inputs):
         return replace(inputs[0], memory=False)
@@ -223,7 +223,7 @@ class Previous(Layer):
         keep = [("keep_update", "x", kept, "kept")]
         index = None
         if low.form.sparse:
-            # Different places, so that writing the pairs out never meets one place twice.
+            # Different indices, so that no index comes twice in the dense vector.
             kept_index, index = held("index", index=True, start=range(kept.size))
             low.forward("copy_index", places=kept_index, y=index, D=index.size)
             keep.append(("keep_index", "places", kept_index, "kept_places"))

@@ -183,7 +183,7 @@ def every(node: Node, steps: int, gather: str = "last") -> Node:
     >>> net = dh.Network(x, dh.Linear(2)(dh.TemporalMemory(4)(words)))
     """
     layer = Every(steps, gather)
-    return layer.place([check_node(node, layer)])
+    return layer.add_node([check_node(node, layer)])
 
 
 def when(gate: Node, node: Node, gather: str = "last") -> Node:
@@ -219,7 +219,7 @@ def when(gate: Node, node: Node, gather: str = "last") -> Node:
     >>> net = dh.Network(x, dh.Linear(2)(surprised))
     """
     layer = When(gather)
-    return layer.place([check_node(node, layer), check_node(gate, layer)])
+    return layer.add_node([check_node(node, layer), check_node(gate, layer)])
 
 
 class Trace(Layer):

@@ -28,7 +28,7 @@ class _Combine(Layer):
         """
         if not isinstance(nodes, (list, tuple)) or len(nodes) < 2:
             raise UserError(f"{type(self).__name__} must be called on a list of two nodes or more, got {nodes!r}.")
-        return self.place([check_node(n, self) for n in nodes])
+        return self.add_node([check_node(n, self) for n in nodes])
 
 
 class Add(_Combine):

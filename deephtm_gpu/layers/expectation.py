@@ -85,7 +85,7 @@ class Expectation(Layer):
         UserError
             Where these are no nodes. When a network is made of it: where `of` is no pooler of so many columns.
         """
-        return self.place([] if of is None else [check_node(of, self)], [check_node(context, self)])
+        return self.add_node([] if of is None else [check_node(of, self)], [check_node(context, self)])
 
     def form(self, inputs):
         if not inputs:

@@ -119,7 +119,7 @@ class GridCells(Layer):
         """
         given = {role: check_node(node, self) for role, node in (("anchor", anchor), ("restart", restart))
                  if node is not None}
-        node = self.place([check_node(movement, self), *given.values()])
+        node = self.add_node([check_node(movement, self), *given.values()])
         node.roles = list(given)
         return node
 

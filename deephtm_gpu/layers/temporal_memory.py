@@ -158,7 +158,7 @@ class TemporalMemory(Layer):
             nodes = [context] if isinstance(context, Node) else list(context)
         except TypeError:
             raise UserError(f"{self!r}'s context must be a node, or a list of nodes, got {context!r}.") from None
-        return self.place([check_node(node, self)], [check_node(c, self) for c in nodes])
+        return self.add_node([check_node(node, self)], [check_node(c, self) for c in nodes])
 
     def form(self, inputs):
         columns, M = inputs[0], self.cells_per_column

@@ -26,7 +26,7 @@ def make_network(described: dict) -> Network:
     errors where the description is none."""
     nodes: list[Node] = []
     for description in described["nodes"]:
-        nodes.append(nodes[description["shares"]].layer.place([]) if "shares" in description else _node(description))
+        nodes.append(nodes[description["shares"]].layer.add_node([]) if "shares" in description else _node(description))
     for node, description in zip(nodes, described["nodes"]):
         if "previous" in description:
             node.layer.source = nodes[description["previous"]]
@@ -46,5 +46,5 @@ def _node(description) -> Node:
     if isinstance(made, Node):
         # Files of before maps say nothing: three dimensions were a vector too.
         made.layer.is_map = description.get("map", False)
-    # dh.Input(shape) gives a node. Which nodes it reads is all there is to a place in the flow.
-    return made if isinstance(made, Node) else made.place([])
+    # dh.Input(shape) gives a node. Which nodes it reads is all there is to a node.
+    return made if isinstance(made, Node) else made.add_node([])
