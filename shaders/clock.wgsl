@@ -3,7 +3,7 @@
 //   every  a tick each `steps` ticks of the parent; when: where the gate is open
 //   hold   y = x as of the last tick, or the sum of x over the parent's ticks since the tick before
 //   times  y = x times a number of the stream; trace: a leaky sum that moves at a tick
-// Places: all in work. Dispatch: one workgroup a stream.
+// Storage: all in work. Dispatch: one workgroup a stream.
 const OPEN: f32 = 0.5;
 
 fn begin(now: f32, started: u32, tick: u32, has_ticked: u32) {

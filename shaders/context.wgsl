@@ -8,7 +8,7 @@
 //   slow_update  by the surprise p, none below `sure`: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
 //   append / append_backward  one more vector at places base.., to unit norm, and its gradient
 // Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
-// Places: traces, value, cell, activity, surprise, x, norm in work; lists as [A, places...], index likewise, cells,
+// Storage: traces, value, cell, activity, surprise, x, norm in work; lists as [A, places...], index likewise, cells,
 // winners, places, start in lists. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane + 36.
 const SMALLEST: f32 = 0.1;
 const FORGET: f32 = 0.63212055882855767;  // 1 - exp(-1)

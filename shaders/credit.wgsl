@@ -4,7 +4,7 @@
 //             ring_credit[slot, l] += decay^(age-1) reach[ring_cells[slot, l]] for every slot of the ring, age = 1..T-1;
 //             reach = 0 again; the newest step (cells, dcell) takes its slot, t mod T
 //   leave     dcell_left = ring_credit of the oldest step, which becomes 0
-// Places: dvalue, value (A), norm (1), dcell, dcell_left (L), reach (N+1), ring_credit (T*L) in work; index as
+// Storage: dvalue, value (A), norm (1), dcell, dcell_left (L), reach (N+1), ring_credit (T*L) in work; index as
 // [A, places...], cells (L), ring_cells (T*L) in lists; t a number. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
 

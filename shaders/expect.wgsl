@@ -4,7 +4,7 @@
 //   evidence  l = sum_k log(epsilon + (1 - epsilon) p), p = sigmoid(z[k]);
 //             dz = dl (1 - epsilon) p (1 - p) / (epsilon + (1 - epsilon) p)
 // NaN goes through.
-// Places: all in work: q, dq (L*M), z, dz (L or K), l, dl (1). Dispatch: one workgroup a stream.
+// Storage: all in work: q, dq (L*M), z, dz (L or K), l, dl (1). Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
 
 // The largest q of a column's M cells (one that is NaN is passed over), and the sum of exp(q - largest) (NaN if one is).

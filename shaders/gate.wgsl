@@ -4,7 +4,7 @@
 //             cell = activity root^2
 //   backward  mean = sum(root dcell) / sum(root); dz = activity root (dcell - mean); dactivity = sum(dcell root^2)
 // A lane takes a whole column and looks for the next largest x instead of sorting: the support is mostly 1 to 5 cells.
-// Places: all in work: z = depolarisation, cell, root, dcell, ddepolarisation (K*M); activity, dactivity (K).
+// Storage: all in work: z = depolarisation, cell, root, dcell, ddepolarisation (K*M); activity, dactivity (K).
 // Dispatch: one workgroup a stream.
 
 fn gate_forward(depolarisation: u32, activity: u32, cell: u32, root: u32, K: u32, M: u32) {

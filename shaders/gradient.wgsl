@@ -7,7 +7,7 @@
 //   entries  bias_gradient[rows[x, l]] += left[x, l]
 //   synapse  gradient[rows[x, l], index[x, a]] += left[x, l] value[x, a], bias_gradient and touched too
 //   sample     the same in the synapses that see a place, weighted (see sampled.wgsl)
-// Places: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A,
+// Storage: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A,
 // places...]; sample in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
 // length of a list counted in. Dispatch: any number of parts, which go from stream to stream themselves. What uses or
 // sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: 4 bytes a lane.

@@ -9,7 +9,7 @@
 // A row is touched where touched[s] = 1 in some stream; that becomes 0 too.
 //   gradient_square  squares[slot] = scale |gradient|^2
 //   rows_square      the same, looking at the rows that are touched alone
-// Places: gradient (rows not padded), touched, coef, squares in work; weight, moment, power of a matrix in weights
+// Storage: gradient (rows not padded), touched, coef, squares in work; weight, moment, power of a matrix in weights
 // (vec4, rows of ceil(I/4)); those of synapses, all of a bias, and count in params. Dispatch: squares: one workgroup a
 // stream; steps: any number of parts, which add the streams up in order. Workgroup memory: 4 bytes a lane and 256
 // bytes.

@@ -5,7 +5,7 @@
 //   grid      e = sharpness (cos 2 pi d1 + cos 2 pi d2 + cos 2 pi (d1 + d2)), d = phase - (i, j) / B;
 //             v = softmax(e in the module) - 1 / B^2; code = v / norm, norm = sqrt(|v|^2 + EPSILON) over all modules
 //   backward  dv = (dcode - code (code . dcode)) / norm, de = g (dv - sum g dv in the module), dphase = sum de d e / d phase
-// Places: weight in weights (vec4, rows of ceil(D/4)); all else in work, vectors padded with zeros to a multiple of 4.
+// Storage: weight in weights (vec4, rows of ceil(D/4)); all else in work, vectors padded with zeros to a multiple of 4.
 // Dispatch: one workgroup a stream; modules stand side by side, a run of lanes each. Workgroup memory: 4 bytes a lane.
 const HALF_TURN: f32 = 3.14159265;
 

@@ -3,7 +3,7 @@
 //   losers  rows = winners, then R columns drawn one from each of R equal stretches of the C columns
 //   head    likely = sigmoid(logit); anomaly = 1 - sum_k activity likely / sum_k activity, 0 where no winner is active;
 //           delta = likely - 1 for winners, likely for drawn losers, 0 for a drawn column that is a winner
-// Places: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R),
+// Storage: logit, delta (K+R), activity (K), anomaly (1) in work; winners (K), rows (K+R),
 // seed (1) in lists; t a number.
 // Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
 

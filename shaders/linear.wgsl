@@ -2,7 +2,7 @@
 // Dense layer, y = W x + b, for all streams of a part of the rows (forward) or columns (backward).
 //   forward   y[s, o] = bias[o] + sum_i weight[o, i] x[s, i]      part: rows of weight
 //   backward  dx[s, i] = sum_o weight[o, i] dy[s, o]              part: columns of weight, four at a time
-// Places: x, y, dy, dx in work (float, stream stride STREAM, padded with zeros to a multiple of 4);
+// Storage: x, y, dy, dx in work (float, stream stride STREAM, padded with zeros to a multiple of 4);
 //         weight in weights (vec4, rows of ceil(I/4)); bias in params.
 // With MANY streams a lane makes a tile of y or dx, 4 streams x 4 numbers, in registers: what it loads serves four times. The
 // other code, for few streams, is the explanation of it.

@@ -8,7 +8,7 @@
 //   bce            loss = -sum (target log probability + (1 - target) log(1 - probability)), dy as of cross_entropy
 //   ended          dliving = dy where share > 0, else 0
 //   surprise       p = 1 - sum probability target
-// Places: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
+// Storage: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
 const TINY: f32 = 1.17549435e-38;
 
 fn mse_forward(y: u32, target_at: u32, loss: u32, D: u32) {

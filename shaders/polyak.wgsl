@@ -5,7 +5,7 @@
 //   outer_square, ragged_square  scale |left|^2 (|right|^2 + 1): the weights, and the bias that goes with left
 //   polyak         coef = sum(squares[..outputs]) / (sum(squares[outputs..Q]) + 1e-12) / waiting * share
 //   clip           coef = whole * longest / max(sqrt(sum(squares)), longest)
-// Places: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
+// Storage: all in work, but a ragged vector's length in lists. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
 
 fn square(at: u32, D: u32) -> f32 {

@@ -1,6 +1,6 @@
 // lib: arenas
 // Rectified linear unit: y = max(x, 0), dx = dy where y > 0. NaN stays NaN (max() may lose it).
-// Places: all in work. Dispatch: one workgroup a stream.
+// Storage: all in work. Dispatch: one workgroup a stream.
 
 fn relu_forward(x: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) {

@@ -5,7 +5,7 @@
 //                |move| of late, and how many there were, up to FIRST
 //   forward      y = (x - mean) / scale, scale = sqrt(average((x - mean)^2) + EPSILON)
 //   backward     dx = (dy - average(dy y) y) / scale, 0 where average((x - mean)^2) < EPSILON
-// Places: x, y, dy, dx (D; in mean_update X positions, each on whole quads) and scale, share (1) in work; mean (D),
+// Storage: x, y, dy, dx (D; in mean_update X positions, each on whole quads) and scale, share (1) in work; mean (D),
 // count (1) and extent (2) in params.
 // Dispatch: one workgroup a stream; the mean's update one workgroup in all. Workgroup memory: 4 bytes a lane.
 const SLOWEST: f32 = 0.001;

@@ -7,7 +7,7 @@
 //   update    weight[rows[l], f] -= rate scale coef left[l] G value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
 //   square    squares[slot] = scale sum_l left[l]^2 (1 + G^2 sum_a value[a]^2), over the a that rows[l] sees
-// Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1), squares in
+// Storage: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1), squares in
 // work; sample (1), weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some
 // of the L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and
 // always the same order. Two entries of a context never meet in one synapse: each lane has some to itself.

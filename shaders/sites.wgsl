@@ -3,7 +3,7 @@
 //   map    x[p, d] = flat[d X + p]
 //   flat   flat[d X + p] = x[p, d]
 //   sites  y[d] = by sum_p x[p, d]
-// Places: all in work. Dispatch: one workgroup a stream.
+// Storage: all in work. Dispatch: one workgroup a stream.
 
 fn map_forward(flat: u32, x: u32, D: u32, X: u32) {
   for (var i = lane; i < D * X; i += WG) { work[x + i % X * room_of(D) + i / X] = work[flat + i]; }

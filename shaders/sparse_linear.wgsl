@@ -4,7 +4,7 @@
 //   backward       dvalue[l] = sum_o weight[index[l], o] dy[o]              0 where value[l] is 0
 //   rows_forward   y[l] = bias[index[l]] + sum_i weight[index[l], i] x[i]   only those rows of a dense layer
 //   rows_backward  dx[i] = sum_l dy[l] weight[index[l], i]
-// Places: index in lists; value, dvalue, x, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4) or ceil(I/4)); bias in params.
+// Storage: index in lists; value, dvalue, x, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4) or ceil(I/4)); bias in params.
 // Dispatch: one workgroup a stream. Workgroup memory: 20 bytes a lane.
 
 fn sparse_linear_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, O: u32) {

@@ -5,7 +5,7 @@
 //   backward  dvalue[a] = sum_l ddepolarisation[l] weight[rows[l], index[a]]
 //   update    weight[rows[l], index[a]] -= rate scale coef left[l] value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
-// Places: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
+// Storage: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
 // work; weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some of the
 // L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics on floats, and
 // always the same order.

@@ -7,7 +7,7 @@
 //   lead_forward, lead_backward   the same without the scale, which then is that of a whole map (map_norm.wgsl)
 // Blocks (block b: overlaps b, b + blocks, ...), one or more a lane, keep their best in workgroup memory. K+1 rounds: the best of
 // all wins, and its block is looked through for the next: by its lane, or, if it is large, by all lanes.
-// Places: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
+// Storage: overlap (C), activity, dactivity (K), scale (1), doverlap (K+1) in work; winners (K), rows (K+1) in lists.
 // Dispatch: one workgroup a stream. Workgroup memory: 12 bytes a lane and 2,056 bytes.
 const NONE: u32 = 0xffffffffu;
 const BLOCKS: u32 = 256u;  // at most, and at runner_up as many as lanes

@@ -6,7 +6,7 @@
 //   lazy     weight (O, I), the rows with left != 0   part: rows
 //   entries  bias (N), the entries in a list of L     part: likewise
 // Or by another rule of ops/rule.py, which remembers moment, power and, of rows that are only touched now and then, a count.
-// Places: left, right, coef in work; rows in lists; weight, moment, power in weights (vec4, rows of ceil(I/4)); bias,
+// Storage: left, right, coef in work; rows in lists; weight, moment, power in weights (vec4, rows of ceil(I/4)); bias,
 // bias_moment, bias_power, count in params.
 // Dispatch: any number of parts. With several streams a row's owner adds the streams up in order: no atomics on floats. With MANY
 // a lane of `outer` makes the gradient of a tile, 4 rows x 4 columns, in registers.
