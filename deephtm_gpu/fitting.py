@@ -118,7 +118,7 @@ def _unpack(arrays):
 
 
 def check_series(model, inputs, targets, mask=None):
-    """-> the inputs and the targets (or None), one array (T, S, D) each. mask: which streams have not ended, (T, S)."""
+    """-> the inputs and the targets (or None), one array (T, S, D) each. mask: which streams are active, (T, S)."""
     setup, arrange = model.session.setup, model.arrangement
     xs = arrange.series("inputs", inputs, [n.layer.shape for n in setup.network.inputs], mask=mask)
     if targets is None:

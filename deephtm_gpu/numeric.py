@@ -37,7 +37,7 @@ def as_array(what, given) -> np.ndarray:
 
 def as_float32(array, subject, active=None) -> np.ndarray:
     """array (T, S, ...), or (T, ...) of one stream, in float32. subject(position): who holds what stands at `position`,
-    the index behind the steps. active (T, S): where a stream has not ended. Raises UserError where NaN or infinity
+    the index behind the steps. active (T, S): where a stream is active. Raises UserError where NaN or infinity
     stands, or where float32 merges most of what changes from step to step; warns where it merges some."""
     with np.errstate(over="ignore"):  # what a float32 cannot hold becomes infinite
         single = array.astype(np.float32, copy=False)

@@ -6,7 +6,7 @@
 //   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
 //   sigmoid        probability = 1 / (1 + exp(-y))
 //   bce            loss = -sum (target log probability + (1 - target) log(1 - probability)), dy as of cross_entropy
-//   ended          dliving = dy where share > 0, else 0
+//   mask           dmasked = dy where share > 0, else 0
 //   surprise       p = 1 - sum probability target
 // Storage: all in work. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane.
 const TINY: f32 = 1.17549435e-38;
@@ -88,8 +88,8 @@ fn bce_forward(probability: u32, target_at: u32, loss: u32, D: u32) {
   if (lane == 0u) { work[loss] = sum; }
 }
 
-fn ended_backward(dy: u32, share: u32, dliving: u32, D: u32) {
-  for (var i = lane; i < D; i += WG) { work[dliving + i] = select(0.0, work[dy + i], work[share] > 0.0); }
+fn mask_backward(dy: u32, share: u32, dmasked: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[dmasked + i] = select(0.0, work[dy + i], work[share] > 0.0); }
 }
 
 fn surprise_forward(probability: u32, target_at: u32, surprise: u32, D: u32) {

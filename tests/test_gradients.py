@@ -179,7 +179,7 @@ def cross_entropy(name, case):
     return lambda: cross_entropy_forward(softmax_forward(case["y"]), case["target"]).sum(), [(case["y"], gradient)]
 
 
-def ended(name, case):
+def mask(name, case):
     gradient = PASSES[name].reference(case["dy"], case["share"])
     return lambda: dot(case["dy"], np.where(case["share"] > 0, case["y"], 0)), [(case["y"], gradient)]
 
@@ -232,7 +232,7 @@ ADAPTERS = {
     "sparse_transposed_backward": sparse_linear,
     "any_backward": any_cell,
     "context_append_backward": append,
-    "ended_backward": ended,
+    "mask_backward": mask,
     "credit_backward": credit,
     "mse_backward": mse,
     "cross_entropy_backward": cross_entropy,

@@ -63,7 +63,7 @@ class Batch:
 
 
 def shares(active: np.ndarray) -> np.ndarray:
-    """active (T, S), which streams have not ended -> share (T, S, 1): alike for all of these, summing to 1; 0 for the
+    """active (T, S), which streams are active -> share (T, S, 1): alike for all of these, summing to 1; 0 for the
     others."""
     return (active / np.maximum(active.sum(axis=1, keepdims=True), 1)).astype(np.float32)[:, :, None]
 
@@ -79,10 +79,10 @@ class Outputs:
     anomaly: np.ndarray
     observed: list[np.ndarray] = field(default_factory=list)
 
-    def mute(self, ended: np.ndarray):
-        """Puts NaN where a stream had ended, ended (T, S)."""
+    def mute(self, inactive: np.ndarray):
+        """Puts NaN where a stream had inactive, inactive (T, S)."""
         for array in [*self.predictions, *self.losses, self.anomaly, *self.observed]:
-            array[ended] = np.nan
+            array[inactive] = np.nan
 
     def of_models(self, numbers: list[int]) -> "Outputs":
         """Of some of the models of one stream each."""

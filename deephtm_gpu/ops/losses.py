@@ -55,8 +55,8 @@ def bce_forward(probability, target):
     return -(target * np.log(p) + (1 - target) * np.log(q)).sum(axis=1, keepdims=True)
 
 
-def ended_backward(dy, share):
-    """dy (S, D), share (S, 1) -> dliving (S, D): dy for active streams, 0 for the others, whose share is 0"""
+def mask_backward(dy, share):
+    """dy (S, D), share (S, 1) -> dmasked (S, D): dy for active streams, 0 for the others, whose share is 0"""
     return np.where(share > 0, dy, 0)
 
 
@@ -72,7 +72,7 @@ def _mse_example(rng, S, D):
 
 def _bce_example(rng, S, D):
     y = 3 * rng.normal(size=(S, D))
-    share = rng.random((S, 1)) * (np.arange(S)[:, None] != 1)  # stream 1 has ended
+    share = rng.random((S, 1)) * (np.arange(S)[:, None] != 1)  # stream 1 is not active
     return {"y": y, "probability": sigmoid_forward(y), "target": rng.random((S, D)), "dy": rng.normal(size=(S, D)),
             "share": share,
             "D": D}
@@ -112,7 +112,7 @@ BCE = Op(
     ),
 )
 
-ENDED = Op(
-    name="ended", shader="losses", example=_bce_example, sizes=_SIZES, tolerance=1e-10,
-    passes=(Pass(ended_backward, reads=("dy", "share"), writes=("dliving",), consts=("D",), work=elements),),
+MASK = Op(
+    name="mask", shader="losses", example=_bce_example, sizes=_SIZES, tolerance=1e-10,
+    passes=(Pass(mask_backward, reads=("dy", "share"), writes=("dmasked",), consts=("D",), work=elements),),
 )

@@ -12,7 +12,7 @@ from deephtm_gpu.ops.gradient_step import GRADIENT_SQUARE, GRADIENT_STEP, ROWS_S
 from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
 from deephtm_gpu.ops.linear import LINEAR
-from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, ENDED, MSE
+from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, MASK, MSE
 from deephtm_gpu.ops.map_norm import MAP_NORM
 from deephtm_gpu.ops.polyak import POLYAK
 from deephtm_gpu.ops.sampled import SAMPLED
@@ -48,7 +48,7 @@ OPS = (
     MSE,
     CROSS_ENTROPY,
     BCE,
-    ENDED,
+    MASK,
     POLYAK,
     UPDATE,
     ROWS_UPDATE,

@@ -110,7 +110,7 @@ class Optimizer:
         return coef
 
     def _lower_updates(self, lowering, coef):
-        rule, active = self.rule(), self._mask_ended(lowering, coef)
+        rule, active = self.rule(), self._mask_inactive(lowering, coef)
         # In the order of flow: what the next forward needs first is stepped first.
         for update in reversed(lowering.updates):
             knobs = {"scale": update.scale, "coef": coef if update.lag else active, "rate": lowering.rate, **rule}
@@ -126,14 +126,14 @@ class Optimizer:
                 make_call(update.name, arguments, update.layer, update.lag, leaving=update.lag > 0)
             )
 
-    def _mask_ended(self, lowering, coef) -> Tensor:
+    def _mask_inactive(self, lowering, coef) -> Tensor:
         """A stream that is not active changes no moments, except by its deferred steps."""
         if lowering.plan.streams == 1:
             return coef
-        active = lowering.plan.add(Tensor("living", (1,), SCRATCH))
+        active = lowering.plan.add(Tensor("active_coef", (1,), SCRATCH))
         share = lowering.share_of_streams
         lowering.plan.learn.append(
-            make_call("ended_backward", {"dy": coef, "share": share, "dliving": active, "D": 1}, "streams")
+            make_call("mask_backward", {"dy": coef, "share": share, "dmasked": active, "D": 1}, "streams")
         )
         return active
 

@@ -127,7 +127,7 @@ class _Lowering:
             loss.backward(scope, flat, target, dy)
             if weight == 0:  # it is only reported
                 continue
-            dy = self._mask_ended(scope, self._weighted(scope, dy, weight))
+            dy = self._mask_inactive(scope, self._weighted(scope, dy, weight))
             self.errors.append((dy, weight))
             gradients.setdefault(node, []).append(to_sparse(to_map(dy)))
         return gradients
@@ -161,12 +161,12 @@ class _Lowering:
         scope.learn("surprise_forward", learning=False, probability=probability, target=target, surprise=self.surprise,
                     D=probability.size)
 
-    def _mask_ended(self, scope, dy) -> Tensor:
+    def _mask_inactive(self, scope, dy) -> Tensor:
         """Nothing is learned from a stream that is not active, except from its deferred steps."""
         if self.plan.streams == 1:
             return dy
-        active = scope.scratch("dliving", dy.shape)
-        scope.learn("ended_backward", dy=dy, share=self.share_of_streams, dliving=active, D=dy.size)
+        active = scope.scratch("dmasked", dy.shape)
+        scope.learn("mask_backward", dy=dy, share=self.share_of_streams, dmasked=active, D=dy.size)
         return active
 
     def _why_no_input(self, j, node, D) -> str | None:

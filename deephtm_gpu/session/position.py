@@ -26,7 +26,7 @@ class Position:
     steps: run since the model was made. updates: made by the optimiser, which schedules count. ahead: how many steps
     ahead the newest prediction is for; 0 where targets are given. began: the number of the first step since the last
     reset. pending: oldest first; they are learned from in this order. learned: one more than the number of the step
-    that was learned from last; None where none was since the last reset. active (S,): which streams have not ended, S
+    that was learned from last; None where none was since the last reset. active (S,): which streams are active, S
     counting the streams of all models. last: what the last step gave.
     horizon: `ahead` as of the last step without a target.
     """

@@ -135,7 +135,7 @@ class Session:
 
     def run(self, xs, ys=None, learn=True, ahead=1, active=None, done=0) -> Run:
         """Runs T steps. xs, ys: one array (T, S, D) per input and output; without ys the inputs are predicted, `ahead`
-        steps later. active (T, S): which streams have not ended; None: as it stands. done: steps of the series before
+        steps later. active (T, S): which streams are active; None: as it stands. done: steps of the series before
         these, for messages. Raises UserError where inputs cannot be predicted, TrainingError where learning
         diverges."""
         with self._lock:
