@@ -1,5 +1,5 @@
 // lib: arenas, reduce, noise, sample, owners
-// Gradients that are written out, one a stream: the uses of a parameter add up, each over its sites x < X.
+// Materialised gradients, one a stream: the uses of a parameter add up, each over its sites x < X.
 //   outer    gradient[o, i] += sum_x left[x, o] right[x, i]
 //   lazy     the same, and touched[o] = 1, where left != 0
 //   vector   bias_gradient[i] += sum_x left[x, i]

@@ -1,5 +1,5 @@
 // lib: arenas, reduce, rule, lists
-// The one step along a gradient that is written out, one a stream: the parameter moves by the rule of ops/rule.py along
+// The one step along a materialised gradient, one a stream: the parameter moves by the rule of ops/rule.py along
 // sum_s coef[s] gradient[s], and gradient becomes 0.
 //   matrix   weight (O, I), every entry                          part: rows
 //   vector   bias (D), every entry                               part: entries

@@ -1,5 +1,5 @@
 // lib: arenas, reduce, rule, lists
-// Updates: theta -= rate scale gradient, the gradient being sum_s coef[s] left[s] x right[s], never written out.
+// Updates: theta -= rate scale gradient, the gradient being sum_s coef[s] left[s] x right[s], never materialised out.
 //   outer    weight (O, I), every entry               part: rows
 //   vector   bias (D), every entry                    part: entries
 //   rows     weight (N, I), the rows in a list of L   part: with one stream some of the list, with several some of N, ROWS at a time

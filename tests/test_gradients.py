@@ -497,7 +497,7 @@ def test_sparse_weights_step_along_the_gradient_of_their_product():
     assert_close("rows_update", (moved - weight).reshape(-1), -gradient)
 
 
-# Squared norms of gradients, most of which are never written out
+# Squared norms of gradients, most of which are never materialised out
 
 
 def explicit_gradient(name, case, s):

@@ -297,7 +297,7 @@ def everything():
     return dh.Network([x, z], [reader(cell) for cell in cells])
 
 
-# Where no gradient is written out, and what stands where one is
+# Where no gradient is materialised, and what stands where one is
 
 
 def steps(net, optimizer=None, streams=1):

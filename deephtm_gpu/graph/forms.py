@@ -8,7 +8,7 @@ from deephtm_gpu.errors import UserError
 @dataclass(frozen=True)
 class Form:
     """What a node gives at a step. size: how many numbers. length: how many (index, value) pairs they travel as, where
-    most are 0 (None: all are written out). winners, cells: of a pooler or a memory; memory: whether it is one. shape:
+    most are 0 (None: all are there, dense). winners, cells: of a pooler or a memory; memory: whether it is one. shape:
     as the user sees it. positions: of a map (H, W), and all the others are then of one of its H*W positions; None:
     there is no map. coupled: whether what a position gives depends on others too (behind a convolution). ones: whether
     its last number is always 1."""

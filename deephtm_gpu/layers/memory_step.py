@@ -117,7 +117,7 @@ class MemoryStep:
             depolarisation = low.tape("depolarisation", (self.L,))
             self.distal.forward(self.cells, self.index, self.value, depolarisation)
         else:
-            # never written: zeros, and the gate gives every cell 1/M
+            # never materialised: zeros, and the gate gives every cell 1/M
             depolarisation = low.scratch("all_alike", (self.L,))
         low.forward("gate_forward", depolarisation=depolarisation, activity=self.active, cell=self.cell, root=self.root,
                     K=self.K, M=self.M)

@@ -1,6 +1,6 @@
 """Clocks: parts of a network that step less often than the rest.
 
-`tick` (S, 1) is 1 in the steps in which such a part steps, `begun` (S, 1) is 1 from its first on. In between its layers
+`tick` (S, 1) is 1 in the steps in which such a part steps, `has_ticked` (S, 1) is 1 from its first on. In between its layers
 look at what is held for them, and nothing in them that lives on from step to step moves. `parent` is the tick of the
 clock that the held value itself goes by; a part within a part counts its parent's ticks.
 """
@@ -14,7 +14,7 @@ OPEN = 0.5  # a gate is open above
 
 def every_forward(parent, count, started, steps):
     """A tick each `steps` ticks of the parent (S, 1), at the last of them. Changes count and started (S, 1) -> tick,
-    begun (S, 1)"""
+    has_ticked (S, 1)"""
     count += parent
     tick = (count >= steps).astype(count.dtype)
     count[tick > 0] = 0
@@ -23,7 +23,7 @@ def every_forward(parent, count, started, steps):
 
 
 def when_forward(gate, parent, started):
-    """A tick where the gate (S, 1) is open. Changes started (S, 1) -> tick, begun (S, 1)"""
+    """A tick where the gate (S, 1) is open. Changes started (S, 1) -> tick, has_ticked (S, 1)"""
     tick = (gate > OPEN) * parent
     np.maximum(started, tick, out=started)
     return tick, started.copy()

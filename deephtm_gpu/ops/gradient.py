@@ -1,4 +1,4 @@
-"""Gradients that are written out: of a parameter with several uses, or with one use at X sites that share it.
+"""Materialised gradients: of a parameter with several uses, or with one use at X sites that share it.
 
 Every use adds its part into the parameter's gradient, one tensor a stream with the parameter's shape. Then one step
 goes along their sum (`gradient_step.py`) and puts the gradient back to 0: it is 0 before and after every step. (A

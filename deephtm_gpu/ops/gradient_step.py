@@ -1,4 +1,4 @@
-"""The one step of a parameter whose gradient is written out (`gradient.py`): along sum_s coef[s] gradient[s], by the
+"""The one step of a parameter whose gradient is materialised (`gradient.py`): along sum_s coef[s] gradient[s], by the
 rule of `rule.py`. It puts the gradient, and the marks of the rows that it has touched, back to 0.
 
 `coef`, `rate`, `scale`, `moment`, `power`, `k` and `count` are those of `update.py`. `most`: the most rows that a

@@ -3,7 +3,7 @@
 The stochastic Polyak step (Loizou, Vaswani, Laradji & Lacoste-Julien 2021): as far as the sample's error says.
 
 kappa = |dy|^2 / (sum scale * |g|^2 + 1e-12), per stream; a stream's gradient is a product of two vectors, so its
-squared norm is the product of theirs and no gradient is written out. With S streams each makes its own step and the
+squared norm is the product of theirs and no gradient is materialised. With S streams each makes its own step and the
 steps are averaged (Cimmino's averaged projections), so that S copies of one stream do what one stream does. Where a
 prediction waits several steps for its target, as many steps are made from weights that have not seen each other: they
 are shared alike.

@@ -57,7 +57,7 @@ def concat_backward(dy, D, I):
 
 
 def dense_forward(index, value, D):
-    """index, value (S, L) -> y (S, D), the pairs written out"""
+    """index, value (S, L) -> y (S, D), the pairs as a dense vector"""
     y = np.zeros((len(value), D), value.dtype)
     np.put_along_axis(y, index, value, axis=1)
     return y

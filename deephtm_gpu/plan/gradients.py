@@ -3,7 +3,7 @@ follows.
 
 A parameter with one use steps along factors that are never multiplied out (`ops/update.py`), and costs no memory. With
 several (a layer called on several nodes) that would be a step of the optimiser by each: Adam would move several times
-as far, and the norm of the sum would be unknown. So their gradients are written out (`ops/gradient.py`), a stream's in
+as far, and the norm of the sum would be unknown. So their gradients are materialised (`ops/gradient.py`), a stream's in
 a tensor of its own, because Polyak steps and clipping need the norm of each stream's. """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Update:
 
 
 # What steps along one use at once -> what adds the use to a gradient, and what steps along that.
-WRITTEN_OUT = {
+MATERIALISED = {
     "outer_update": ("outer_gradient", "matrix_step"),
     "vector_update": ("vector_gradient", "vector_step"),
     "rows_update": ("rows_gradient", "rows_step"),
@@ -60,10 +60,10 @@ def one_step_each(plan: Plan, uses: list[Update]) -> list[Update]:
 
 
 def _one_step(plan: Plan, uses: list[Update]) -> Update:
-    adds_up = uses[0].name == WRITTEN_OUT[uses[0].name][0]
+    adds_up = uses[0].name == MATERIALISED[uses[0].name][0]
     if len(uses) == 1 and uses[0].sites == 1 and not adds_up:
         return uses[0]
-    steps = {WRITTEN_OUT[use.name][1] for use in uses}
+    steps = {MATERIALISED[use.name][1] for use in uses}
     lags = {use.lag for use in uses}
     if len(steps) > 1 or len(lags) > 1:
         raise ValueError(f"the uses of {uses[0].parameter.name!r} do not add up: steps {steps}, lags {lags}")
@@ -100,7 +100,7 @@ class _Sum:
         return self._plan.add(Tensor(f"{parameter.name}.{name.removeprefix('bias_')}", shape, GRADIENT))
 
     def _add(self, use: Update):
-        name = WRITTEN_OUT[use.name][0]
+        name = MATERIALISED[use.name][0]
         given = {"X": use.sites, **use.tensors, **use.consts, **self._gradients}
         if "value" in use.tensors:
             given["room"] = use.tensors["value"].size

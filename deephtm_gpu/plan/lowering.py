@@ -30,7 +30,7 @@ class _Lowering:
         self.network, self.losses = network, as_losses(losses, len(network.outputs))
         self.weights = weights or [1.0] * len(self.losses)
         self.names, self.owners = network.names(), network.owners()
-        self.clocks, self.ticks = clocks_of(network.nodes), {}  # ticks: a clock's node -> (tick, begun)
+        self.clocks, self.ticks = clocks_of(network.nodes), {}  # ticks: a clock's node -> (tick, has_ticked)
         self.plan = Plan(streams, ahead, seeds, given=given)
         self.forms = forms_of(network)
         self.values: dict[Node, Value] = {}

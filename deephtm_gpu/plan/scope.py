@@ -16,7 +16,7 @@ from deephtm_gpu.plan.tensors import GRADIENT, PARAM, PARAMETERS, SCRATCH, STATE
 
 @dataclass(eq=False)
 class Value:
-    """What a node gives, as tensors: all numbers written out, or (index, value) pairs of a vector of `size`; of a map,
+    """What a node gives, as tensors: all numbers, dense, or (index, value) pairs of a vector of `size`; of a map,
     at each of its positions."""
 
     tensor: Tensor
@@ -193,7 +193,7 @@ class Scope:
         return Value(tensor, self.form.size, index, self.form.winners, self.form.cells, self.form.ones)
 
     def to_dense(self, x: Value):
-        """x with all its numbers written out, and the function that brings a gradient back to x's pairs."""
+        """x as a dense vector, and the function that brings a gradient back to x's pairs."""
         if not x.sparse:
             return x, lambda dx: dx
         n = self._written = self._written + 1
