@@ -64,7 +64,7 @@ def step_result(model, run: Run, given: bool) -> StepResult:
 
 
 def history_of(model, runs: list[Run], given: bool, observed: bool | None = None) -> History:
-    """The runs one behind the other. A prediction's loss is told when its target comes; it goes back beside the
+    """The runs one behind the other. A prediction's loss is reported when its target comes; it goes back beside the
     prediction. observed: whether it has what was observed; None: where the session does."""
     session, shown = model.session, model.arrangement.shown
     first, outputs = runs[0].first, Outputs.joined([run.outputs for run in runs])

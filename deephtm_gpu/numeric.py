@@ -98,7 +98,7 @@ def _check_merged(array, single, subject, active):
 
 
 def _warn(who):
-    """At the line of the user's that gave the series, so that a loop is told once."""
+    """At the line of the user's that gave the series, so that a loop is reported once."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back

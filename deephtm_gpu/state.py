@@ -24,7 +24,7 @@ def observable(network) -> list[tuple[str, str, str]]:
 
 
 def describe_observed(network, forms, arrays) -> dict[str, dict[str, np.ndarray]]:
-    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` tells; of maps
+    """arrays: one (T, S, D) per `observable` tensor -> by layer name, as `Model.observe` reports; of maps
     (T, S, ..., H, W)."""
     nodes, observed = {name: node for node, name in network.names().items()}, {}
     for (name, shown, _), array in zip(observable(network), arrays):

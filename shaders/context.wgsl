@@ -34,7 +34,7 @@ fn rank_of(flag: bool) -> vec2<u32> {
   return vec2<u32>(below, total);
 }
 
-// The length of a list, the same for every lane in the compiler's eyes too: loops with barriers hang on it.
+// The length of a list, the same for every lane in the compiler's eyes too: loops with barriers depend on it.
 fn length(list: u32) -> u32 {
   if (lane == 0u) { count = lists[list]; }
   return workgroupUniformLoad(&count);

@@ -1,7 +1,7 @@
 // lib: arenas, reduce, outlier
 // Losses over D outputs.
 //   mse            loss = 1/2 sum (y - target)^2, dy = y - target, times (LIMIT largest / |dy|)^4 where |dy| > LIMIT largest;
-//                  extent = [largest, seen]: the largest |dy| of late, and how many there were, up to FIRST
+//                  extent = [largest, seen]: the recent maximum of |dy|, and how many there were, up to FIRST
 //   softmax        probability = exp(y - max y) / sum
 //   cross_entropy  loss = -sum target log probability, dy = probability - target (into what softmax was taken of)
 //   sigmoid        probability = 1 / (1 + exp(-y))

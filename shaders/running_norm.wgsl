@@ -1,8 +1,8 @@
 // lib: arenas, reduce, outlier
 // RunningNorm over D features: centred by a running mean (a constant in backward), scaled to unit root mean square.
 //   mean_update  mean += max(1/1000, 1/(count+1)) move, move = (sum of share/X x over the streams and their X positions) - mean,
-//                times (LIMIT largest / |move|)^4 where |move| > LIMIT largest; extent = [largest, seen]: the largest
-//                |move| of late, and how many there were, up to FIRST
+//                times (LIMIT largest / |move|)^4 where |move| > LIMIT largest; extent = [largest, seen]: the
+//                recent maximum of |move|, and how many there were, up to FIRST
 //   forward      y = (x - mean) / scale, scale = sqrt(average((x - mean)^2) + EPSILON)
 //   backward     dx = (dy - average(dy y) y) / scale, 0 where average((x - mean)^2) < EPSILON
 // Storage: x, y, dy, dx (D; in mean_update X positions, each on whole quads) and scale, share (1) in work; mean (D),

@@ -66,7 +66,7 @@ fn first_leader(blocks: u32) -> vec2<u32> {
 }
 
 fn choose(overlap: u32, winners: u32, rows: u32, K: u32, C: u32) {
-  // The power of two that makes blocks of at most ALONE. (No loop: what hangs on it can be worked out before the kernel runs.)
+  // The power of two that makes blocks of at most ALONE. (No loop: what depends on it can be worked out before the kernel runs.)
   let blocks = clamp(1u << (32u - countLeadingZeros((C - 1u) / ALONE)), WG, BLOCKS);
   let together = blocks * ALONE < C;
   for (var b = lane; b < blocks; b += WG) { leaders[b] = best_after(overlap, C, b, blocks, vec2<u32>(NONE, 0u)); }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import assert_close
-from test_graph import tells
+from test_graph import refuses
 
 import deephtm_gpu as dh
 
@@ -84,7 +84,7 @@ def test_a_trace_leaks_and_behind_a_clock_it_steps_at_ticks(device):
 
 
 def test_a_layer_that_reads_several_clocks_goes_by_the_one_they_share():
-    """A trace tells which clock it goes by: it leaks at its ticks."""
+    """A trace shows which clock it follows: it leaks at its ticks."""
     def sums(a, b):
         return dh.Trace(0.5)(a + b)
 
@@ -126,7 +126,7 @@ def ticking(clock, device="numpy", **memory):
 
 
 def cells_of(history):
-    return next(told["cells"] for told in history.observed.values() if "cells" in told)
+    return next(reported["cells"] for reported in history.observed.values() if "cells" in reported)
 
 
 @DEVICES
@@ -179,10 +179,10 @@ def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
     surprise = dh.Surprise()(cells)
     model = dh.Model(dh.Network(x, [surprise, dh.when(surprise, x)]), device=device)
     series = RNG(8).normal(size=(30, 4)).astype(np.float32)
-    told = model.trace(series)
-    assert_close("surprise", told.prediction[0][:, 0], told.anomaly, 1e-6)
-    ticks = told.anomaly > 0.5
-    assert_close("held", told.prediction[1][ticks], series[ticks], 1e-6)
+    reported = model.trace(series)
+    assert_close("surprise", reported.prediction[0][:, 0], reported.anomaly, 1e-6)
+    ticks = reported.anomaly > 0.5
+    assert_close("held", reported.prediction[1][ticks], series[ticks], 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_surprise_is_the_anomaly_of_its_memory_and_may_be_a_gate(device):
     ],
 )
 def test_mistakes(make, words):
-    tells(lambda: dh.Model(dh.Network(x := dh.Input((4,)), make(x)), device="numpy"), *words)
+    refuses(lambda: dh.Model(dh.Network(x := dh.Input((4,)), make(x)), device="numpy"), *words)
 
 
 @DEVICES

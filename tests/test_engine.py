@@ -64,11 +64,11 @@ class Counter:
         self._watch(monkeypatch, type(compute), "dispatch_workgroups")
         compute.end()
 
-    def _watch(self, monkeypatch, owner, name, told=None):
-        inner, told = getattr(owner, name), told or name
+    def _watch(self, monkeypatch, owner, name, reported=None):
+        inner, reported = getattr(owner, name), reported or name
 
         def counted(*args, **kwargs):
-            self.counts[told] = self.counts.get(told, 0) + 1
+            self.counts[reported] = self.counts.get(reported, 0) + 1
             return inner(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, counted)

@@ -47,7 +47,7 @@ CASES = {"all columns": (of_all, "bce", bce), "winners": (of_winners, "mse", squ
 def test_a_step_goes_along_the_gradient(name, streams):
     """At the whole rate: neither layer stands before a pooler. The pooler itself learns nothing, and nor do the
     biases."""
-    make, loss, told = CASES[name]
+    make, loss, reported = CASES[name]
     rng, net = np.random.default_rng(4), make(**SMALL)
     backend = put_on_numpy(net, [loss], dh.SGD(1.0), streams)
     plan = backend.plan
@@ -62,7 +62,7 @@ def test_a_step_goes_along_the_gradient(name, streams):
         backend.restore(start)
         backend.write(parameter, value)
         backend.run(one_row(inputs, targets, 0, learn=False))
-        return told(backend.read("prediction0"), targets[0])
+        return reported(backend.read("prediction0"), targets[0])
 
     kinds = {n: type(node.layer) for node, n in net.names().items()}
     for n, value in before.items():

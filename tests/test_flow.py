@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import assert_close
-from test_graph import tells
+from test_graph import refuses
 
 import deephtm_gpu as dh
 
@@ -82,7 +82,7 @@ def test_weights_of_losses_on_the_gpu_and_in_a_file(tmp_path):
     ],
 )
 def test_wrong_weights_of_losses(weights, words):
-    tells(lambda: dh.Model(two_outputs(), device="numpy", loss_weights=weights), *words)
+    refuses(lambda: dh.Model(two_outputs(), device="numpy", loss_weights=weights), *words)
 
 
 # Layers at several places
@@ -108,8 +108,8 @@ def test_a_layer_at_two_places_has_one_set_of_weights_and_two_memories():
     a, b = rng.normal(size=(2, 30, 3)).astype(np.float32)
     one.fit([a, b])
     state = one.state()
-    poolers = [name for name, told in state.items() if "winners" in told]
-    memories = [name for name, told in state.items() if "cells" in told]
+    poolers = [name for name, reported in state.items() if "winners" in reported]
+    memories = [name for name, reported in state.items() if "cells" in reported]
     assert len(poolers) == len(memories) == 2
     assert not np.array_equal(state[poolers[0]]["winners"], state[poolers[1]]["winners"])
 

@@ -73,15 +73,15 @@ def by_convention(name, case):
     """`x_backward` reads d<output> of `x_forward` and writes d<input>."""
     back, ahead = PASSES[name], PASSES[name.replace("_backward", "_forward")]
     case.update(zip(ahead.writes, run(ahead.reference, case, ahead.reads, ahead.consts)))
-    told = [n for n in ahead.writes if f"d{n}" in back.reads]
+    reported = [n for n in ahead.writes if f"d{n}" in back.reads]
     asked = [n for n in ahead.reads if f"d{n}" in back.writes]
-    assert told and len(asked) == len(back.writes), (
+    assert reported and len(asked) == len(back.writes), (
         f"{name} does not follow the convention: give it an adapter in ADAPTERS"
     )
 
     def loss():
         out = dict(zip(ahead.writes, run(ahead.reference, case, ahead.reads, ahead.consts)))
-        return sum(dot(case[f"d{n}"], out[n]) for n in told)
+        return sum(dot(case[f"d{n}"], out[n]) for n in reported)
 
     gradients = dict(zip(back.writes, run(back.reference, case, back.reads, back.consts)))
     return loss, [(case[n], gradients[f"d{n}"]) for n in asked]

@@ -7,7 +7,7 @@ import deephtm_gpu as dh
 from deephtm_gpu.errors import UserError
 
 
-def tells(mistake, *words):
+def refuses(mistake, *words):
     """mistake() raises a UserError that ends as a sentence and holds all the words."""
     with pytest.raises(UserError) as caught:
         mistake()
@@ -86,7 +86,7 @@ def input_listed_twice():
     (lambda: dh.Network(dh.Input((2,)), dh.previous(dh.Linear(2))), ["previous", "Linear"]),
 ], ids=lambda v: "" if callable(v) else "-".join(map(str, v)))
 def test_mistakes_in_a_graph(mistake, words):
-    tells(mistake, *words)
+    refuses(mistake, *words)
 
 
 def shared_between_sizes():
@@ -136,7 +136,7 @@ def sizes_in_a_circle():
     ],
 )
 def test_what_does_not_fit_is_told_by_the_model(make, words):
-    tells(lambda: on_numpy(make()), *words)
+    refuses(lambda: on_numpy(make()), *words)
 
 
 @pytest.mark.parametrize("more, words", [
@@ -153,7 +153,7 @@ def test_what_does_not_fit_is_told_by_the_model(make, words):
     (dict(device="no such card"), ["device", "'no such card'"]),
 ])
 def test_mistakes_in_a_model(more, words):
-    tells(lambda: line(**more), *words)
+    refuses(lambda: line(**more), *words)
 
 
 @pytest.mark.parametrize("make, words", [
@@ -168,7 +168,7 @@ def test_mistakes_in_a_model(more, words):
     (lambda: dh.PolyakSGD(scale=0), ["scale", "0"]),
 ])
 def test_mistakes_in_an_optimiser(make, words):
-    tells(make, *words)
+    refuses(make, *words)
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -201,7 +201,7 @@ infinite = np.array([[0, 1], [np.inf, 0]])
 @pytest.mark.parametrize("use", ["fit", "predict"])
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_mistakes_in_a_series(use, series, words):
-    tells(lambda: getattr(line(), use)(series), *words)
+    refuses(lambda: getattr(line(), use)(series), *words)
 
 
 @pytest.mark.parametrize("targets, words", [
@@ -210,13 +210,13 @@ def test_mistakes_in_a_series(use, series, words):
     (np.full((5, 2), np.nan), ["targets", "nan", "step 0"]),
 ])
 def test_mistakes_in_targets(targets, words):
-    tells(lambda: line().fit(ok, targets), *words)
+    refuses(lambda: line().fit(ok, targets), *words)
 
 
 def test_mistakes_in_classes():
     m = line(loss="cross_entropy")
-    tells(lambda: m.fit(ok, np.array([0, 1, 2, 0, 1])), "targets", "2", "0 to 1")
-    tells(lambda: m.fit(ok, np.array([0, 1, -1, 0, 1])), "targets", "-1", "0 to 1")
+    refuses(lambda: m.fit(ok, np.array([0, 1, 2, 0, 1])), "targets", "2", "0 to 1")
+    refuses(lambda: m.fit(ok, np.array([0, 1, -1, 0, 1])), "targets", "-1", "0 to 1")
 
 
 def test_truth_values_are_classes():
@@ -232,42 +232,42 @@ def two_outputs():
 
 def test_a_step_with_a_target_for_each_output():
     live, whole = two_outputs(), two_outputs()
-    told = live.step(np.ones(2), target=[np.zeros(2), np.zeros(3)])
+    reported = live.step(np.ones(2), target=[np.zeros(2), np.zeros(3)])
     history = whole.fit(np.ones((1, 2)), [np.zeros((1, 2)), np.zeros((1, 3))])
-    assert told.loss == history.loss[0]
-    assert all(np.array_equal(a, b[0]) for a, b in zip(told.prediction, history.prediction))
+    assert reported.loss == history.loss[0]
+    assert all(np.array_equal(a, b[0]) for a, b in zip(reported.prediction, history.prediction))
 
 
 def test_mistakes_in_streams_and_several_inputs():
-    tells(lambda: line(streams=3).fit(ok), "inputs", "(5, 2)", "(steps, 3, 2)")
-    tells(lambda: line(streams=3).fit(np.zeros((5, 2, 2))), "inputs", "(5, 2, 2)", "(steps, 3, 2)")
+    refuses(lambda: line(streams=3).fit(ok), "inputs", "(5, 2)", "(steps, 3, 2)")
+    refuses(lambda: line(streams=3).fit(np.zeros((5, 2, 2))), "inputs", "(5, 2, 2)", "(steps, 3, 2)")
     x, z = dh.Input((2,)), dh.Input((3,))
     m = on_numpy(dh.Network([x, z], dh.Linear(2)(dh.Concat()([x, z]))))
-    tells(lambda: m.fit([ok]), "inputs must be a list of 2 series", "got 1 series")
-    tells(lambda: m.fit([ok, ok]), "inputs[1]", "(5, 2)", "(steps, 3)")
-    tells(lambda: m.fit([ok, np.zeros((4, 3))]), "inputs[1] must have as many steps", "5, got 4")
+    refuses(lambda: m.fit([ok]), "inputs must be a list of 2 series", "got 1 series")
+    refuses(lambda: m.fit([ok, ok]), "inputs[1]", "(5, 2)", "(steps, 3)")
+    refuses(lambda: m.fit([ok, np.zeros((4, 3))]), "inputs[1] must have as many steps", "5, got 4")
 
 
 @pytest.mark.parametrize("ahead", [0, -1, 1.5, "soon"])
 def test_mistakes_in_ahead(ahead):
-    tells(lambda: line().fit(ok, ahead=ahead), "ahead", repr(ahead))
+    refuses(lambda: line().fit(ok, ahead=ahead), "ahead", repr(ahead))
 
 
 def test_mistakes_in_rollout():
     m = line()
-    tells(lambda: m.rollout(3), "rollout", "fit")
+    refuses(lambda: m.rollout(3), "rollout", "fit")
     m.fit(ok)
-    tells(lambda: m.rollout(0), "steps", "0")
-    tells(lambda: m.rollout(1.5), "steps", "1.5")
+    refuses(lambda: m.rollout(0), "steps", "0")
+    refuses(lambda: m.rollout(1.5), "steps", "1.5")
 
 
 def test_outputs_that_cannot_predict_their_inputs():
     """Without targets, output j predicts input j: it must be of its size."""
     m = on_numpy(dh.Sequential(dh.Linear(3)), input_shape=(2,))
-    tells(lambda: m.fit(ok), "must have the size of input 0, got 3 and 2", "targets")
+    refuses(lambda: m.fit(ok), "must have the size of input 0, got 3 and 2", "targets")
     x = dh.Input((2,))
     two = on_numpy(dh.Network(x, [dh.Linear(2)(x), dh.Linear(4)(x)]))
-    tells(lambda: two.fit(ok), "output 1", "got 1 inputs", "targets")
+    refuses(lambda: two.fit(ok), "output 1", "got 1 inputs", "targets")
 
 
 def test_a_mistake_leaves_the_model_as_it_was():
@@ -280,7 +280,7 @@ def test_a_mistake_leaves_the_model_as_it_was():
         lambda: m.fit(ok, ahead=0),
         lambda: m.predict(infinite),
     ):
-        tells(mistake)
+        refuses(mistake)
     again = np.random.default_rng(0).normal(size=(20, 2))
     assert np.array_equal(m.fit(again).loss, untouched.fit(again).loss, equal_nan=True)
 
@@ -288,9 +288,9 @@ def test_a_mistake_leaves_the_model_as_it_was():
 def test_mistakes_in_weights():
     m = line()
     weights = m.state_dict()
-    tells(lambda: m.load_state_dict({"0.weight": weights["0.weight"]}), "load_state_dict", "0.bias")
-    tells(lambda: m.load_state_dict({**weights, "9.weight": weights["0.weight"]}), "load_state_dict", "9.weight")
-    tells(lambda: m.load_state_dict({**weights, "0.weight": np.zeros((2, 3))}), "0.weight", "(2, 3)", "(2, 2)")
+    refuses(lambda: m.load_state_dict({"0.weight": weights["0.weight"]}), "load_state_dict", "0.bias")
+    refuses(lambda: m.load_state_dict({**weights, "9.weight": weights["0.weight"]}), "load_state_dict", "9.weight")
+    refuses(lambda: m.load_state_dict({**weights, "0.weight": np.zeros((2, 3))}), "0.weight", "(2, 3)", "(2, 2)")
 
 
 # What flows

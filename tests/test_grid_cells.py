@@ -324,8 +324,8 @@ def test_saved_and_loaded_it_knows_its_inputs_apart(anchor, restart, tmp_path):
     later = [x[learned:] for x in series]
     for ours, theirs in zip(model.predict(later), loaded.predict(later)):
         assert np.array_equal(ours, theirs)
-    told = describe_network(anchored(anchor, restart))
-    assert describe_network(make_network(told)) == told
+    reported = describe_network(anchored(anchor, restart))
+    assert describe_network(make_network(reported)) == reported
 
 
 def test_it_stands_among_other_layers():
@@ -391,6 +391,6 @@ def _summary(**sizes):
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_arguments_are_a_sentence(name):
     make, words = WRONG[name]
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         make()
-    assert words in str(told.value) and str(told.value).endswith(".")
+    assert words in str(reported.value) and str(reported.value).endswith(".")

@@ -183,7 +183,7 @@ def test_a_step_costs_less_than_a_dispatch(adapter):
     assert counts[0] == counts[1] == counts[2] < 0.5
 
 
-@pytest.mark.parametrize("make, told", [
+@pytest.mark.parametrize("make, reported", [
     (lambda: dh.Population(chain(), 0, input_shape=(1,)), ["models", "0"]),
     (lambda: dh.Population(chain(), 2, input_shape=(1,), seed=[1]), ["got 1", "2 models"]),
     (lambda: dh.Population(chain(), 2, input_shape=(1,), seed=-1), ["seed", "-1"]),
@@ -200,10 +200,10 @@ def test_a_step_costs_less_than_a_dispatch(adapter):
     (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step(0.0), ["2 arrays"]),
     (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step([0.0, 1.0]), ["one row for each"]),
 ])
-def test_mistakes_are_told(make, told):
+def test_mistakes_are_reported(make, reported):
     with pytest.raises(dh.UserError) as error:
         make()
-    assert all(t in str(error.value) for t in told), str(error.value)
+    assert all(t in str(error.value) for t in reported), str(error.value)
 
 
 def _small():

@@ -210,7 +210,7 @@ def test_losers_are_drawn_without_repetition(seed, K):
         assert len(set(drawn.tolist())) == R and drawn.min() >= 0 and drawn.max() < C
     anomaly, delta = head_forward(rng.normal(size=rows.shape), rows, rng.random((2, K)), K, R)
     assert (delta[:, :K] < 0).all()
-    for s in range(2):  # nobody is told 0 and 1
+    for s in range(2):  # nobody is reported 0 and 1
         assert ((delta[s, K:] == 0) == np.isin(rows[s, K:], winners[s])).all() and (delta[s, K:] >= 0).all()
 
 
@@ -519,10 +519,10 @@ def test_classes_stand_for_one_hot_targets():
     inputs, classes = sine(40), np.arange(40) % 4
     a, b = (dh.Model(small(outputs=4), input_shape=(1,), loss="cross_entropy", optimizer=dh.SGD(0.02), device="numpy")
             for _ in range(2))
-    told, ours = a.fit(inputs, classes), b.fit(inputs, np.eye(4)[classes])
-    assert np.array_equal(told.prediction, ours.prediction)
-    assert_close("probabilities", told.prediction.sum(axis=1), np.ones(40))
-    assert_close("loss", told.loss, -np.log(told.prediction[np.arange(40), classes]))
+    reported, ours = a.fit(inputs, classes), b.fit(inputs, np.eye(4)[classes])
+    assert np.array_equal(reported.prediction, ours.prediction)
+    assert_close("probabilities", reported.prediction.sum(axis=1), np.ones(40))
+    assert_close("loss", reported.loss, -np.log(reported.prediction[np.arange(40), classes]))
 
 
 def test_reset_begins_a_new_sequence():

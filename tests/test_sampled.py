@@ -114,9 +114,9 @@ def test_all_places_seen_is_the_dense_memory(optimizer, streams, window):
     N, C = 120, 40
     dense, sample = (model(F, optimizer=optimizer, streams=streams, window=window) for F in (None, N + C))
     series = symbols(60, streams if streams > 1 else None)
-    told, ours = dense.fit(series), sample.fit(series)
-    assert_close("prediction", ours.prediction, told.prediction, 1e-4)
-    assert_close("anomaly", ours.anomaly, told.anomaly, 1e-4)
+    reported, ours = dense.fit(series), sample.fit(series)
+    assert_close("prediction", ours.prediction, reported.prediction, 1e-4)
+    assert_close("anomaly", ours.anomaly, reported.anomaly, 1e-4)
     for name, weight in dense.state_dict().items():
         assert_close(name, sample.state_dict()[name], weight, 1e-3)
     for name, value in dense.state()["4"].items():
@@ -157,9 +157,9 @@ def test_what_no_cell_sees_teaches_nothing():
 def test_streams_of_copies_learn_as_one():
     one, three = (model(40, optimizer=dh.PolyakSGD(), streams=s) for s in (1, 3))
     series = symbols(40)
-    told, ours = one.fit(series), three.fit(np.repeat(series[:, None], 3, axis=1))
+    reported, ours = one.fit(series), three.fit(np.repeat(series[:, None], 3, axis=1))
     for s in range(3):
-        assert_close(f"stream {s}", ours.prediction[:, s], told.prediction, 1e-3)
+        assert_close(f"stream {s}", ours.prediction[:, s], reported.prediction, 1e-3)
 
 
 @pytest.mark.parametrize("streams, window, optimizer", [
@@ -167,8 +167,8 @@ def test_streams_of_copies_learn_as_one():
 def test_gpu_and_numpy_agree(adapter, streams, window, optimizer):
     gpu, numpy = (model(37, d, optimizer=optimizer, streams=streams, window=window) for d in ("gpu", "numpy"))
     series = symbols(40, streams if streams > 1 else None)
-    told, ours = numpy.fit(series), gpu.fit(series)
-    assert_close("prediction", ours.prediction, told.prediction, 1e-3)
+    reported, ours = numpy.fit(series), gpu.fit(series)
+    assert_close("prediction", ours.prediction, reported.prediction, 1e-3)
     for name, weight in numpy.state_dict().items():
         assert_close(name, gpu.state_dict()[name], weight, 1e-3)
     for name, value in numpy.state()["4"].items():

@@ -201,15 +201,15 @@ def test_goes_on_in_a_new_process(device, adapter, tmp_path):
         "model = dh.load('m', sys.argv[2])\n"
         "given = np.load('x.npz')\n"
         "history = model.fit([given[name] for name in given])\n"
-        "np.savez('told.npz', *history.prediction, loss=history.loss, anomaly=history.anomaly)\n"
+        "np.savez('reported.npz', *history.prediction, loss=history.loss, anomaly=history.anomaly)\n"
         "model.save('m')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), device], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    with np.load(tmp_path / "told.npz") as told:
-        _assert_same_history(dh.History(told["loss"], [told["arr_0"], told["arr_1"]], told["anomaly"]), want)
+    with np.load(tmp_path / "reported.npz") as reported:
+        _assert_same_history(dh.History(reported["loss"], [reported["arr_0"], reported["arr_1"]], reported["anomaly"]), want)
     _assert_same(dh.load(tmp_path / "m", device), whole)
 
 

@@ -385,7 +385,7 @@ def test_each_model_of_a_population_adds_up_its_own(adapter, device):
         return dh.Sequential(layer, dh.ReLU(), layer).network((3,))
 
     series = noise(3, 12, 3)  # (models, steps, D)
-    told = dh.Population(net(), 3, optimizer=dh.Adam(0.01), device=device).fit(series).prediction
+    reported = dh.Population(net(), 3, optimizer=dh.Adam(0.01), device=device).fit(series).prediction
     for p in range(3):
         alone = dh.Model(net(), optimizer=dh.Adam(0.01), seed=p, device=device)
-        assert np.array_equal(told[p], alone.fit(series[p]).prediction)
+        assert np.array_equal(reported[p], alone.fit(series[p]).prediction)

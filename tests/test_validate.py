@@ -171,10 +171,10 @@ def test_a_network_with_a_broken_shader_is_seen(adapter):
 
 def test_command(adapter, tmp_path, capsys):
     assert main(["validate", "--device", adapter.name, "--json", str(tmp_path / "table.json")]) == 0
-    told = json.loads((tmp_path / "table.json").read_text())
-    assert not [c for c in told["checks"] if not c["holds"]] and told["holds"]
-    assert {p.name for op in OPS for p in op.passes} <= {c["name"] for c in told["checks"]}
-    assert {"op", "network", "probe"} == {c["kind"] for c in told["checks"]}
+    reported = json.loads((tmp_path / "table.json").read_text())
+    assert not [c for c in reported["checks"] if not c["holds"]] and reported["holds"]
+    assert {p.name for op in OPS for p in op.passes} <= {c["name"] for c in reported["checks"]}
+    assert {"op", "network", "probe"} == {c["kind"] for c in reported["checks"]}
     assert "all hold" in capsys.readouterr().out
 
 
@@ -196,9 +196,9 @@ def test_command_on_numpy(tmp_path, capsys):
     assert main(["validate", "--device", "numpy", "--json", str(tmp_path / "table.json")]) == 0
     printed = capsys.readouterr().out
     assert "float32 against the NumPy reference in float64" in printed.splitlines()[0] and "all hold" in printed
-    told = json.loads((tmp_path / "table.json").read_text())
-    assert {c["kind"] for c in told["checks"]} == {"op", "network"} and told["adapter"]["backend"] == "numpy"
-    by_name = {c["name"]: c for c in told["checks"]}
+    reported = json.loads((tmp_path / "table.json").read_text())
+    assert {c["kind"] for c in reported["checks"]} == {"op", "network"} and reported["adapter"]["backend"] == "numpy"
+    by_name = {c["name"]: c for c in reported["checks"]}
     for op in OPS:
         for op_pass in op.passes:
             sums = op_pass.whole or {*op.matrices, *op.params} & {*op_pass.changes}

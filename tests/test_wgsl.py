@@ -262,11 +262,11 @@ def test_kernels_on_textures_are_legal_for_naga(name, naga):
 def test_what_reads_and_writes_an_arena_on_textures():
     """Indices within indices, all assignments, comparisons that are none; names that only look like an arena's."""
     arena = "@group(0) @binding(2) var<storage, read_write> work: array<f32>;\n"
-    told = on_textures(arena + "work[a] = work[b + u32(work[c])]; if (work[d] == work4[e]) { work[f] -= g "
+    reported = on_textures(arena + "work[a] = work[b + u32(work[c])]; if (work[d] == work4[e]) { work[f] -= g "
                                "* 2.0; }", 8).splitlines()
-    assert told[0] == "@group(0) @binding(2) var work: texture_storage_2d<r32float, read_write>;"
-    assert "vec2<u32>(i & 7u, i >> 3u)" in told[1]
-    assert told[3] == ("store_work(a, load_work(b + u32(load_work(c)))); "
+    assert reported[0] == "@group(0) @binding(2) var work: texture_storage_2d<r32float, read_write>;"
+    assert "vec2<u32>(i & 7u, i >> 3u)" in reported[1]
+    assert reported[3] == ("store_work(a, load_work(b + u32(load_work(c)))); "
                        "if (load_work(d) == work4[e]) { store_work(f, load_work(f) - (g * 2.0)); }")
 
 

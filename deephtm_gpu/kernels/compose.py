@@ -70,7 +70,7 @@ def split(text: str) -> dict[str, str]:
 
 
 def settings(layout: Layout, lanes: int) -> dict[str, str]:
-    """The constants of the library that hang on the network and the device."""
+    """The constants of the library that depend on the network and the device."""
     return {
         "WG": f"const WG: u32 = {lanes}u;",
         "STREAMS": f"const STREAMS: u32 = {layout.plan.streams}u;",

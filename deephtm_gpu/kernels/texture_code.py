@@ -25,11 +25,11 @@ def on_textures(code: str, width: int) -> str:
 
 def _declaration(binding, name, kind, width):
     texel, part, whole = _TEXELS[kind]
-    texel = f"vec2<u32>(i & {width - 1}u, i >> {width.bit_length() - 1}u)"
+    coords = f"vec2<u32>(i & {width - 1}u, i >> {width.bit_length() - 1}u)"
     return "\n".join([
         f"@group(0) @binding({binding}) var {name}: texture_storage_2d<{texel}, read_write>;",
-        f"fn load_{name}(i: u32) -> {kind} {{ return textureLoad({name}, {texel}){part}; }}",
-        f"fn store_{name}(i: u32, v: {kind}) {{ textureStore({name}, {texel}, {whole}); }}",
+        f"fn load_{name}(i: u32) -> {kind} {{ return textureLoad({name}, {coords}){part}; }}",
+        f"fn store_{name}(i: u32, v: {kind}) {{ textureStore({name}, {coords}, {whole}); }}",
     ])
 
 

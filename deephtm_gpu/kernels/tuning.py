@@ -10,7 +10,7 @@ TEXTURES = "texture-adapter-specific-format-features"
 
 @dataclass(frozen=True)
 class Tuning:
-    """What hangs on the kind of adapter; measured on llvmpipe, and for hardware not yet. lanes: invocations of a
+    """What depends on the kind of adapter; measured on llvmpipe, and for hardware not yet. lanes: invocations of a
     workgroup. wide: multiply-adds of a stream from which an op gets workgroups of its own. grain: multiply-adds that
     make a workgroup worth its while. loops: how many iterations an invocation may go through in a dispatch; None: no
     limit. textures: whether these are faster to load from than buffers.

@@ -181,7 +181,7 @@ class GridCells(Layer):
         return self.learn
 
     def _roles(self, others):
-        """What the inputs behind the movement are: both, or the one of the two that its size tells. (A place in the
+        """What the inputs behind the movement are: both, or the one of the two that its size says. (A place in the
         flow, and a file, know no more of them.)"""
         if len(others) == 2:
             return ["anchor", "restart"]

@@ -9,7 +9,7 @@ double the memory, and all F of it would be read where a context has A entries.
 
 A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so on average its sum, the norm of its gradient,
 and how far a gradient's step moves the sum are those of a row that sees everything, at any F, and neither the weights'
-start nor the rate has to know. (Adam, whose steps do not hang on a gradient's size, moves it sqrt(F/P) times as far.)
+start nor the rate has to know. (Adam, whose steps do not depend on a gradient's size, moves it sqrt(F/P) times as far.)
 On the high-order sequences cells that see 64 of 3,072 places need 2,419 elements, and 1,733 after the swap; with
 weights that start sqrt(P/F) times as large instead 3,562 and 4,052, with neither 4,884 and 2,787 (seed 2001; dense
 2,140 and 1,256). With F = P every stretch is one place long: the dense matrix, place for place.

@@ -26,7 +26,7 @@ def sparse_linear_backward(dy, index, value, weight):
 
 
 def rows_forward(x, index, weight, bias):
-    """A dense product of which only L outputs are asked for.
+    """A dense product of which only L outputs are needed.
 
     x (S, I), index (S, L), weight (O, I), bias (O,) -> y (S, L), y[l] = weight[index[l]] . x + bias[index[l]]
     """

@@ -88,7 +88,7 @@ class _Lowering:
         self.backwards.append((node, lambda d: backward(d)))
 
     def _lower_observed(self, names):
-        """A copy of each of these tensors in every row, so that who looks on needs no reading back of his own."""
+        """A copy of each of these tensors in every row, so that observers need no reading back of their own."""
         for name in names:
             tensor, layer = self.plan.tensors[name], name.rpartition(".")[0]
             output = self._io(f"observed {name}", tensor.size * tensor.sites)

@@ -141,7 +141,7 @@ class Scope:
         return self._lowering.ticks[parent][0] if parent else self.always()
 
     def always(self) -> Tensor:
-        """1 in every step, where a tick is asked for."""
+        """1 in every step, where a tick is needed."""
         plan = self._lowering.plan
         return plan.tensors.get("always") or plan.add(Tensor("always", (1,), STATE, start=1.0))
 

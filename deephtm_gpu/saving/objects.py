@@ -24,7 +24,7 @@ def describe(thing) -> dict:
 
 
 def make(described: dict, kind: type):
-    """The object that `describe` told of, a `kind` (or of what its constructor returns). Raises UserError where there
+    """The object that `describe` described, a `kind` (or of what its constructor returns). Raises UserError where there
     is no such class, and whatever the constructor has against the arguments."""
     name = described["class"]
     made = _public(name)

@@ -32,7 +32,7 @@ class Part:
 
 def next_turn(at: Position, n: int, xs, ys, learn: bool, ahead: int) -> tuple[list[Part], Position]:
     """The batches that come next from step n of the series on, and the position after them but for what only running
-    them tells (`updates`, `last`, `active`). xs, ys: one (T, S, D) per input and output; ys is None where inputs are
+    them says (`updates`, `last`, `active`). xs, ys: one (T, S, D) per input and output; ys is None where inputs are
     predicted. They are run together or not at all."""
     if not learn:
         return _looking(at, n, xs, ys, ahead)

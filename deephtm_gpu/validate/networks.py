@@ -136,7 +136,7 @@ def _place():
 
 
 def _anchored():
-    """Of one movement among 7, of an object told by 3 numbers, and now and then from its beginning."""
+    """Of one movement among 7, of an object described by 3 numbers, and now and then from its beginning."""
     thing, movement, begins = dh.Input((3,)), dh.Input((7,)), dh.Input((1,))
     moved = dh.Linear(4)(movement)
     cells = dh.GridCells(modules=5, side=3, sharpness=2.0, init_std=0.3, learn=True, lr_scale=1.0)

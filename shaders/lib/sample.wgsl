@@ -4,7 +4,7 @@
 // Whose synapses: where the sample's number lies in params, synapses of a row, places.
 struct Sample { number: u32, F: u32, P: u32 }
 
-// What all draws of a sample hang on; those of one of its rows hang on mix32(sample_noise ^ row).
+// What all draws of a sample depend on; those of one of its rows depend on mix32(sample_noise ^ row).
 fn sample_noise(sample: Sample) -> u32 {
   return mix32(u32(params[sample.number]));
 }
