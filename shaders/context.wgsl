@@ -1,15 +1,15 @@
 // lib: arenas, reduce
 // The distal context: a fast trace of cells (N) and a slow one of columns (C), each dense and as a list of its entries.
-//   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at places N..N+C-1; norm: of fast
+//   forward  (index, value) = the entries of both, each trace to unit norm; columns stand at sources N..N+C-1; norm: of fast
 //   fast_update  fast *= decay, entries below SMALLEST dropped, then fast[cells] += cell where cell > write
 //                (_at: in streams whose tick is 1)
 //   neighbours   (index, value) of position p of a map: the fast entries of the around x around positions about it, dilation
 //                apart, those outside left out; index o N + cell with o the neighbour's number, value to unit norm over all
 //   slow_update  by the surprise p, none below `sure`: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
-//   append / append_backward  one more vector at places base.., to unit norm, and its gradient
+//   append / append_backward  one more vector at sources base.., to unit norm, and its gradient
 // Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
-// Storage: traces, value, cell, activity, surprise, x, norm in work; lists as [A, places...], index likewise, cells,
-// winners, places, start in lists. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane + 36.
+// Storage: traces, value, cell, activity, surprise, x, norm in work; lists as [A, sources...], index likewise, cells,
+// winners, sources, start in lists. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane + 36.
 const SMALLEST: f32 = 0.1;
 const FORGET: f32 = 0.63212055882855767;  // 1 - exp(-1)
 var<workgroup> flags: array<atomic<u32>, 8>;
@@ -40,7 +40,7 @@ fn length(list: u32) -> u32 {
   return workgroupUniformLoad(&count);
 }
 
-// Writes a trace's entries behind the `begin` entries of (index, value), to unit norm, places shifted by `shift`; returns
+// Writes a trace's entries behind the `begin` entries of (index, value), to unit norm, sources shifted by `shift`; returns
 // what it was divided by.
 fn read_trace(dense: u32, list: u32, begin: u32, shift: u32, index: u32, value: u32) -> f32 {
   let A = lists[list];
@@ -51,9 +51,9 @@ fn read_trace(dense: u32, list: u32, begin: u32, shift: u32, index: u32, value: 
   }
   let norm = sqrt(span_sum(sum, WG) + EPSILON);
   for (var a = lane; a < A; a += WG) {
-    let place = lists[list + 1u + a];
-    lists[index + 1u + begin + a] = place + shift;
-    work[value + begin + a] = work[dense + place] / norm;
+    let source = lists[list + 1u + a];
+    lists[index + 1u + begin + a] = source + shift;
+    work[value + begin + a] = work[dense + source] / norm;
   }
   return norm;
 }
@@ -112,15 +112,15 @@ fn leak(dense: u32, list: u32, keep: f32, smallest: f32) -> u32 {
   for (var first = 0u; first < A; first += WG) {
     let a = first + lane;
     var strong = false;
-    var place = 0u;
+    var source = 0u;
     if (a < A) {
-      place = lists[list + 1u + a];
-      let left = work[dense + place] * keep;
+      source = lists[list + 1u + a];
+      let left = work[dense + source] * keep;
       strong = abs(left) >= smallest;
-      work[dense + place] = select(0.0, left, strong);
+      work[dense + source] = select(0.0, left, strong);
     }
     let rank = rank_of(strong);
-    if (strong) { lists[list + 1u + kept + rank.x] = place; }
+    if (strong) { lists[list + 1u + kept + rank.x] = source; }
     kept += rank.y;
   }
   storageBarrier();
@@ -128,24 +128,24 @@ fn leak(dense: u32, list: u32, keep: f32, smallest: f32) -> u32 {
   return kept;
 }
 
-// Adds times * amount[l] at places[l] where it is above `floor`; the new places go behind the `kept` first.
-fn add(dense: u32, list: u32, kept: u32, places: u32, amount: u32, times: f32, floor: f32, L: u32) {
+// Adds times * amount[l] at sources[l] where it is above `floor`; the new sources go behind the `kept` first.
+fn add(dense: u32, list: u32, kept: u32, sources: u32, amount: u32, times: f32, floor: f32, L: u32) {
   var length = kept;
   for (var first = 0u; first < L; first += WG) {
     let l = first + lane;
     var fresh = false;
-    var place = 0u;
+    var source = 0u;
     if (l < L) {
       let added = work[amount + l] * times;
-      place = lists[places + l];
+      source = lists[sources + l];
       if (added > floor) {
-        let old = work[dense + place];
+        let old = work[dense + source];
         fresh = old == 0.0;
-        work[dense + place] = old + added;
+        work[dense + source] = old + added;
       }
     }
     let rank = rank_of(fresh);
-    if (fresh) { lists[list + 1u + length + rank.x] = place; }
+    if (fresh) { lists[list + 1u + length + rank.x] = source; }
     length += rank.y;
   }
   if (lane == 0u) { lists[list] = length; }
@@ -171,15 +171,15 @@ fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list:
   add(slow, slow_list, kept, winners, activity, p, SMALLEST, K);
 }
 
-fn append(places: u32, has_places: bool, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, D: u32) {
+fn append(pair_index: u32, sparse: bool, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, D: u32) {
   let A = length(index);
   var sum = 0.0;
   for (var i = lane; i < D; i += WG) { sum += work[x + i] * work[x + i]; }
   let root = sqrt(span_sum(sum, WG) + EPSILON);
   for (var i = lane; i < D; i += WG) {
-    var place = i;
-    if (has_places) { place = lists[places + i]; }
-    lists[index + 1u + A + i] = base + place;
+    var source = i;
+    if (sparse) { source = lists[pair_index + i]; }
+    lists[index + 1u + A + i] = base + source;
     work[value + A + i] = work[x + i] / root;
   }
   if (lane == 0u) {
@@ -193,8 +193,8 @@ fn context_append_forward(x: u32, index: u32, value: u32, start: u32, norm: u32,
   append(0u, false, x, index, value, start, norm, base, D);
 }
 
-fn context_append_sparse(places: u32, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, L: u32) {
-  append(places, true, x, index, value, start, norm, base, L);
+fn context_append_sparse(pair_index: u32, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, L: u32) {
+  append(pair_index, true, x, index, value, start, norm, base, L);
 }
 
 fn context_append_backward(dvalue: u32, value: u32, start: u32, norm: u32, dx: u32, D: u32) {

@@ -1,11 +1,11 @@
 // lib: arenas, reduce
 // Deferred credit: the gradient into a step's context goes back to the cells that made it, some of the last T steps'.
-//   backward  reach[index[a]] = (dvalue - (dvalue . value) value)[a] / norm, over the A places below N;
+//   backward  reach[index[a]] = (dvalue - (dvalue . value) value)[a] / norm, over the A sources below N;
 //             ring_credit[slot, l] += decay^(age-1) reach[ring_cells[slot, l]] for every slot of the ring, age = 1..T-1;
 //             reach = 0 again; the newest step (cells, dcell) takes its slot, t mod T
 //   leave     dcell_left = ring_credit of the oldest step, which becomes 0
 // Storage: dvalue, value (A), norm (1), dcell, dcell_left (L), reach (N+1), ring_credit (T*L) in work; index as
-// [A, places...], cells (L), ring_cells (T*L) in lists; t a number. Dispatch: one workgroup a stream.
+// [A, sources...], cells (L), ring_cells (T*L) in lists; t a number. Dispatch: one workgroup a stream.
 // Workgroup memory: 4 bytes a lane.
 
 fn credit_backward(dvalue: u32, index: u32, value: u32, norm: u32, cells: u32, dcell: u32, t: u32, reach: u32,

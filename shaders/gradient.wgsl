@@ -6,9 +6,9 @@
 //   rows     gradient[rows[x, l], i] += left[x, l] right[x, i], and touched[rows[x, l]] = 1, where left != 0
 //   entries  bias_gradient[rows[x, l]] += left[x, l]
 //   synapse  gradient[rows[x, l], index[x, a]] += left[x, l] value[x, a], bias_gradient and touched too
-//   sample     the same in the synapses that see a place, weighted (see sampled.wgsl)
+//   sample     the same in the synapses that see a source, weighted (see sampled.wgsl)
 // Storage: left, right, value, touched and gradient (rows not padded) in work; rows in lists, index in lists as [A,
-// places...]; sample in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
+// sources...]; sample in params. Site x of left, right, rows, index, value lies x * round4(size) behind the first, the
 // length of a list counted in. Dispatch: any number of parts, which go from stream to stream themselves. What uses or
 // sites share, one lane adds up in order, or a barrier stands between: no atomics on floats. Workgroup memory: 4 bytes a lane.
 fn outer_gradient(left: u32, right: u32, gradient: u32, X: u32, O: u32, I: u32, part: u32, parts: u32) {

@@ -1,13 +1,13 @@
 // lib: arenas, reduce, rule, noise, sample
-// Distal synapses of large memories. Rows of F synapses; the P places lie in F stretches (stretch f: f P / F .. (f + 1) P / F - 1)
-// and a row sees one place of each, place begin + mix32(mix32(mix32(sample) ^ row) ^ f) % length, with its synapse f; it counts
-// G = sqrt(P / F) times. Read and changed only where row is in a list of L and place is in the context (index, value) of A entries.
+// Distal synapses of large memories. Rows of F synapses; the P sources lie in F stretches (stretch f: f P / F .. (f + 1) P / F - 1)
+// and a row sees one source of each, source begin + mix32(mix32(mix32(sample) ^ row) ^ f) % length, with its synapse f; it counts
+// G = sqrt(P / F) times. Read and changed only where row is in a list of L and source is in the context (index, value) of A entries.
 //   forward   depolarisation[l] = bias[rows[l]] + G sum_a weight[rows[l], f] value[a], over the a that rows[l] sees
 //   backward  dvalue[a] = G sum_l ddepolarisation[l] weight[rows[l], f], over the l that see index[a]
 //   update    weight[rows[l], f] -= rate scale coef left[l] G value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
 //   square    squares[slot] = scale sum_l left[l]^2 (1 + G^2 sum_a value[a]^2), over the a that rows[l] sees
-// Storage: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1), squares in
+// Storage: rows (L) in lists; index in lists as [A, sources...]; value, dvalue (A), (d)depolarisation, left (L), coef (1), squares in
 // work; sample (1), weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some
 // of the L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics, and
 // always the same order. Two entries of a context never meet in one synapse: each lane has some to itself.
@@ -40,13 +40,13 @@ fn sampled_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, sa
   let A = lists[index];
   let base = sample_noise(sample);
   for (var a = lane; a < A; a += WG) {
-    let place = lists[index + 1u + a];
+    let source = lists[index + 1u + a];
     var sum = 0.0;
     for (var l = 0u; l < L; l++) {
       let d = work[ddepolarisation + l];
       if (!(d == 0.0)) {
         let row = lists[rows + l];
-        let f = synapse_at(mix32(base ^ row), place, sample);
+        let f = synapse_at(mix32(base ^ row), source, sample);
         if (f < sample.F) { sum += d * params[weight + row * sample.F + f]; }
       }
     }
@@ -94,7 +94,7 @@ fn gather_sampled(n: u32, noise: u32, index: u32, value: u32, factor: f32, total
   }
 }
 
-// Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
+// Steps along what `total` holds at a stream's sources of row n, and clears it: a source of several streams steps once.
 fn step_sampled(n: u32, noise: u32, index: u32, weight: Parameter, total: u32, sample: Sample, p: StepSize, rule: Rule) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {

@@ -1,11 +1,11 @@
 // lib: arenas, reduce, rule, lists
-// Distal synapses: rows of a matrix with P presynaptic places, read and changed only where row is in a list of L and
-// place is in the context (index, value) of A entries.
+// Distal synapses: rows of a matrix with P presynaptic sources, read and changed only where row is in a list of L and
+// source is in the context (index, value) of A entries.
 //   forward   depolarisation[l] = bias[rows[l]] + sum_a weight[rows[l], index[a]] value[a]
 //   backward  dvalue[a] = sum_l ddepolarisation[l] weight[rows[l], index[a]]
 //   update    weight[rows[l], index[a]] -= rate scale coef left[l] value[a]; bias[rows[l]] -= rate bias_scale coef left[l]
 //             (or by another rule of ops/rule.py, in the entries whose gradient is not 0)
-// Storage: rows (L) in lists; index in lists as [A, places...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
+// Storage: rows (L) in lists; index in lists as [A, sources...]; value, dvalue (A), (d)depolarisation, left (L), coef (1) in
 // work; weight, bias and what the rule remembers of them, total in params. With one stream an update's part owns some of the
 // L rows; with several it owns rows of the whole matrix and looks who has them, stream after stream: no atomics on floats, and
 // always the same order.
@@ -36,11 +36,11 @@ fn synapse_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, de
 fn synapse_backward(ddepolarisation: u32, rows: u32, index: u32, weight: u32, dvalue: u32, L: u32, P: u32) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {
-    let place = weight + lists[index + 1u + a];
+    let source = weight + lists[index + 1u + a];
     var sum = 0.0;
     for (var l = 0u; l < L; l++) {
       let d = work[ddepolarisation + l];
-      if (!(d == 0.0)) { sum += d * params[place + lists[rows + l] * P]; }
+      if (!(d == 0.0)) { sum += d * params[source + lists[rows + l] * P]; }
     }
     work[dvalue + a] = sum;
   }
@@ -56,7 +56,7 @@ fn add_stream(n: u32, index: u32, value: u32, factor: f32, weight: u32, total: u
   }
 }
 
-// Steps along what `total` holds at a stream's places of row n, and clears it: a place of several streams steps once.
+// Steps along what `total` holds at a stream's sources of row n, and clears it: a source of several streams steps once.
 fn step_stream(n: u32, index: u32, weight: Parameter, total: u32, P: u32, p: StepSize, rule: Rule) {
   let A = lists[index];
   for (var a = lane; a < A; a += WG) {

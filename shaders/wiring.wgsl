@@ -1,17 +1,17 @@
 // lib: arenas
-// Ops that only move numbers. Places: in work; numbers of places (copy_index, keep_index, places, index) in lists.
+// Ops that only move numbers. Storage: in work; indices (index, kept_index) in lists.
 // Dispatch: one workgroup a stream.
 
 fn copy_forward(x: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[y + i] = work[x + i]; }
 }
 
-fn copy_index(x: u32, y: u32, D: u32) {
-  for (var i = lane; i < D; i += WG) { lists[y + i] = lists[x + i]; }
+fn copy_index(index: u32, y: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { lists[y + i] = lists[index + i]; }
 }
 
-fn number_forward(places: u32, y: u32, D: u32) {
-  for (var i = lane; i < D; i += WG) { work[y + i] = f32(lists[places + i]); }
+fn number_forward(index: u32, y: u32, D: u32) {
+  for (var i = lane; i < D; i += WG) { work[y + i] = f32(lists[index + i]); }
 }
 
 fn index_forward(numbers: u32, index: u32, D: u32) {
@@ -20,7 +20,7 @@ fn index_forward(numbers: u32, index: u32, D: u32) {
 
 fn keep_update(x: u32, kept: u32, D: u32) { copy_forward(x, kept, D); }
 
-fn keep_index(x: u32, kept: u32, D: u32) { copy_index(x, kept, D); }
+fn keep_index(index: u32, kept_index: u32, D: u32) { copy_index(index, kept_index, D); }
 
 fn add_forward(a: u32, b: u32, y: u32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[y + i] = work[a + i] + work[b + i]; }
@@ -30,9 +30,9 @@ fn scale_forward(x: u32, y: u32, by: f32, D: u32) {
   for (var i = lane; i < D; i += WG) { work[y + i] = by * work[x + i]; }
 }
 
-fn concat_forward(a: u32, b: u32, y: u32, D: u32, I: u32) {
+fn concat_forward(a: u32, c: u32, y: u32, D: u32, I: u32) {
   copy_forward(a, y, D);
-  copy_forward(b, y + D, I);
+  copy_forward(c, y + D, I);
 }
 
 fn concat_backward(dy: u32, da: u32, db: u32, D: u32, I: u32) {

@@ -151,7 +151,7 @@ def append(name, case):
     """Dense and sparse: each puts its vector behind the lists, at unit norm."""
     results, losses = [], []
     for x, forward in ((case["x"], partial(context_append_forward, base=case["base"], D=case["D"])),
-                       (case["pairs"], partial(context_append_sparse, case["places"], base=case["base"], L=case["L"]))):
+                       (case["pairs"], partial(context_append_sparse, case["pair_index"], base=case["base"], L=case["L"]))):
         def appended(x=x, forward=forward):
             index, value = list(case["index"]), list(case["value"])
             start, norm = forward(x, index, value)

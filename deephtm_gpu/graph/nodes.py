@@ -225,8 +225,8 @@ class Previous(Layer):
         if low.form.sparse:
             # Different indices, so that no index comes twice in the dense vector.
             kept_index, index = held("index", index=True, start=range(kept.size))
-            low.forward("copy_index", places=kept_index, y=index, D=index.size)
-            keep.append(("keep_index", "places", kept_index, "kept_places"))
+            low.forward("copy_index", index=kept_index, y=index, D=index.size)
+            keep.append(("keep_index", "index", kept_index, "kept_index"))
 
         def at_the_end(source):
             for name, read, state, changed in keep:
@@ -275,13 +275,13 @@ def source_of(node) -> Node | None:
     source = node.layer.source
     if isinstance(source, Node):
         return source
-    places = getattr(source, "nodes", ())
-    if not places:
+    nodes = getattr(source, "nodes", ())
+    if not nodes:
         raise UserError(f"dh.previous({source!r}) must be of a layer in the network, got one that is never called; "
                         "call it on a node.")
-    if len(places) > 1:
+    if len(nodes) > 1:
         raise UserError(
-            f"dh.previous({source!r}) must be of a layer that is called once, got one called {len(places)} times; give "
+            f"dh.previous({source!r}) must be of a layer that is called once, got one called {len(nodes)} times; give "
             "it the node that one of the calls returned."
         )
-    return places[0]
+    return nodes[0]

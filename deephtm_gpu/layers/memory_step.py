@@ -20,12 +20,12 @@ class MemoryStep:
         self.C, self.K, self.M = C, K, M = cols.size, cols.length, layer.cells_per_column
         self.N, self.L = N, L = C * M, K * M
         around = (layer.neighbourhood or 1) ** 2  # of how many positions it sees the cells
-        self.seen = around * N  # places of cells; those of its own columns follow, and further contexts
+        self.seen = around * N  # sources that are cells; those of its own columns follow, and further contexts
         self.base = self.seen + (0 if layer.neighbourhood else C)
         self.P = self.base + sum(x.size for x in contexts)
         if layer.synapses:
             check_sampled(layer, layer.synapses, self.seen, self.base - self.seen, self.P)
-        self.distal = Synapses(low, "distal", N, self.P, layer.synapses, std=layer.init_std, std_places=self.seen,
+        self.distal = Synapses(low, "distal", N, self.P, layer.synapses, std=layer.init_std, std_sources=self.seen,
                                learned=True)
         most, most_slow = min(N, _most_cells(layer.decay, K, L)), min(C, _most_columns(K))
         self.fast, self.fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
@@ -95,7 +95,7 @@ class MemoryStep:
             start, norm = low.tape(f"start{n}", (1,), index=True), low.tape(f"norm{n}", (1,))
             shared = dict(index=index, value=value, start=start, norm=norm, base=base)
             if x.sparse:
-                low.forward("context_append_sparse", places=x.index, pairs=x.tensor, L=x.length, **shared)
+                low.forward("context_append_sparse", pair_index=x.index, pairs=x.tensor, L=x.length, **shared)
             else:
                 low.forward("context_append_forward", x=x.tensor, D=x.size, **shared)
             self.appended.append((start, norm))
@@ -187,8 +187,8 @@ class TickState:
     def keep(self, cells, cell, winners, columns, surprise):
         """The surprise is that of the tick itself: in between, what surprised is learned."""
         low = self._low
-        for places, kept in ((cells, self.cells), (winners, self.winners)):
-            low.forward("keep_index", places=places, kept_places=kept, D=kept.size)
+        for index, kept in ((cells, self.cells), (winners, self.winners)):
+            low.forward("keep_index", index=index, kept_index=kept, D=kept.size)
         for x, kept in ((cell, self.cell), (columns, self.columns)):
             low.forward("keep_update", x=x, kept=kept, D=kept.size)
         low.forward("trace_forward", x=surprise, tick=low.tick, kept=self.surprise,

@@ -7,15 +7,15 @@ from deephtm_gpu.plan.tensors import PARAM
 
 
 class Synapses:
-    """Of `rows` cells or columns on P places: all of them (F None; `ops/synapse.py`), or a sample of F each
+    """Of `rows` cells or columns on P sources: all of them (F None; `ops/synapse.py`), or a sample of F each
     (`ops/sampled.py`).
 
-    low: the layer's `Scope`. std: of the weights that see the first `std_places` places at the start; the others are
+    low: the layer's `Scope`. std: of the weights that see the first `std_sources` sources at the start; the others are
     0."""
 
-    def __init__(self, low, name, rows, P, F, std=0.0, std_places=0, first_bias=0.0, learned=False):
+    def __init__(self, low, name, rows, P, F, std=0.0, std_sources=0, first_bias=0.0, learned=False):
         self._low = low
-        columns = max(1, stretch_of(std_places, F, P)) if F else std_places  # those that see nothing else
+        columns = max(1, stretch_of(std_sources, F, P)) if F else std_sources  # those that see nothing else
         self.weight = low.param(f"{name}_weight", (rows, F or P), PARAM, std=std, std_columns=columns, learned=learned,
                                 averaged=True)
         self.bias = low.param(f"{name}_bias", (rows,), PARAM, start=first_bias, learned=learned, averaged=True)
@@ -82,7 +82,7 @@ class Synapses:
 
 
 def check_sampled(layer, F, N, C, P):
-    """Raises UserError where samples of F of P places make no sense."""
+    """Raises UserError where samples of F of P sources make no sense."""
     if F > P:
         beside = f" and {P - N - C:,} of further contexts" if P > N + C else ""
         raise UserError(

@@ -3,7 +3,7 @@
 Two traces live on from step to step, each as a dense array and the list of its entries that are not zero: the *fast*
 one leaks cell activity at every step; the *slow* one, of column activity, is clocked by surprise and stands still
 while nothing surprises. What the synapses see is their entries, each trace scaled to unit norm, one behind the other:
-places 0..N-1 are cells, N..N+C-1 columns, after them what other nodes append.
+sources 0..N-1 are cells, N..N+C-1 columns, after them what other nodes append.
 """
 
 import math
@@ -93,7 +93,7 @@ def slow_update(winners, activity, surprise, slow, slow_list, sure):
 
 
 def context_append_forward(x, index, value, base, D):
-    """Appends a dense vector x (S, D) as places base..base+D-1, to unit norm; changes index and value S x (A,) in place
+    """Appends a dense vector x (S, D) as sources base..base+D-1, to unit norm; changes index and value S x (A,) in place
     -> start (S, 1): where it begins in the lists, norm (S, 1)"""
     start = np.array([[len(i)] for i in index])
     norm = np.sqrt((x * x).sum(axis=1, keepdims=True) + EPSILON)  # (S, 1)
@@ -103,11 +103,11 @@ def context_append_forward(x, index, value, base, D):
     return start, norm
 
 
-def context_append_sparse(places, x, index, value, base, L):
-    """As `context_append_forward`, for L pairs: places and x (S, L)."""
+def context_append_sparse(pair_index, x, index, value, base, L):
+    """As `context_append_forward`, for L pairs: pair_index and x (S, L)."""
     start, norm = context_append_forward(x, index, value, 0, L)
     for s in range(len(x)):
-        index[s][start[s, 0]:] = base + places[s]
+        index[s][start[s, 0]:] = base + pair_index[s]
     return start, norm
 
 
@@ -120,28 +120,28 @@ def context_append_backward(dvalue, value, start, norm, D):
     return dx
 
 
-def _leak(trace, places, keep):
-    """Scales the entries by `keep`, drops the small ones; returns the places that are left."""
-    left = trace.take(places) * keep
+def _leak(trace, sources, keep):
+    """Scales the entries by `keep`, drops the small ones; returns the sources that are left."""
+    left = trace.take(sources) * keep
     strong = left >= SMALLEST  # no entry is negative
     left[~strong] = 0
-    trace[places] = left
-    return places[strong]
+    trace[sources] = left
+    return sources[strong]
 
 
-def _add(trace, kept, places, amounts):
-    """Adds the amounts; returns the list of places, the new ones at its end."""
-    before = trace.take(places)
-    trace[places] = before + amounts
-    return np.concatenate([kept, places[before == 0]])
+def _add(trace, kept, sources, amounts):
+    """Adds the amounts; returns the list of sources, the new ones at its end."""
+    before = trace.take(sources)
+    trace[sources] = before + amounts
+    return np.concatenate([kept, sources[before == 0]])
 
 
 def _trace(rng, S, N, A):
     """Dense traces (S, N) with A entries each, and their lists. Stream 1 has none: the empty context."""
     lists = [rng.permutation(N)[:0 if s == 1 else A] for s in range(S)]
     dense = np.zeros((S, N))
-    for s, places in enumerate(lists):
-        dense[s, places] = 0.1 + rng.random(len(places))
+    for s, sources in enumerate(lists):
+        dense[s, sources] = 0.1 + rng.random(len(sources))
     return dense, lists
 
 
@@ -162,7 +162,7 @@ def _example(rng, S, C, M, K, A, surprise=0.6, write=0.0):
 
 def _neighbours_example(rng, S, N, H, W, A, around, dilation):
     fast, fast_list = _trace(rng, S * H * W, N, A)
-    fast_list = [places[:rng.integers(len(places) + 1)] for places in fast_list]  # of different lengths
+    fast_list = [sources[:rng.integers(len(sources) + 1)] for sources in fast_list]  # of different lengths
     shape = {"N": N, "X": H * W, "W": W, "around": around, "dilation": dilation}
     index, _ = neighbours_forward(fast, fast_list, **shape)
     return {"fast": fast, "fast_list": fast_list, **shape, "most": 3 + max(map(len, fast_list)),
@@ -171,12 +171,12 @@ def _neighbours_example(rng, S, N, H, W, A, around, dilation):
 
 def _append_example(rng, S, D, L, A):
     fast, fast_list = _trace(rng, S, 4 * A + 1, A)
-    index = [np.array(places) for places in fast_list]
-    value = [fast[s][places] for s, places in enumerate(fast_list)]
-    norm, start = 1 + rng.random((S, 1)), np.array([[len(places) // 2] for places in index])
+    index = [np.array(sources) for sources in fast_list]
+    value = [fast[s][sources] for s, sources in enumerate(fast_list)]
+    norm, start = 1 + rng.random((S, 1)), np.array([[len(sources) // 2] for sources in index])
     dvalue = [rng.normal(size=len(v) + D) for v in value]
     return {
-        "x": rng.normal(size=(S, D)), "places": pick(rng, S, 3 * L, L), "pairs": rng.normal(size=(S, L)),
+        "x": rng.normal(size=(S, D)), "pair_index": pick(rng, S, 3 * L, L), "pairs": rng.normal(size=(S, L)),
         "index": index,
         "value": value, "base": 4 * A + 1, "start": start, "norm": norm, "dvalue": dvalue,
         "unit": [np.concatenate([v, rng.normal(size=D)]) / 3 for v in value], "D": D, "L": L,
@@ -239,7 +239,7 @@ APPEND = Op(
     passes=(
         Pass(context_append_forward, reads=("x",), changes=("index", "value"), writes=("start", "norm"),
              consts=("base", "D"), loops=_append_loops),
-        Pass(context_append_sparse, reads=("places", "pairs"), changes=("index", "value"), writes=("start", "norm"),
+        Pass(context_append_sparse, reads=("pair_index", "pairs"), changes=("index", "value"), writes=("start", "norm"),
              consts=("base", "L"), loops=_append_loops),
         Pass(context_append_backward, reads=("dvalue", "unit", "start", "norm"), writes=("dx",), consts=("D",),
              work=elements),

@@ -22,7 +22,7 @@ from deephtm_gpu.ops.spec import Op, Pass, turns
 def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cells, ring_credit, decay, N, T, L):
     """Deals out the gradient of the newest step's context, then puts the newest step into the ring.
 
-    dvalue, index, value S x (A,): the context, cells at places 0..N-1, and its gradient; norm (S, 1): of its cell part
+    dvalue, index, value S x (A,): the context, cells at sources 0..N-1, and its gradient; norm (S, 1): of its cell part
     before it was scaled; cells, dcell (S, L): of the newest step, number t. Changes ring_cells, ring_credit (S, T*L);
     reach (S, N+1): all 0 before and after, here the gradient into every cell of the context.
     """
@@ -30,11 +30,11 @@ def credit_backward(dvalue, index, value, norm, cells, dcell, t, reach, ring_cel
     leaked = _leaked(T, slot, decay, reach.dtype.char)  # (T, 1)
     for s in range(len(reach)):
         fast = index[s] < N
-        places, d, unit = index[s][fast], dvalue[s][fast], value[s][fast]
-        reach[s, places] = (d - d.dot(unit) * unit) / norm[s, 0]
+        sources, d, unit = index[s][fast], dvalue[s][fast], value[s][fast]
+        reach[s, sources] = (d - d.dot(unit) * unit) / norm[s, 0]
         ring, credit = ring_cells[s].reshape(T, L), ring_credit[s].reshape(T, L)
         credit += leaked * reach[s].take(ring)
-        reach[s, places] = 0
+        reach[s, sources] = 0
         ring[slot], credit[slot] = cells[s], dcell[s]
 
 
@@ -59,11 +59,11 @@ def _example(rng, S, N, T, L, A, fill):
     """fill: how much of the ring is taken. Stream 1 has no context."""
     index, value, dvalue = [], [], []
     for s in range(S):
-        places = rng.permutation(N + 7)[:0 if s == 1 else A]  # some belong to columns, which come after the cells
-        places = np.concatenate([places[places < N], places[places >= N]])
-        index.append(places)
-        value.append(rng.normal(size=len(places)))
-        dvalue.append(rng.normal(size=len(places)))
+        sources = rng.permutation(N + 7)[:0 if s == 1 else A]  # some belong to columns, which come after the cells
+        sources = np.concatenate([sources[sources < N], sources[sources >= N]])
+        index.append(sources)
+        value.append(rng.normal(size=len(sources)))
+        dvalue.append(rng.normal(size=len(sources)))
     ring = np.stack([pick(rng, T, N, L) for _ in range(S)])  # (S, T, L)
     ring[:, rng.random(T) >= fill] = N
     return {

@@ -1,18 +1,18 @@
-"""Distal synapses of large memories. A matrix with a column for every place (`synapse.py`) grows with the square of the
-cells; here a row has F synapses, and each can see one place alone: its *sample*, drawn once and for ever.
+"""Distal synapses of large memories. A matrix with a column for every source (`synapse.py`) grows with the square of the
+cells; here a row has F synapses, and each can see one source alone: its *sample*, drawn once and for ever.
 
-The P places lie in F stretches, equal but for rounding, and a row sees one place of each: weight (N, F), its column the
-stretch. Which place that is, is not stored but computed, from the sample's number, the row's and the stretch's. So a sample
-costs no memory, the places of a context need not be looked for (the stretch of a place is a division, whether a row
+The P sources lie in F stretches, equal but for rounding, and a row sees one source of each: weight (N, F), its column the
+stretch. Which source that is, is not stored but computed, from the sample's number, the row's and the stretch's. So a sample
+costs no memory, the sources of a context need not be looked for (the stretch of a source is a division, whether a row
 sees it one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N, F) would
 double the memory, and all F of it would be read where a context has A entries.
 
 A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so on average its sum, the norm of its gradient,
 and how far a gradient's step moves the sum are those of a row that sees everything, at any F, and neither the weights'
 start nor the rate has to know. (Adam, whose steps do not depend on a gradient's size, moves it sqrt(F/P) times as far.)
-On the high-order sequences cells that see 64 of 3,072 places need 2,419 elements, and 1,733 after the swap; with
+On the high-order sequences cells that see 64 of 3,072 sources need 2,419 elements, and 1,733 after the swap; with
 weights that start sqrt(P/F) times as large instead 3,562 and 4,052, with neither 4,884 and 2,787 (seed 2001; dense
-2,140 and 1,256). With F = P every stretch is one place long: the dense matrix, place for place.
+2,140 and 1,256). With F = P every stretch is one source long: the dense matrix, source for source.
 """
 
 from math import sqrt
@@ -27,29 +27,29 @@ from deephtm_gpu.ops.synapse import STRUCTS, add_up, ragged
 from deephtm_gpu.ops.update import count_touched, memory_example, rule_example, total_factors, touched_rows
 
 SAMPLES = 1 << 24  # how many there are: their numbers are parameters, and a float32 represents all of them exactly
-MOST = 1 << 32  # P * F stays below: places are found with 32 bits
+MOST = 1 << 32  # P * F stays below: sources are found with 32 bits
 
 
-def stretch_of(place, F, P):
-    """Which of F stretches of P places it lies in; stretch f is f*P//F .. (f+1)*P//F - 1."""
-    return ((place + 1) * F - 1) // P
+def stretch_of(source, F, P):
+    """Which of F stretches of P sources it lies in; stretch f is f*P//F .. (f+1)*P//F - 1."""
+    return ((source + 1) * F - 1) // P
 
 
-def visible(rows, places, sample, F, P):
-    """Who sees whom. rows (L,), places (A,), sample (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th place
+def visible(rows, sources, sample, F, P):
+    """Who sees whom. rows (L,), sources (A,), sample (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th source
     with the index of that synapse in its flattened weights (N, F); l ascends."""
-    stretch = stretch_of(places, F, P)  # (A,)
+    stretch = stretch_of(sources, F, P)  # (A,)
     begin = stretch * P // F
     length = (stretch + 1) * P // F - begin
     # Each word is mixed in before the next comes, so that no two rows, or samples, draw the same in another order.
     row_noise = mix32(np.uint32(mix32(int(sample[0]))) ^ rows.astype(np.uint32))  # (L,)
     drawn = mix32(row_noise[:, None] ^ stretch.astype(np.uint32)) % length.astype(np.uint32)  # (L, A)
-    l, a = np.divmod(np.flatnonzero(drawn == (places - begin)), max(1, len(places)))
+    l, a = np.divmod(np.flatnonzero(drawn == (sources - begin)), max(1, len(sources)))
     return l, a, rows[l] * F + stretch[a]
 
 
 def weight_of_visible(F, P):
-    """How much a place counts that a row sees, for those that it does not see."""
+    """How much a source counts that a row sees, for those that it does not see."""
     return sqrt(P / F)
 
 
@@ -66,10 +66,10 @@ def sampled_forward(rows, index, value, weight, bias, sample, F, P):
 def sampled_backward(ddepolarisation, rows, index, weight, sample, F, P):
     """ddepolarisation (S, L), rows (S, L), index S x (A,), weight (N, F), sample (1,) -> dvalue S x (A,)"""
     flat, dvalue = weight.reshape(-1), []
-    for d, row, places in zip(ddepolarisation, rows, index):
+    for d, row, sources in zip(ddepolarisation, rows, index):
         active = d != 0
-        l, a, synapse = visible(row[active], places, sample, F, P)
-        seen = np.bincount(a, d[active][l] * flat.take(synapse), len(places))
+        l, a, synapse = visible(row[active], sources, sample, F, P)
+        seen = np.bincount(a, d[active][l] * flat.take(synapse), len(sources))
         dvalue.append((weight_of_visible(F, P) * seen).astype(flat.dtype))
     return dvalue
 
@@ -85,9 +85,9 @@ def sampled_update(rows, left, index, value, coef, rate, sample, weight, bias, m
     touched, factors = touched_rows(rows, coef * left)  # (R,), (R, S)
     k = count_touched(count, touched, rule)  # (R, 1)
     owners, synapses, parts = [], [], []
-    for s, (places, v) in enumerate(zip(index, value)):
+    for s, (sources, v) in enumerate(zip(index, value)):
         mine, there = np.flatnonzero(factors[:, s]), np.flatnonzero(v)
-        l, a, synapse = visible(touched[mine], places[there], sample, F, P)
+        l, a, synapse = visible(touched[mine], sources[there], sample, F, P)
         owners.append(mine[l])
         synapses.append(synapse)
         parts.append(weight_of_visible(F, P) * factors[mine[l], s] * v[there[a]])

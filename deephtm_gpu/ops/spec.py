@@ -4,9 +4,9 @@ The legend of dimension letters, the same in NumPy, WGSL and Python:
 
     S  streams          D  features (inputs)     I, O  inputs and outputs of a matrix
     C  columns          K  winners               M     cells per column      N = C*M cells
-    L  length of a fixed list (K, K+1 or K*M)    P     presynaptic places (N + C + further contexts)
+    L  length of a fixed list (K, K+1 or K*M)    P     presynaptic sources (N + C + further contexts)
     T  steps in a window                         A     entries of a context (varies from step to step)
-    F  synapses of a cell, or stretches of places that it sees one each of
+    F  synapses of a cell, or stretches of sources that it sees one each of
     G  grid modules (2G phases)               B     cells along a side of a grid module (B*B cells)
     X  positions of a map (H*W)
 

@@ -1,7 +1,7 @@
-"""Distal synapses: rows of a wide matrix (N cells or C columns, P presynaptic places), read only where row is a
+"""Distal synapses: rows of a wide matrix (N cells or C columns, P presynaptic sources), read only where row is a
 winner's and column is in the context (MODEL: TemporalMemory, step 4, and the head that predicts columns).
 
-A context is ragged: per stream a list of A places, `index`, and their activity, `value`.
+A context is ragged: per stream a list of A sources, `index`, and their activity, `value`.
 """
 
 import numpy as np
@@ -24,9 +24,9 @@ def synapse_forward(rows, index, value, weight, bias):
 def synapse_backward(ddepolarisation, rows, index, weight):
     """ddepolarisation (S, L), rows (S, L), index S x (A,), weight (N, P) -> dvalue S x (A,)"""
     flat, P, dvalue = weight.reshape(-1), weight.shape[1], []
-    for d, row, places in zip(ddepolarisation, rows, index):
+    for d, row, sources in zip(ddepolarisation, rows, index):
         active = d != 0
-        dvalue.append(d[active].dot(flat.take(row[active][:, None] * P + places)))
+        dvalue.append(d[active].dot(flat.take(row[active][:, None] * P + sources)))
     return dvalue
 
 
@@ -64,39 +64,39 @@ def synapse_update(
         if not plain(rule):  # a gradient of 0 moves nothing, but a moment would
             there = value != 0
             index, value = index[there], value[there]
-        places = touched[:, None] * P + index  # (R, A)
+        sources = touched[:, None] * P + index  # (R, A)
         gradient = factors * value
         k_there = k
     else:
-        places, gradient = add_up(*_touched_entries(touched, factors, index, value, P))
-        k_there = k if isinstance(k, int) else k[np.searchsorted(touched, places // P), 0]
+        sources, gradient = add_up(*_touched_entries(touched, factors, index, value, P))
+        k_there = k if isinstance(k, int) else k[np.searchsorted(touched, sources // P), 0]
     flat = [m.reshape(-1) if isinstance(m, np.ndarray) else m for m in (weight, moment, power)]
-    descend_at(*flat, places, gradient, rate * scale, k_there, **rule)
+    descend_at(*flat, sources, gradient, rate * scale, k_there, **rule)
     k = k[:, 0] if isinstance(k, np.ndarray) else k
     descend_at(bias, bias_moment, bias_power, touched, total_factors(factors), rate * bias_scale, k, **rule)
 
 
 def _touched_entries(touched, factors, index, value, P):
-    """-> the entries that each stream touches, as places in the flat matrix, S x (E,), and its part of their gradients,
+    """-> the entries that each stream touches, as sources in the flat matrix, S x (E,), and its part of their gradients,
     S x (E,)"""
-    places, parts = [], []
+    sources, parts = [], []
     for s, (i, v) in enumerate(zip(index, value)):
         mine, there = factors[:, s] != 0, v != 0
-        places.append((touched[mine][:, None] * P + i[there]).reshape(-1))
+        sources.append((touched[mine][:, None] * P + i[there]).reshape(-1))
         parts.append((factors[mine, s][:, None] * v[there]).reshape(-1))
-    return places, parts
+    return sources, parts
 
 
-def add_up(places, parts):
-    """What streams contribute, S x (E,), at places S x (E,) -> the places, each once and in order (E,), and the sums
+def add_up(sources, parts):
+    """What streams contribute, S x (E,), at sources S x (E,) -> the sources, each once and in order (E,), and the sums
     (E,)"""
     kind = parts[0].dtype
-    places, inverse = np.unique(np.concatenate(places), return_inverse=True)
-    return places, np.bincount(inverse, np.concatenate(parts), len(places)).astype(kind)
+    sources, inverse = np.unique(np.concatenate(sources), return_inverse=True)
+    return sources, np.bincount(inverse, np.concatenate(parts), len(sources)).astype(kind)
 
 
 def ragged(rng, S, P, A):
-    """S contexts of at most A of P places: index and value lists. Stream 1 has none: the empty context."""
+    """S contexts of at most A of P sources: index and value lists. Stream 1 has none: the empty context."""
     sizes = [0 if s == 1 else A for s in range(S)]
     return [np.sort(rng.permutation(P)[:n]) for n in sizes], [rng.normal(size=n) for n in sizes]
 

@@ -12,17 +12,17 @@ def copy_forward(x):
 
 
 def copy_index(x):
-    """x (S, L) numbers of places -> y (S, L)"""
+    """x (S, L) indices -> y (S, L)"""
     return x.copy()
 
 
-def number_forward(places):
-    """places (S, D), whole numbers below 2^24 -> y (S, D), the same as floats: what is reported of a row is floats"""
-    return places.astype(np.float32)
+def number_forward(index):
+    """index (S, D), whole numbers below 2^24 -> y (S, D), the same as floats: what is reported of a row is floats"""
+    return index.astype(np.float32)
 
 
 def index_forward(numbers):
-    """numbers (S, D), whole numbers as floats -> index (S, D), the same as numbers of places"""
+    """numbers (S, D), whole numbers as floats -> index (S, D), the same as indices"""
     return numbers.astype(np.int64)
 
 
@@ -32,7 +32,7 @@ def keep_update(x, kept, D):
 
 
 def keep_index(x, kept, D):
-    """Changes kept (S, L) to x (S, L), for numbers of places."""
+    """Changes kept (S, L) to x (S, L), for indices."""
     kept[...] = x
 
 
@@ -46,9 +46,9 @@ def scale_forward(x, by):
     return x * by
 
 
-def concat_forward(a, b):
-    """a (S, D), b (S, I) -> y (S, D+I)"""
-    return np.concatenate([a, b], axis=1)
+def concat_forward(a, c):
+    """a (S, D), c (S, I) -> y (S, D+I)"""
+    return np.concatenate([a, c], axis=1)
 
 
 def concat_backward(dy, D, I):
@@ -69,10 +69,10 @@ def dense_backward(dy, index):
 
 
 def _example(rng, S, D, I):
-    return {"x": rng.normal(size=(S, D)), "places": pick(rng, S, D, D), "a": rng.normal(size=(S, D)),
+    return {"x": rng.normal(size=(S, D)), "index": pick(rng, S, D, D), "a": rng.normal(size=(S, D)),
             "b": rng.normal(size=(S, D)), "c": rng.normal(size=(S, I)),
             "dy": rng.normal(size=(S, D + I)), "by": 0.3, "numbers": pick(rng, S, D, D).astype(float),
-            "kept": rng.normal(size=(S, D)), "kept_places": pick(rng, S, D, D),
+            "kept": rng.normal(size=(S, D)), "kept_index": pick(rng, S, D, D),
             "D": D, "I": I}
 
 
@@ -85,11 +85,11 @@ WIRING = Op(
     name="wiring", shader="wiring", example=_example, tolerance=1e-10,
     passes=(
         Pass(copy_forward, reads=("x",), writes=("y",), consts=("D",), work=elements),
-        Pass(copy_index, reads=("places",), writes=("y",), consts=("D",), work=elements),
-        Pass(number_forward, reads=("places",), writes=("y",), consts=("D",), work=elements),
+        Pass(copy_index, reads=("index",), writes=("y",), consts=("D",), work=elements),
+        Pass(number_forward, reads=("index",), writes=("y",), consts=("D",), work=elements),
         Pass(index_forward, reads=("numbers",), writes=("index",), consts=("D",), work=elements),
         Pass(keep_update, reads=("x",), changes=("kept",), consts=("D",), work=elements),
-        Pass(keep_index, reads=("places",), changes=("kept_places",), consts=("D",), work=elements),
+        Pass(keep_index, reads=("index",), changes=("kept_index",), consts=("D",), work=elements),
         Pass(add_forward, reads=("a", "b"), writes=("y",), consts=("D",), work=elements),
         Pass(scale_forward, reads=("x",), writes=("y",), consts=("by", "D"), work=elements),
         Pass(concat_forward, reads=("a", "c"), writes=("y",), consts=("D", "I"), work=elements),

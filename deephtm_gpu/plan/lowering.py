@@ -94,12 +94,12 @@ class _Lowering:
             output = self._io(f"observed {name}", tensor.size * tensor.sites)
             if tensor.sites > 1 and tensor.index:
                 numbers = self.plan.add(Tensor(f"{name} numbers", tensor.shape, SCRATCH, sites=tensor.sites))
-                self._report("number_forward", layer, places=tensor, y=numbers, D=tensor.size)
+                self._report("number_forward", layer, index=tensor, y=numbers, D=tensor.size)
                 tensor = numbers
             if tensor.sites > 1:
                 self._report("flat_forward", layer, x=tensor, flat=output, D=tensor.size, X=tensor.sites)
             elif tensor.index:
-                self._report("number_forward", layer, places=tensor, y=output, D=tensor.size)
+                self._report("number_forward", layer, index=tensor, y=output, D=tensor.size)
             else:
                 self._report("copy_forward", layer, x=tensor, y=output, D=tensor.size)
             self.plan.observed.append(output)

@@ -194,8 +194,8 @@ class Plan:
         self.tensors[tensor.name] = tensor
         return tensor
 
-    def stored_in(self, *places: str) -> list[Tensor]:
-        return [t for t in self.tensors.values() if t.storage in places]
+    def stored_in(self, *storages: str) -> list[Tensor]:
+        return [t for t in self.tensors.values() if t.storage in storages]
 
 
 def _adapted(call: Call, behind: int, arrived: dict[Tensor, Tensor]) -> Call:

@@ -318,7 +318,7 @@ class Scope:
         self._update("entries_update", dict(rows=rows, left=dy, bias=bias), dict(L=L, N=bias.size))
 
     def update_synapses(self, op, weight, bias, rows, dy, index, value, visibility, lag=0):
-        """Of weight (N, P) or (N, F): the entries of these rows at the places of the context, by the gradient of the
+        """Of weight (N, P) or (N, F): the entries of these rows at the sources of the context, by the gradient of the
         step `lag` before. op: "synapse" for synapses to all sources, or "sampled" for sampled synapses; visibility:
         further arguments of its passes."""
         L = dy.size
