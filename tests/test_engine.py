@@ -89,7 +89,7 @@ def test_a_step_is_at_most_six_dispatches_and_creates_nothing(adapter, monkeypat
     monkeypatch.setattr(checkpoint, "EVERY", 256)
     model, series = post(), sine(700)
     model.fit(series[:300])  # everything is recorded
-    model.session.backend._submit_rows = model.session.backend._layout.rows  # found already
+    model.session.backend._submit_steps = model.session.backend._layout.steps  # found already
     counter = Counter(monkeypatch)
 
     def cost(steps):
@@ -110,7 +110,7 @@ def test_a_step_is_at_most_six_dispatches_and_creates_nothing(adapter, monkeypat
 def test_live_steps_create_nothing_but_encoders(adapter, monkeypatch):
     model, series = post(), sine(400)
     model.fit(series[:300])
-    model.session.backend._submit_rows = model.session.backend._layout.rows  # found already
+    model.session.backend._submit_steps = model.session.backend._layout.steps  # found already
     model.step(series[300])
     created = Counter(monkeypatch).of(lambda: [model.step(x) for x in series[301:321]])
     assert created["create_command_encoder"] <= 40 and created["read"] == 20  # reading takes an encoder too

@@ -186,7 +186,7 @@ def large(synapses):
 
 def bytes_of(synapses, optimizer):
     plan, _ = lower(large(synapses), ["cross_entropy"], optimizer, streams=1, seeds=0, ahead=1)
-    return 4 * sum(Layout(plan, rows=64).sizes.values())
+    return 4 * sum(Layout(plan, steps=64).sizes.values())
 
 
 def test_a_large_memory_fits_into_a_gibibyte():

@@ -379,7 +379,7 @@ def _fit_elsewhere(m):
 def test_a_model_goes_to_a_spawned_process_and_fits_there():
     m = model()
     m.fit(series(30))
-    with multiprocessing.get_context("spawn").Sample(1) as sample:
+    with multiprocessing.get_context("spawn").Pool(1) as sample:
         there = sample.apply(_fit_elsewhere, (m,))
     np.testing.assert_array_equal(there, _fit_elsewhere(m))
 

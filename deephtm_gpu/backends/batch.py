@@ -103,12 +103,12 @@ class Outputs:
         return sum(array.nbytes for array in [*self.predictions, *self.losses, self.anomaly, *self.observed])
 
     @classmethod
-    def empty(cls, plan, rows: int) -> "Outputs":
+    def empty(cls, plan, steps: int) -> "Outputs":
         S = plan.units
-        return cls([np.zeros((rows, S, p.size), np.float32) for p in plan.predictions],
-                   [np.full((rows, S), np.nan, np.float32) for _ in plan.losses],
-                   np.full((rows, S), np.nan, np.float32),
-                   [np.zeros((rows, S, t.size), np.float32) for t in plan.observed])
+        return cls([np.zeros((steps, S, p.size), np.float32) for p in plan.predictions],
+                   [np.full((steps, S), np.nan, np.float32) for _ in plan.losses],
+                   np.full((steps, S), np.nan, np.float32),
+                   [np.zeros((steps, S, t.size), np.float32) for t in plan.observed])
 
     @classmethod
     def joined(cls, parts: list["Outputs"]) -> "Outputs":

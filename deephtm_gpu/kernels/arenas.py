@@ -17,7 +17,7 @@ import numpy as np
 from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, TAPE, Tensor
 
-IO_BYTES = 32 << 20  # a chunk's rows fill at most this much
+IO_BYTES = 32 << 20  # a chunk's steps fill at most this much
 
 
 def _round4(n: int) -> int:
@@ -26,7 +26,7 @@ def _round4(n: int) -> int:
 
 @dataclass(frozen=True)
 class Address:
-    """arena: which buffer. offset: of stream 0, slot 0, row 0, in elements of the arena (weights: vec4). A length in
+    """arena: which buffer. offset: of stream 0, slot 0, step 0, in elements of the arena (weights: vec4). A length in
     front of a ragged list is counted in."""
 
     arena: str
@@ -34,13 +34,13 @@ class Address:
 
 
 class Layout:
-    """Where every tensor of a plan lies. rows: how many rows of a chunk there is room for.
+    """Where every tensor of a plan lies. steps: how many steps of a chunk there is room for.
 
     stride: from stream to stream, or in "weights" (in vec4) and "params" from model to model. tape, slot: of "work" and
     "lists": where the tape begins in a stream, from slot to slot. sizes: elements of 4 bytes in each arena.
     """
 
-    def __init__(self, plan: Plan, rows: int):
+    def __init__(self, plan: Plan, steps: int):
         self.plan = plan
         self.addresses: dict[Tensor, Address] = {}
         self.stride, self.tape, self.slot = {}, {}, {}
@@ -61,9 +61,9 @@ class Layout:
             dict.fromkeys([*plan.predictions, *plan.losses, *([plan.anomaly] if plan.anomaly else []), *plan.observed])
         )
         given = [t for t in of_io if t not in self.outputs]
-        row_bytes = 4 * plan.units * sum(t.size for t in of_io)
-        self.rows = max(1, min(rows, IO_BYTES // max(1, row_bytes)))
-        room = self.rows * plan.units
+        step_bytes = 4 * plan.units * sum(t.size for t in of_io)
+        self.steps = max(1, min(steps, IO_BYTES // max(1, step_bytes)))
+        room = self.steps * plan.units
         end = self._stack("work", given, streams["work"], lambda t: room * t.size)
         self.outputs_begin = end  # the outputs are contiguous, so that one copy reads them back
         self.outputs_end = self._stack("work", self.outputs, end, lambda t: room * t.size)
@@ -89,7 +89,7 @@ class Layout:
 
     def offset(self, tensor: Tensor, unit: int = 0, slot: int = 0) -> int:
         """Where the tensor begins in its arena (at the first position), in elements of 4 bytes. unit: the number of the
-        model for a parameter, of the stream among those of all models else. IO: in the first row."""
+        model for a parameter, of the stream among those of all models else. IO: in the first step."""
         address = self.addresses[tensor]
         if tensor.storage == MATRIX:
             return 4 * (address.offset + unit * self.stride["weights"])

@@ -80,10 +80,10 @@ def settings(layout: Layout, lanes: int) -> dict[str, str]:
 
 
 def _steps(layout: Layout) -> str:
-    """The rows of the chunk, one behind the last too; and the rows that this dispatch is for."""
-    return f"""struct Step {{ row: u32, t: u32, rate: f32, k: f32, slot: u32, back: u32, scored: u32, waiting: f32 }}
+    """The steps of the chunk, one behind the last too; and the steps that this dispatch is for."""
+    return f"""struct Step {{ number: u32, t: u32, rate: f32, k: f32, slot: u32, back: u32, scored: u32, waiting: f32 }}
 struct Turn {{ first: u32, count: u32, pad0: u32, pad1: u32 }}
-@group(0) @binding({STEPS}) var<uniform> steps: array<Step, {layout.rows + 1}>;
+@group(0) @binding({STEPS}) var<uniform> steps: array<Step, {layout.steps + 1}>;
 @group(0) @binding({TURN}) var<uniform> turn: Turn;"""
 
 
@@ -168,7 +168,7 @@ def _many_steps(dispatch, layout):
     yield from _bases(layout, "group", "group")
     # Row n holds its own number. (With `turn` alone, Mesa's lavapipe would compile the kernel again for each number of
     # steps.)
-    yield "for (var n = turn.first; steps[n].row < turn.first + turn.count; n++) {"
+    yield "for (var n = turn.first; steps[n].number < turn.first + turn.count; n++) {"
     yield "  let now = steps[n];"
     yield from ("  " + line for line in _calls(dispatch.groups[0], layout))
     yield "  storageBarrier();"
@@ -236,7 +236,7 @@ def _address(tensor: Tensor | float, member: Member, layout: Layout) -> str:
         base = {"weights": "weight_base", "params": "param_base"}[address.arena]
         return f"{base} + {address.offset}u" if layout.plan.models > 1 else f"{address.offset}u"
     if tensor.storage == IO:
-        at = f"{address.offset}u + ({step}.row * {layout.plan.units}u + unit) * {tensor.size}u"
+        at = f"{address.offset}u + ({step}.number * {layout.plan.units}u + unit) * {tensor.size}u"
         return f"work[{at}]" if tensor.name == "rate" else at  # a number, as where it is the same for all
     base = "work_base" if address.arena == "work" else "list_base"
     at = f"{base} + {address.offset}u"

@@ -19,7 +19,7 @@ from deephtm_gpu.kernels.schedule import Dispatch, persistent, prefers_persisten
 from deephtm_gpu.kernels.tuning import HARDWARE, Tuning
 from deephtm_gpu.plan.plan import Call, Plan
 
-ROWS = 512  # of a chunk: the most that are uploaded and read back at once
+CHUNK = 512  # steps: the most that are uploaded and read back at once
 MOST_STEPS = 64  # of one dispatch
 
 
@@ -39,9 +39,9 @@ class Kernel:
 
 @dataclass(frozen=True)
 class KernelProgram:
-    """What runs for n rows of one kind: head (row 0), then body n-1 times (the tail of a row and the head of the next),
+    """What runs for n steps of one kind: head (step 0), then body n-1 times (the tail of a step and the head of the next),
     then tail. Each a flat tuple of kernels, or of what a backend made of them. Or, where steps > 0, body alone, for so
-    many rows at once."""
+    many steps at once."""
 
     head: tuple
     body: tuple
@@ -65,7 +65,7 @@ def build(plan: Plan, tuning: Tuning = HARDWARE, calls: list[Call] | None = None
     calls : list of Call, optional
         Those of a step, in their order; by default those of a step that learns from a target.
     layout : Layout, optional
-        What lies where in the arenas; by default `Layout(plan, ROWS)`.
+        What lies where in the arenas; by default `Layout(plan, CHUNK)`.
     in_one : bool, optional
         Whether a workgroup runs many steps in one dispatch; by default where that should be faster.
     override : dict of str to str, optional
@@ -81,7 +81,7 @@ def build(plan: Plan, tuning: Tuning = HARDWARE, calls: list[Call] | None = None
         Where a dispatch needs more loop iterations than `tuning.loops`.
     """
     calls = plan.calls(plan.online) if calls is None else calls
-    layout = layout or Layout(plan, ROWS)
+    layout = layout or Layout(plan, CHUNK)
 
     def made(dispatch: Dispatch) -> Kernel:
         return kernel(dispatch, layout, tuning, override)

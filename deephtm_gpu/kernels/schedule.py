@@ -25,7 +25,7 @@ LOOKS, SUMS = 4, 4
 
 @dataclass
 class Member:
-    """A call at work in a dispatch. phase: 0 if it belongs to the row at hand, 1 if to the next. barrier: whether it
+    """A call at work in a dispatch. phase: 0 if it belongs to the step at hand, 1 if to the next. barrier: whether it
     must wait for those before it in the same workgroup."""
 
     call: Call
@@ -152,7 +152,7 @@ def prefers_persistent(persistent: Dispatch, several: list[Dispatch], tuning: Tu
 
 def rotation(calls: list[Call], plan: Plan, tuning: Tuning) -> int:
     """Where to cut a step's calls, so that the end of one step and the beginning of the next share dispatches: the step
-    then is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next row."""
+    then is calls[:cut], and the body that is repeated calls[cut:] + calls[:cut] of the next step."""
     kinds = [_workgroups_per_stream(c, plan.streams, tuning) for c in calls]
     starts = [0] + [i for i in range(1, len(calls)) if kinds[i] and kinds[i] != kinds[i - 1]]
 

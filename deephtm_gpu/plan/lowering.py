@@ -36,7 +36,7 @@ class _Lowering:
         self.values: dict[Node, Value] = {}
         self.backwards, self.endings, self.updates = [], [], []
         self.clock = self.plan.add(Tensor("t", (1,), STEP, index=True))
-        # Of a population with a rate each, it comes with every row like an input.
+        # Of a population with a rate each, it comes with every step like an input.
         self.rate = self.plan.add(Tensor("rate", (1,), IO if optimizer.models else STEP))
         self.scored = self.plan.add(Tensor("scored", (1,), STEP, index=True))  # the number of the step that is scored
         self.waiting = self.plan.add(Tensor("waiting", (1,), STEP))  # how many steps it waited for its target
@@ -64,7 +64,7 @@ class _Lowering:
         optimizer.lower(self)
 
     def _lower_share(self):
-        """Several streams: what each counts for stands in the rows, as streams may end."""
+        """Several streams: what each counts for comes with every step, as streams may end."""
         if self.plan.streams > 1:
             self.plan.share = self._io("share", 1)
             for calls, lag in ((self.plan.forward, None), (self.plan.learn, 0)):
@@ -88,7 +88,7 @@ class _Lowering:
         self.backwards.append((node, lambda d: backward(d)))
 
     def _lower_observed(self, names):
-        """A copy of each of these tensors in every row, so that observers need no reading back of their own."""
+        """A copy of each of these tensors in every step, so that observers need no reading back of their own."""
         for name in names:
             tensor, layer = self.plan.tensors[name], name.rpartition(".")[0]
             output = self._io(f"observed {name}", tensor.size * tensor.sites)

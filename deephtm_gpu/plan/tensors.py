@@ -9,7 +9,7 @@ STATE = "state"  # of one stream, lives on from step to step; reset() puts `star
 GRADIENT = "gradient"  # of one stream, 0 before and after every step: uses of a parameter add up in it
 SCRATCH = "scratch"  # of one stream, overwritten in every step
 TAPE = "tape"  # of one stream, written in forward and read by the backward of the same step, which may come steps later
-IO = "io"  # of one stream and row of the chunk: inputs, targets, what is reported
+IO = "io"  # of one stream and step of the chunk: inputs, targets, what is reported
 STEP = "step"  # one number, the same for all streams: the rate, the step's count
 
 PARAMETERS = (MATRIX, PARAM)

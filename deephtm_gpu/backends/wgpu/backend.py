@@ -1,4 +1,4 @@
-"""The GPU backend: a plan turned into dispatches, recorded once and replayed row after row."""
+"""The GPU backend: a plan turned into dispatches, recorded once and replayed step after step."""
 
 import time
 from dataclasses import replace
@@ -18,7 +18,7 @@ from deephtm_gpu.backends.wgpu.timer import TIMESTAMPS, Timer
 from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.kernels.arenas import Layout
 from deephtm_gpu.kernels.compose import BINDINGS, STEPS, TURN
-from deephtm_gpu.kernels.program import ROWS, Kernel, KernelProgram, build
+from deephtm_gpu.kernels.program import CHUNK, Kernel, KernelProgram, build
 from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
 from deephtm_gpu.plan.plan import Plan, Program
 from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE, Tensor
@@ -27,7 +27,7 @@ SMALL_GRAIN = 97  # multiply-adds of a workgroup, where an op is to be shared ou
 SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
 _STEP = np.dtype(
     [
-        ("row", "<u4"),
+        ("number", "<u4"),
         ("t", "<u4"),
         ("rate", "<f4"),
         ("k", "<f4"),
@@ -81,7 +81,7 @@ class OnAdapter:
 
     def _has_room(self, plan) -> bool:
         most = kind_of_memory(self._tuning).most(open_device(self.adapter))
-        return max(Layout(plan, ROWS).sizes.values()) <= most
+        return max(Layout(plan, CHUNK).sizes.values()) <= most
 
 
 def _info(adapter: AdapterInfo) -> DeviceInfo:
@@ -126,17 +126,17 @@ class GpuBackend:
         self.plan, self._adapter, self._override, self._persistent = plan, adapter, override, persistent
         self.info = _info(adapter)
         self._device = open_device(adapter)
-        self._layout = Layout(plan, ROWS)
+        self._layout = Layout(plan, CHUNK)
         self._tuning = tuning or tuning_of(adapter)
         self._check_room()
         self._memory = self._new_memory()
         self._align = max(_TURN_BYTES, self._device.limits["min-uniform-buffer-offset-alignment"])
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
-        self._steps = self._device.create_buffer(size=_STEP.itemsize * (self._layout.rows + 1), usage=usage)
-        self._turns = self._device.create_buffer(size=self._align * self._layout.rows, usage=usage)
+        self._steps = self._device.create_buffer(size=_STEP.itemsize * (self._layout.steps + 1), usage=usage)
+        self._turns = self._device.create_buffer(size=self._align * self._layout.steps, usage=usage)
         self._group_layout, self._group = self._bind()
         self._programs: dict[Program, KernelProgram] = {}
-        self._submit_rows = 16  # grows as far as SUBMIT_SECONDS allows
+        self._submit_steps = 16  # grows as far as SUBMIT_SECONDS allows
         for tensor in plan.stored_in(MATRIX, PARAM, STATE):
             self._write(tensor, self._first(tensor))
 
@@ -146,12 +146,12 @@ class GpuBackend:
         process.check()
         outputs = Outputs.empty(self.plan, len(batch))
         program = self._program(batch.program)
-        for begin in range(0, len(batch), self._layout.rows):
-            part = batch.part(begin, min(begin + self._layout.rows, len(batch)))
+        for begin in range(0, len(batch), self._layout.steps):
+            part = batch.part(begin, min(begin + self._layout.steps, len(batch)))
             self._upload(part)
             first = 0
             while first < len(part):
-                n = min(self._submit_rows, len(part) - first)
+                n = min(self._submit_steps, len(part) - first)
                 self._submit(program, first, n)
                 first += n
             self._read_back(part, outputs, begin)  # the only place where the CPU waits for the GPU
@@ -178,7 +178,7 @@ class GpuBackend:
         """The numbers of every step, and of the one behind the last."""
         steps, n, slots = np.zeros(len(batch) + 1, _STEP), np.arange(len(batch) + 1), self.plan.slots
         scored = batch.first + n - batch.behind
-        steps["row"], steps["t"] = n, (batch.first + n) & 0xFFFFFFFF
+        steps["number"], steps["t"] = n, (batch.first + n) & 0xFFFFFFFF
         steps["slot"], steps["back"] = (batch.first + n) % slots, scored % slots
         steps["scored"], steps["waiting"] = scored % self.plan.ring_turn, batch.waiting
         steps["k"][:-1] = batch.updates
@@ -196,24 +196,24 @@ class GpuBackend:
             self._encode(run, program, first, n)
         run.end()
         self._device.queue.submit([encoder.finish()])
-        if self._submit_rows < self._layout.rows:
-            self._memory.read("params", 0, 1, np.float32)  # waits, only while finding out how many rows fill a submit
+        if self._submit_steps < self._layout.steps:
+            self._memory.read("params", 0, 1, np.float32)  # waits, only while finding out how many steps fill a submit
             seconds = time.perf_counter() - began
             fits = int(SUBMIT_SECONDS * n / max(seconds, 1e-6))
-            self._submit_rows = max(1, min(fits, 4 * self._submit_rows, self._layout.rows))
+            self._submit_steps = max(1, min(fits, 4 * self._submit_steps, self._layout.steps))
 
     def _encode(self, run, program, first, n):
         set_group, set_pipeline, dispatch = run.set_bind_group, run.set_pipeline, run.dispatch_workgroups
         self._write_turns(np.arange(first, first + n), 1)
-        for row in range(n + 1):
-            calls = program.head if row == 0 else program.body if row < n else program.tail
-            set_group(0, self._group, [max(row - 1, 0) * self._align])
+        for step in range(n + 1):
+            calls = program.head if step == 0 else program.body if step < n else program.tail
+            set_group(0, self._group, [max(step - 1, 0) * self._align])
             for pipeline, x, y in calls:
                 set_pipeline(pipeline)
                 dispatch(x, y)
 
     def _encode_persistent(self, run, program, first, n):
-        begins = np.arange(first, first + n, min(program.steps, self._submit_rows))
+        begins = np.arange(first, first + n, min(program.steps, self._submit_steps))
         self._write_turns(begins, np.diff(begins, append=first + n))
         for pipeline, x, y in program.body:
             run.set_pipeline(pipeline)
@@ -332,7 +332,7 @@ class GpuBackend:
             self._write(tensor, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), rows of a chunk as of the first
+        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), steps of a chunk as of the first
         row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
         process.check()
         tensor, layout = self.plan.tensors[name], self._layout

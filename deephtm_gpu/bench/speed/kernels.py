@@ -56,7 +56,7 @@ def _timed(backend, call) -> OpCost:
     written = kernel(dispatch, backend._layout, backend._tuning)
     compiled = backend.compile(written)
     each = 1 + dispatch.iterations(written.lanes, 1)
-    often = max(2, min(backend._layout.rows, (backend._tuning.loops or 60_000) // each))
+    often = max(2, min(backend._layout.steps, (backend._tuning.loops or 60_000) // each))
     once, many = (backend.time_kernel(compiled, n, TURNS, RUNS) for n in (1, often))
     return OpCost(call.name, call.layer, call.work, bytes_of(call), max(0.0, 1e6 * (many - once) / (often - 1)))
 
