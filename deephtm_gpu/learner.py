@@ -2,22 +2,43 @@
 forecasts."""
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
 import deephtm_gpu as dh
 from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.data.baselines import Comparison
-from deephtm_gpu.data.csv_stream import Row
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.saving.loading import load_beside
 from deephtm_gpu.saving.writing import save_model
+from deephtm_gpu.sources import Row
 
 SETTLED_AFTER = 5000  # rows: the summary's second error counts from here on
 MAX_CORRECTION = 0.2  # the largest part of an error that its step corrects: the rest may be noise
 SLOW = 0.1  # the learning rate of encoder and pooler relative to the other layers: a code that moves cannot be read
+
+
+class Output(NamedTuple):
+    """What a learner says of a row.
+
+    Attributes
+    ----------
+    row : Row
+    prediction : float or None
+        What was predicted for it, `ahead` rows earlier; None in the first `ahead` rows.
+    anomaly : float
+        Anomaly score, 0 to 1.
+    likelihood : float
+        Anomaly likelihood, 0 to 1.
+    """
+
+    row: Row
+    prediction: float | None
+    anomaly: float
+    likelihood: float
 
 
 class Learner:
@@ -59,13 +80,13 @@ class Learner:
     Examples
     --------
     >>> import math
-    >>> from deephtm_gpu.data.csv_stream import Row
     >>> from deephtm_gpu.learner import Learner
+    >>> from deephtm_gpu.sources import Row
     >>> learner = Learner(ahead=1, timed=False, device="numpy")
     >>> rows = [Row(math.sin(t / 5), f"{math.sin(t / 5):.4f}", None, "") for t in range(100)]
     >>> outputs = learner.learn(rows)
-    >>> len(outputs), outputs[0][:3]
-    (100, ('', '0.0000', ''))
+    >>> len(outputs), outputs[0].prediction, outputs[1].prediction is None
+    (100, None, False)
     """
 
     def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto"):
@@ -86,19 +107,18 @@ class Learner:
         self.rows_before = 0
         self._pending = deque()  # predictions whose rows have not arrived, the oldest first
 
-    def learn(self, rows: list[Row]) -> list[tuple[str, str, str, str, str]]:
+    def learn(self, rows: list[Row]) -> list[Output]:
         """Learn a chunk of rows.
 
         Parameters
         ----------
-        rows : list of csv_stream.Row
+        rows : list of Row
             The rows that have arrived, at least one.
 
         Returns
         -------
-        list of tuple
-            For each row five texts: timestamp, value, prediction (empty in the first `ahead` rows), anomaly score,
-            anomaly likelihood.
+        list of Output
+            One for each row.
 
         Raises
         ------
@@ -128,8 +148,7 @@ class Learner:
         due = self._pending.popleft() if len(self._pending) == self.ahead else None
         self._pending.append(float(forecast))
         self.comparison.update(row.value, row.when, due)
-        predicted = "" if due is None else f"{due:.15g}"
-        return row.stamp, row.text, predicted, f"{anomaly:.6f}", f"{likelihood:.10f}"
+        return Output(row, due, float(anomaly), float(likelihood))
 
     def save(self, path) -> None:
         """Write everything needed to continue exactly, for `Learner.load`.
@@ -211,8 +230,8 @@ class PopulationLearner:
 
     Examples
     --------
-    >>> from deephtm_gpu.data.csv_stream import Row
     >>> from deephtm_gpu.learner import PopulationLearner
+    >>> from deephtm_gpu.sources import Row
     >>> learner = PopulationLearner(2, ahead=1, timed=False, device="numpy")
     >>> rows = [Row(float(t % 3), str(t % 3), None, "") for t in range(30)]
     >>> {n: len(outputs) for n, outputs in learner.learn({0: rows, 1: rows}).items()}
@@ -232,7 +251,7 @@ class PopulationLearner:
         """What it runs on: name, backend, "hardware" or "software"."""
         return self._population.device
 
-    def learn(self, rows: dict[int, list[Row]]) -> dict[int, list[tuple[str, str, str, str, str]]]:
+    def learn(self, rows: dict[int, list[Row]]) -> dict[int, list[Output]]:
         """Learn a chunk of rows of each series.
 
         Parameters

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from deephtm_gpu.data.baselines import Comparison, Persistence, SameSlotLastWeek
-from deephtm_gpu.data.csv_stream import CHUNK, CsvStream
+from deephtm_gpu.sources import CHUNK
+from deephtm_gpu.sources.csv_file import CsvStream
 from deephtm_gpu.data.scaler import HORIZON, LIMIT, OnlineScaler
 from deephtm_gpu.data.time_features import time_features
 from deephtm_gpu.errors import UserError

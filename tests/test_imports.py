@@ -34,6 +34,7 @@ ORDER = (
     ("sensorimotor",),
     ("deephtm_gpu",),  # the public names
     ("data", "alarm", "anomaly"),
+    ("sources",),
     ("learner",),
     ("validate", "view"),
     ("bench",),

@@ -8,7 +8,7 @@ import pytest
 
 from deephtm_gpu.cli import run_many
 from deephtm_gpu.cli.main import main
-from deephtm_gpu.data.csv_stream import CHUNK
+from deephtm_gpu.sources import CHUNK
 from deephtm_gpu.errors import TrainingError
 from deephtm_gpu.learner import PopulationLearner
 
@@ -190,7 +190,7 @@ def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
 def test_ended_series_are_removed_from_the_population(waves):
     """When half have ended, the population is compacted, and the others continue to the bit."""
     learner, rng = PopulationLearner(4, 1, False, device="numpy"), np.random.default_rng(0)
-    from deephtm_gpu.data.csv_stream import Row
+    from deephtm_gpu.sources import Row
     from deephtm_gpu.learner import Learner
 
     series = [[Row(float(v), str(v), None, "") for v in rng.normal(size=60)] for _ in range(4)]

@@ -14,11 +14,11 @@ import numpy as np
 
 from deephtm_gpu.alarm import Alarm, Rarity, Rest
 from deephtm_gpu.data.anomaly_baselines import min_max, windowed_gaussian
-from deephtm_gpu.data.csv_stream import CsvStream
 from deephtm_gpu.data.nab import Labels, held_out, labels, nab_score, read_windows
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.learner import Learner
+from deephtm_gpu.sources import open_source
 
 FILES = ("nyc_taxi", "ambient_temperature_system_failure", "machine_temperature_system_failure")
 WINDOWS = "anomaly_windows.json"
@@ -57,7 +57,7 @@ def read(folder):
     series = []
     for name in FILES:
         path = folder / f"{name}.csv"
-        with CsvStream(path, "value", "timestamp") as stream:
+        with open_source(path, "value", "timestamp") as stream:
             rows = [row for chunk in stream.chunks() for row in chunk]
         if path.name not in windows:
             raise UserError(f"{folder / WINDOWS} must have the windows of {path.name}, got none; add them.")
@@ -107,11 +107,11 @@ def _learn(series, seed, device):
     prediction."""
     learner = Learner(AHEAD, timed=True, seed=seed, device=device)
     outputs = []
-    with CsvStream(series.path, "value", "timestamp") as stream:
+    with open_source(series.path, "value", "timestamp") as stream:
         for rows in stream.chunks():
             outputs += learner.learn(rows)
-    _, _, predicted, anomaly, likelihood = zip(*outputs)
-    error = [abs(value - float(text)) if text else 0.0 for value, text in zip(series.values, predicted)]
+    _, predicted, anomaly, likelihood = zip(*outputs)
+    error = [0.0 if p is None else abs(value - p) for value, p in zip(series.values, predicted)]
     return np.array(anomaly, np.float64), np.array(likelihood, np.float64), np.array(error)
 
 

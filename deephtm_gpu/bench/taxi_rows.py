@@ -5,8 +5,8 @@ from pathlib import Path
 
 import deephtm_gpu as dh
 from deephtm_gpu.bench.rows import Bound, Figures, Row
-from deephtm_gpu.data.csv_stream import CsvStream
 from deephtm_gpu.learner import Learner
+from deephtm_gpu.sources import open_source
 
 AHEAD = 5  # half-hours
 FILE = "demos/data/nyc_taxi.csv"
@@ -18,7 +18,7 @@ def _compare(path, seed, device):
     The settings are those of the table: SGD 0.01, encoder and pooler × 0.1, K = 20.
     """
     learner = Learner(AHEAD, timed=True, optimizer=dh.SGD(0.01), seed=seed, device=device)
-    with CsvStream(str(path), "value", "timestamp") as stream:
+    with open_source(str(path), "value", "timestamp") as stream:
         for rows in stream.chunks():
             learner.learn(rows)
     return learner.comparison.late

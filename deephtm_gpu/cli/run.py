@@ -9,11 +9,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from deephtm_gpu.cli.run_many import run_many
-from deephtm_gpu.cli.run_output import HEADER, check_enough_rows, diverged, interrupt_later, output
-from deephtm_gpu.data.csv_stream import CsvStream
+from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged, interrupt_later, output
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Learner
 from deephtm_gpu.saving.container import check_target
+from deephtm_gpu.sources import open_source
 
 MAX_AHEAD = 10_000  # rows: the model keeps every step whose target has not come
 
@@ -49,7 +49,7 @@ def run(args) -> int:
         return run_many(args)
     args.file = args.files[0]
     _check_save(args)
-    with CsvStream(args.file, args.column, args.timestamp) as stream, output(args.out, args.file) as out:
+    with open_source(args.file, args.column, args.timestamp) as stream, output(args.out, args.file) as out:
         learner = _learner(args)
         try:
             _learn(learner, stream, out, whole_chunks=args.save is not None)
@@ -112,7 +112,7 @@ def _learn(learner, stream, out, whole_chunks):
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
         for rows in stream.chunks():
             with interrupt_later() if whole_chunks else nullcontext():
-                writer.writerows(_learn_chunk(learner, rows, stream.name))
+                writer.writerows(map(as_texts, _learn_chunk(learner, rows, stream.name)))
                 out.flush()
             bar.update(stream.done - bar.n)
 

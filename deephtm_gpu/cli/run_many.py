@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deephtm_gpu.cli.run_output import HEADER, check_enough_rows, diverged, interrupt_later, output
-from deephtm_gpu.data.csv_stream import CHUNK, CsvStream
+from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged, interrupt_later, output
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import PopulationLearner
 from deephtm_gpu.saving.container import check_target
+from deephtm_gpu.sources import CHUNK, open_source
 
 SUFFIX = ".model"
 SPARE = 64  # files that the rest of the program has open
@@ -28,7 +28,7 @@ def run_many(args) -> int:
     names = _names(args)
     _allow_open_files(2 * len(names) + SPARE)
     with ExitStack() as opened:
-        streams = [opened.enter_context(CsvStream(path, args.column, args.timestamp)) for path in args.files]
+        streams = [opened.enter_context(open_source(path, args.column, args.timestamp)) for path in args.files]
         writers = [csv.writer(opened.enter_context(output(Path(args.out) / name, path)), lineterminator="\n")
                    for name, path in zip(names, args.files)]
         models = opened.enter_context(_models(args.save))
@@ -108,7 +108,7 @@ class _Files:
 
     def _write(self, outputs):
         for n, rows in outputs.items():
-            self._writers[n].writerows(rows)
+            self._writers[n].writerows(map(as_texts, rows))
 
     def _diverged(self, n, error):
         return diverged(error, self._streams[n].name, self._learner.learners[n].comparison.rows, REMEDY)

@@ -4,13 +4,11 @@ import csv
 import math
 import os
 import stat
-from datetime import datetime
-from typing import NamedTuple
 
 from deephtm_gpu.data.timestamps import TimestampReader
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.sources.base import CHUNK, Row, Source
 
-CHUNK = 512  # rows, the most that `chunks` yields at once
 BLOCK = 65536  # bytes per read; a pipe returns what it has
 LONGEST_LINE = 1 << 20  # bytes: a file with longer lines is no CSV file, and would fill the memory
 LARGEST = 1e100  # beyond this, sums and scales leave the range of float64
@@ -20,28 +18,7 @@ NUPIC_TYPES = {"datetime", "float", "int", "string", "bool", "list", "address"}
 NUPIC_FLAGS = {"", "T", "R", "S", "C", "L"}
 
 
-class Row(NamedTuple):
-    """A row of the file.
-
-    Attributes
-    ----------
-    value : float
-        Finite.
-    text : str
-        The value as in the file.
-    when : datetime or None
-        Its timestamp; None without a timestamp column.
-    stamp : str
-        The timestamp as in the file; "" without a timestamp column.
-    """
-
-    value: float
-    text: str
-    when: datetime | None
-    stamp: str
-
-
-class CsvStream:
+class CsvStream(Source):
     """The rows of a CSV file: the number in one column, and the time in another.
 
     The first line names the columns. A type line and a flag line in NuPIC's format after it are skipped, and so are
@@ -73,7 +50,7 @@ class CsvStream:
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from deephtm_gpu.data.csv_stream import CsvStream
+    >>> from deephtm_gpu.sources.csv_file import CsvStream
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "load.csv"
     >>> _ = path.write_text("when,load\\n2024-01-01 00:00,1.5\\n2024-01-01 00:30,2\\n")
     >>> with CsvStream(path, "load", "when") as stream:
@@ -101,17 +78,14 @@ class CsvStream:
             raise
         self._read_time = TimestampReader()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        self.close()
+    @classmethod
+    def reads(cls, spec):
+        return True
 
     def close(self):
         self._file.close()
 
     def chunks(self):
-        """Yields lists of 1 to CHUNK `Row`s: those that have arrived, before it waits for more. Raises UserError."""
         rows, any_row = [], False
         for cells in self._parsed():
             if not self._is_nupic_line(cells):

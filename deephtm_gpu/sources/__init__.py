@@ -1,0 +1,9 @@
+"""Where the rows of `deephtm run` come from: a file for each kind of source, and the table of all of them.
+
+A new kind is a new file here with a subclass of `Source`, and a line in `table.py`.
+"""
+
+from deephtm_gpu.sources.base import CHUNK, Row, Source
+from deephtm_gpu.sources.table import open_source
+
+__all__ = ["CHUNK", "Row", "Source", "open_source"]
