@@ -1,7 +1,7 @@
 """The kinds of sources. The first that reads what the user typed is taken."""
 
-from deephtm_gpu.data.csv_stream import CsvStream
 from deephtm_gpu.sources.base import Source
+from deephtm_gpu.sources.csv_file import CsvStream
 
 SOURCES: tuple[type[Source], ...] = (
     CsvStream,  # any other name is that of a CSV file: last
