@@ -47,7 +47,8 @@ class Layout:
         self.stride["weights"] = self._stack(
             "weights", plan.stored_in(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4)
         )
-        self.stride["params"] = self._stack("params", plan.stored_in(PARAM), 0, lambda t: _round4(t.size))
+        params = sorted(plan.stored_in(PARAM), key=lambda t: t.size % 4 > 0)  # whole quads first: large ones stay aligned
+        self.stride["params"] = _round4(self._stack("params", params, 0, lambda t: t.size))
         for arena, index in (("work", False), ("lists", True)):
             of = [t for t in plan.stored_in(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]
             self.tape[arena] = self._stack(arena, [t for t in of if t.storage != TAPE], 0, _room)
