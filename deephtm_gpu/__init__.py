@@ -26,3 +26,12 @@ __all__ = [
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimisers.__all__
+
+
+def __getattr__(name: str):
+    """`dh.data` is imported when it is asked for: it stands above the core, and takes time."""
+    if name == "data":
+        from importlib import import_module
+
+        return import_module("deephtm_gpu.data")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
