@@ -99,3 +99,9 @@ def pictures(frames=2, channels=1, side=30, columns=32, winners=6, cells=4, gate
     y = dh.ReLU()(dh.ConvTranspose2d(8, 6, stride=2, lr_scale=10.0)(y))
     head = dh.Conv2d(channels, 3, lr_scale=10.0, init_std=0.5 * (2 / 72) ** 0.5)(y)
     return dh.Network(image, head + dh.Conv2d(channels, 5, start="copy", lr_scale=1.0)(x))
+
+
+def pictures_model(streams=1, seed=0, device="auto", lr=1e-3, **network):
+    """A constant rate, for learning never ends; what counts is predicted by averaged weights."""
+    return dh.Model(pictures(**network), loss="bce", optimizer=dh.Adam(lr, average=0.1), streams=streams, seed=seed,
+                    device=device)

@@ -8,18 +8,22 @@ LEARNING = ("accuracies are of the last 200 queries. After a figure: its bound; 
 FLOW = ("accuracies are of the last 200 queries, recognition and prediction in per cent, right where the truth has a "
         "probability of .9. After a figure:\nits bound. The ideal observer knows the objects and the noise. A control "
         "is the same with a part taken out.\n")
+IMAGES = ("errors are squared and summed over a frame, class accuracies those of the nearest mean picture; held-out "
+          "sequences, predicted\nwithout learning by the averaged weights. After a figure: its bound; below it: what "
+          "trivial predictors reach on the same sequences. A control\nis the network with a part taken out.\n")
 
 
 def add_arguments(parser):
-    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow"), default="speed",
-                        help="speed (the default), learning, anomalies, or flow: grid cells, objects, levels")
+    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow", "images"),
+                        default="speed", help="speed (the default), learning, anomalies, flow: grid cells, objects, "
+                                              "levels; or images")
     parser.add_argument("--device",
                         help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an adapter)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N",
-                        help="learning, anomalies, flow: how many seeds (5)")
+                        help="all but speed: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
     parser.add_argument("--rows", metavar="NAME",
-                        help="speed, learning, flow: only the rows with this in their names, such as letters")
+                        help="all but anomalies: only the rows with this in their names, such as letters")
     parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv",
                         help="learning: the taxi series (demos/data/nyc_taxi.csv)")
     parser.add_argument("--data", default="demos/data", metavar="FOLDER",
@@ -49,6 +53,10 @@ def run(args) -> int:
         from deephtm_gpu.bench import flow
 
         report, good = _learning(args.device and devices or ["numpy"], seeds, flow.rows(args.rows), "flow", FLOW)
+    elif args.what == "images":
+        from deephtm_gpu.bench import images
+
+        report, good = _learning(args.device and devices or ["numpy"], seeds, images.rows(args.rows), "images", IMAGES)
     else:
         report, good = _anomalies(args.data, seeds, args.device or "numpy")
     if args.json:

@@ -1,0 +1,129 @@
+"""Images in and out: bouncing balls, grammars of digits, moving digits, one configuration for all (`pictures_model`).
+
+Everything is learned online, and scored on held-out sequences, predicted without learning by the averaged weights.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from deephtm_gpu.bench.networks import pictures_model
+from deephtm_gpu.bench.rows import Bound, Figures, Row
+from deephtm_gpu.data.balls import Balls
+from deephtm_gpu.data.digits import DigitGrammar, MovingDigits, nearest_digit
+from deephtm_gpu.data.image_baselines import Ridge, copy_last
+
+STREAMS = 4
+LENGTH = 100  # frames of a sequence of balls
+MOVES = 20  # and of a moving digit
+HELD_OUT = 8  # sequences a stream
+SHORT, LONG = 25, 72  # sequences of balls a stream: 9,900 and 28,512 frames that are predicted
+SETTLED = 10  # predictions before it count only where it says so: with the first frames nobody can know
+ERROR, LATER, ALL = "error a frame, 9,900 frames", "error a frame, 28,512 frames", "the same, first frames included"
+MOVED, CLASS = "error a frame, 6,800 frames", "class of the image made"
+
+
+def _sequences(make, seed, kind, number, length) -> np.ndarray:
+    """(length, STREAMS, C, H, W). kind: 0 to learn from, 1 held out."""
+    return np.stack([make([seed, kind, number, s]).take(length) for s in range(STREAMS)], axis=1)
+
+
+def _stacked(frames, count):
+    """What the model sees: so many frames, the newest last; before the first that one again. (T, S, count*C, H, W)"""
+    before = [np.concatenate([frames[:1]] * back + [frames[: len(frames) - back]]) for back in range(count)]
+    return np.concatenate(before[::-1], axis=2)
+
+
+def _learn(model, sequence, frames):
+    """A new sequence: the memory begins with nothing."""
+    model.reset()
+    model.fit(_stacked(sequence, frames)[:-1], targets=sequence[1:])
+
+
+def _errors(model, held_out, frames) -> np.ndarray:
+    """Squared errors summed over a frame, (sequences, T-1, S)."""
+    errors = []
+    for sequence in held_out:
+        model.reset()
+        made = model.predict(_stacked(sequence, frames)[:-1], averaged=True)
+        errors.append(((made - sequence[1:]) ** 2).sum(axis=(2, 3, 4)))
+    return np.array(errors)
+
+
+def _balls(seed, device, frames=2, sequences=LONG, **network) -> Figures:
+    model = pictures_model(side=30, streams=STREAMS, frames=frames, seed=seed, device=device, **network)
+    held_out = [_sequences(Balls, seed, 1, n, LENGTH) for n in range(HELD_OUT)]
+    figures = {}
+    for n in range(sequences):
+        _learn(model, _sequences(Balls, seed, 0, n, LENGTH), frames)
+        if n + 1 in (SHORT, LONG):
+            errors = _errors(model, held_out, frames)
+            figures[ERROR if n + 1 == SHORT else LATER] = float(errors[:, SETTLED - 1 :].mean())
+            if n + 1 == LONG:
+                figures[ALL] = float(errors.mean())
+    return figures
+
+
+def _moving(seed, device, sequences=85, **network) -> Figures:
+    """85 sequences of 4 streams: 6,800 frames."""
+    model = pictures_model(side=24, streams=STREAMS, seed=seed, device=device, **network)
+    for n in range(sequences):
+        _learn(model, _sequences(MovingDigits, seed, 0, n, MOVES + 1), 2)
+    held_out = [_sequences(partial(MovingDigits, held_out=True), seed, 1, n, MOVES + 1) for n in range(4 * HELD_OUT)]
+    return {MOVED: float(_errors(model, held_out, 2).mean())}
+
+
+def _grammar(seed, device, sequence, images=2000, **network) -> Figures:
+    """Its streams begin at other places of the sequence."""
+    def made(kind, length):
+        streams = [DigitGrammar(sequence, [seed, kind, s], held_out=kind == 1, start=3 * s) for s in range(STREAMS)]
+        wanted = np.stack([[g.sequence[(t + 3 * s) % len(sequence)] for s, g in enumerate(streams)]
+                           for t in range(length)])
+        return np.stack([g.take(length) for g in streams], axis=1), wanted
+
+    model = pictures_model(side=8, streams=STREAMS, seed=seed, device=device, **network)
+    frames, _ = made(0, images // STREAMS + 1)
+    _learn(model, frames, 2)
+    model.reset()
+    frames, wanted = made(1, 30 * len(sequence))
+    images = model.predict(_stacked(frames, 2)[:-1], averaged=True)[:, :, 0]
+    right = nearest_digit(images) == wanted[1:]
+    return {CLASS: float(right[len(sequence):].mean())}
+
+
+def _trivial(make, length, seed, ridge=200) -> Figures:
+    """Copying, and ridge regression on the last 1 to 3 frames, on the same held-out sequences."""
+    held_out = [s for n in range(HELD_OUT) for s in np.moveaxis(_sequences(make, seed, 1, n, length), 1, 0)]
+    figures = {"copy-last": float(np.mean([copy_last(s) for s in held_out]))}
+    for count in (1, 2, 3):
+        model = Ridge(count, held_out[0][0].size)
+        for n in range(ridge):
+            model.learn(make([seed, 0, n // STREAMS, n % STREAMS]).take(length))
+        figures[f"ridge on {count} frames"] = float(np.mean([model.error(s) for s in held_out]))
+    return figures
+
+
+def _most_frequent(sequence, seed) -> Figures:
+    return {"most frequent digit": max(map(sequence.count, sequence)) / len(sequence)}
+
+
+def _digits(sequence, *bounds, control=None, **network):
+    name = "digits " + " ".join(map(str, sequence))
+    row = Row(name, partial(_grammar, sequence=sequence, **network), bounds, partial(_most_frequent, sequence))
+    if control is None:
+        return (row,)
+    bound = (Bound(CLASS, each=control),)
+    return row, Row(f"control: uniform gates, {name}", partial(_grammar, sequence=sequence, gate="uniform"), bound)
+
+
+BALLS = partial(_trivial, Balls, LENGTH)
+IMAGE_ROWS = (
+    Row("balls", _balls, (Bound(ERROR, mean=0.95, each=1.1), Bound(LATER, mean=0.60, each=0.70), Bound(ALL, mean=0.65)),
+        BALLS),
+    Row("control: uniform gates, balls", partial(_balls, sequences=SHORT, gate="uniform"), ()),
+    Row("balls, one frame in", partial(_balls, frames=1), (Bound(LATER, mean=0.65),), BALLS),
+    Row("moving digits", _moving, (Bound(MOVED, mean=2.6, each=2.9),), partial(_trivial, MovingDigits, MOVES + 1)),
+    *_digits((0, 1, 2, 3, 0, 3, 2, 1), Bound(CLASS, mean_above=0.97, above=0.95)),
+    *_digits((0, 1, 2, 3, 4, 1, 2, 5), Bound(CLASS, above=0.96), control=0.95),
+    *_digits((0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 4, 3, 2, 1), Bound(CLASS, mean_above=0.97)),
+)
