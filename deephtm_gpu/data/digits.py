@@ -167,7 +167,7 @@ class MovingDigits:
         for i, rows in ((0, 1 - down), (1, down)):
             for j, columns in ((0, 1 - right), (1, right)):
                 frame[row + i : row + i + SIDE, column + j : column + j + SIDE] += rows * columns * self._picture
-        return frame[None, :-1, :-1]
+        return frame[None, :-1, :-1].clip(max=1)  # rounding
 
     def take(self, steps: int) -> np.ndarray:
         """The next frames, (steps, 1, side, side) float32."""
