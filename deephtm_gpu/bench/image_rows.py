@@ -17,6 +17,8 @@ STREAMS = 4
 LENGTH = 100  # frames of a sequence of balls
 MOVES = 20  # and of a moving digit
 HELD_OUT = 8  # sequences a stream
+MOVING_HELD = 4 * HELD_OUT
+MOVING_HELD_OUT = partial(MovingDigits, held_out=True)  # of pictures that are never learned from
 SHORT, LONG = 25, 72  # sequences of balls a stream: 9,900 and 28,512 frames that are predicted
 SETTLED = 10  # predictions before it count only where it says so: with the first frames nobody can know
 ERROR, LATER, ALL = "error a frame, 9,900 frames", "error a frame, 28,512 frames", "the same, first frames included"
@@ -69,7 +71,7 @@ def _moving(seed, device, sequences=85, **network) -> Figures:
     model = pictures_model(side=24, streams=STREAMS, seed=seed, device=device, **network)
     for n in range(sequences):
         _learn(model, _sequences(MovingDigits, seed, 0, n, MOVES + 1), 2)
-    held_out = [_sequences(partial(MovingDigits, held_out=True), seed, 1, n, MOVES + 1) for n in range(4 * HELD_OUT)]
+    held_out = [_sequences(MOVING_HELD_OUT, seed, 1, n, MOVES + 1) for n in range(MOVING_HELD)]
     return {MOVED: float(_errors(model, held_out, 2).mean())}
 
 
@@ -91,9 +93,9 @@ def _grammar(seed, device, sequence, images=2000, **network) -> Figures:
     return {CLASS: float(right[len(sequence):].mean())}
 
 
-def _trivial(make, length, seed, ridge=200) -> Figures:
-    """Copying, and ridge regression on the last 1 to 3 frames, on the same held-out sequences."""
-    held_out = [s for n in range(HELD_OUT) for s in np.moveaxis(_sequences(make, seed, 1, n, length), 1, 0)]
+def _trivial(make, test, length, seed, ridge=200, held=HELD_OUT) -> Figures:
+    """Copying, and ridge regression on the last 1 to 3 frames, on the same held-out sequences. test: makes these."""
+    held_out = [s for n in range(held) for s in np.moveaxis(_sequences(test, seed, 1, n, length), 1, 0)]
     figures = {"copy-last": float(np.mean([copy_last(s) for s in held_out]))}
     for count in (1, 2, 3):
         model = Ridge(count, held_out[0][0].size)
@@ -116,13 +118,14 @@ def _digits(sequence, *bounds, control=None, **network):
     return row, Row(f"control: uniform gates, {name}", partial(_grammar, sequence=sequence, gate="uniform"), bound)
 
 
-BALLS = partial(_trivial, Balls, LENGTH)
+BALLS = partial(_trivial, Balls, Balls, LENGTH)
+MOVING = partial(_trivial, MovingDigits, MOVING_HELD_OUT, MOVES + 1, held=MOVING_HELD)
 IMAGE_ROWS = (
     Row("balls", _balls, (Bound(ERROR, mean=0.95, each=1.1), Bound(LATER, mean=0.60, each=0.70), Bound(ALL, mean=0.65)),
         BALLS),
     Row("control: uniform gates, balls", partial(_balls, sequences=SHORT, gate="uniform"), ()),
     Row("balls, one frame in", partial(_balls, frames=1), (Bound(LATER, mean=0.65),), BALLS),
-    Row("moving digits", _moving, (Bound(MOVED, mean=2.6, each=2.9),), partial(_trivial, MovingDigits, MOVES + 1)),
+    Row("moving digits", _moving, (Bound(MOVED, mean=2.6, each=2.9),), MOVING),
     *_digits((0, 1, 2, 3, 0, 3, 2, 1), Bound(CLASS, mean_above=0.97, above=0.95)),
     *_digits((0, 1, 2, 3, 4, 1, 2, 5), Bound(CLASS, above=0.96), control=0.95),
     *_digits((0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 4, 3, 2, 1), Bound(CLASS, mean_above=0.97)),
