@@ -45,7 +45,8 @@ class Inspectable:
         for node, name in session.setup.network.names().items():
             if isinstance(node.layer, Input):
                 continue
-            count = sum(t.size for t in session.plan.stored_in(*PARAMETERS) if t.learned and t.name.startswith(name + "."))
+            own = [t for t in session.plan.stored_in(*PARAMETERS) if t.learned and t.name.startswith(name + ".")]
+            count = sum(t.size for t in own)
             form = session.forms[node]
             found.append(
                 LayerInfo(name, type(node.layer).__name__, form.whole_shape or (form.size,), count, repr(node.layer))

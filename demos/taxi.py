@@ -5,8 +5,8 @@ import numpy as np
 import deephtm_gpu as dh
 from deephtm_gpu import view
 from deephtm_gpu.cli.demo import demo_folder, script
-from deephtm_gpu.sources.csv_file import CsvStream
 from deephtm_gpu.learner import Learner
+from deephtm_gpu.sources.csv_file import CsvStream
 
 AHEAD, WEEK, SETTLED_AFTER = 5, 336, 5000  # half-hours; the error counts from SETTLED_AFTER on
 

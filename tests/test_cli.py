@@ -18,8 +18,8 @@ import deephtm_gpu
 from deephtm_gpu.backends.wgpu import adapters
 from deephtm_gpu.cli import info, run
 from deephtm_gpu.cli.main import main
-from deephtm_gpu.sources import Row
 from deephtm_gpu.errors import TrainingError, UserError
+from deephtm_gpu.sources import Row
 
 ROWS = 60
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from deephtm_gpu.data.baselines import Comparison, Persistence, SameSlotLastWeek
-from deephtm_gpu.sources import CHUNK
-from deephtm_gpu.sources.csv_file import CsvStream
 from deephtm_gpu.data.scaler import HORIZON, LIMIT, OnlineScaler
 from deephtm_gpu.data.time_features import time_features
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.sources import CHUNK
+from deephtm_gpu.sources.csv_file import CsvStream
 
 TAXI = Path(__file__).parents[1] / "demos" / "data" / "nyc_taxi.csv"
 

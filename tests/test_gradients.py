@@ -14,8 +14,8 @@ from deephtm_gpu.ops.conv import WINDOW, unfold
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, mse_forward, softmax_forward
 from deephtm_gpu.ops.polyak import clip_forward, polyak_forward
-from deephtm_gpu.ops.sampled import sampled_forward, visible, weight_of_visible
 from deephtm_gpu.ops.rule import PLAIN
+from deephtm_gpu.ops.sampled import sampled_forward, visible, weight_of_visible
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.spec import EPSILON
 from deephtm_gpu.ops.synapse import synapse_forward
@@ -151,7 +151,8 @@ def append(name, case):
     """Dense and sparse: each puts its vector behind the lists, at unit norm."""
     results, losses = [], []
     for x, forward in ((case["x"], partial(context_append_forward, base=case["base"], D=case["D"])),
-                       (case["pairs"], partial(context_append_sparse, case["pair_index"], base=case["base"], L=case["L"]))):
+                       (case["pairs"], partial(context_append_sparse, case["pair_index"], base=case["base"],
+                                               L=case["L"]))):
         def appended(x=x, forward=forward):
             index, value = list(case["index"]), list(case["value"])
             start, norm = forward(x, index, value)
@@ -642,8 +643,8 @@ def clocks():
 
 
 def images():
-    """A map that becomes smaller, columns whose cells see their neighbourhood, and a map that becomes larger, sparse and
-    dense; a convolution at two places."""
+    """A map that becomes smaller, columns whose cells see their neighbourhood, and a map that becomes larger, sparse
+    and dense; a convolution at two places."""
     x = dh.Input((2, 6, 5))
     a = dh.WithOnes()(x)
     first, pooler, twice = dh.Conv2d(5, 3, stride=2), dh.SpatialPooler(11, 3, kernel=3), dh.Conv2d(4, 2)

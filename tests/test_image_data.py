@@ -83,7 +83,8 @@ def test_a_moving_digit_keeps_its_shape_and_its_speed():
     mass = frames.sum(axis=(1, 2))
     assert mass == pytest.approx(np.full(200, mass[0]), rel=1e-4)
     at = np.arange(24)
-    centres = np.stack([(frames.sum(axis=2) * at).sum(axis=1), (frames.sum(axis=1) * at).sum(axis=1)], 1) / mass[:, None]
+    moments = np.stack([(frames.sum(axis=axis) * at).sum(axis=1) for axis in (2, 1)], axis=1)
+    centres = moments / mass[:, None]
     speed = np.linalg.norm(np.diff(centres, axis=0), axis=1)
     assert 0.5 <= np.median(speed) <= 2 and (np.abs(speed - np.median(speed)) < 0.01).mean() > 0.6
     assert 5.5 < np.mean([copy_last(f) for f in sequences(MovingDigits, 60, 23)]) < 7.5

@@ -29,7 +29,8 @@ def test_every_row_is_what_state_tells_after_its_step(device, adapter):
     looked_at.observe()
     series = sine(30, period=11)
     observed = looked_at.fit(series).observed
-    assert {name: sorted(reported) for name, reported in observed.items()} == {"3": ["winners"], "4": ["cells", "predicted"]}
+    names = {name: sorted(reported) for name, reported in observed.items()}
+    assert names == {"3": ["winners"], "4": ["cells", "predicted"]}
     winners, cells, predicted = observed["3"]["winners"], observed["4"]["cells"], observed["4"]["predicted"]
     assert winners.shape == (30, K) and cells.shape == (30, K, M) and predicted.shape == (30, K)
     for t, x in enumerate(series):

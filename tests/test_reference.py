@@ -20,9 +20,9 @@ from deephtm_gpu.ops.context import (
 from deephtm_gpu.ops.head import FIRST_BIAS, LOSERS, head_forward, losers_forward
 from deephtm_gpu.ops.linear import linear_forward
 from deephtm_gpu.ops.losses import cross_entropy_forward, softmax_forward, surprise_forward
-from deephtm_gpu.ops.sampled import sampled_update
 from deephtm_gpu.ops.relu import relu_forward
 from deephtm_gpu.ops.running_norm import SLOWEST, running_mean_update, running_norm_forward
+from deephtm_gpu.ops.sampled import sampled_update
 from deephtm_gpu.ops.sparse_linear import sparse_linear_forward
 from deephtm_gpu.ops.spec import EPSILON
 from deephtm_gpu.ops.synapse import synapse_forward, synapse_update

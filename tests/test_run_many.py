@@ -8,9 +8,9 @@ import pytest
 
 from deephtm_gpu.cli import run_many
 from deephtm_gpu.cli.main import main
-from deephtm_gpu.sources import CHUNK
 from deephtm_gpu.errors import TrainingError
 from deephtm_gpu.learner import PopulationLearner
+from deephtm_gpu.sources import CHUNK
 
 LENGTHS = (CHUNK + 9, 2 * CHUNK, 30, CHUNK, 2 * CHUNK + 1)
 
@@ -190,8 +190,8 @@ def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
 def test_ended_series_are_removed_from_the_population(waves):
     """When half have ended, the population is compacted, and the others continue to the bit."""
     learner, rng = PopulationLearner(4, 1, False, device="numpy"), np.random.default_rng(0)
-    from deephtm_gpu.sources import Row
     from deephtm_gpu.learner import Learner
+    from deephtm_gpu.sources import Row
 
     series = [[Row(float(v), str(v), None, "") for v in rng.normal(size=60)] for _ in range(4)]
     outputs = [

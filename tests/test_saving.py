@@ -209,7 +209,8 @@ def test_goes_on_in_a_new_process(device, adapter, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "reported.npz") as reported:
-        _assert_same_history(dh.History(reported["loss"], [reported["arr_0"], reported["arr_1"]], reported["anomaly"]), want)
+        history = dh.History(reported["loss"], [reported["arr_0"], reported["arr_1"]], reported["anomaly"])
+        _assert_same_history(history, want)
     _assert_same(dh.load(tmp_path / "m", device), whole)
 
 

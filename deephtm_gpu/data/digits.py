@@ -110,8 +110,8 @@ class DigitGrammar:
 
 
 class MovingDigits:
-    """A digit of 8×8 pixels that moves across a field at a constant speed and bounces off its sides. An endless iterator
-    of frames.
+    """A digit of 8×8 pixels that moves across a field at a constant speed and bounces off its sides. An endless
+    iterator of frames.
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ def frames(path, size: int | tuple[int, int] | None = None, colour: bool = False
     if path.is_dir():
         return _Folder(path, size, colour)
     if not path.exists():
-        raise UserError(f"{path} must be a folder of PNG files, an animation, a .npy file or a video, got no such file; "
-                        "check its path.")
+        raise UserError(f"{path} must be a folder of PNG files, an animation, a .npy file or a video, got no such "
+                        "file; check its path.")
     kind = path.suffix.lower()
     if kind in ARRAYS:
         return _Array(path, size, channels_last)
@@ -153,10 +153,11 @@ class _Array(Frames):
         if at.dtype.kind not in "fu" or at.dtype.kind == "u" and at.dtype != np.uint8:
             raise UserError(f"{path} must hold uint8 from 0 to 255 or floats from 0 to 1, got {at.dtype}; convert it.")
         if at.ndim not in (3, 4) or not at.size:
-            raise UserError(f"{path} must be (frames, height, width) or (frames, channels, height, width), got {shape}.")
+            raise UserError(f"{path} must be (frames, height, width) or (frames, channels, height, width), "
+                            f"got {shape}.")
         if at.ndim == 4 and not channels_last and shape[3] in (1, 3, 4) and shape[1] not in (1, 2, 3, 4):
-            raise UserError(f"{path} must be (frames, channels, height, width), got {shape}, whose channels seem to come "
-                            "last; give channels_last=True.")
+            raise UserError(f"{path} must be (frames, channels, height, width), got {shape}, whose channels seem to "
+                            "come last; give channels_last=True.")
         self._channels_last = channels_last and at.ndim == 4
         super().__init__(path, None, False)
 
@@ -218,8 +219,8 @@ def _opened(file):
 
 
 def _unreadable(what, error) -> UserError:
-    return UserError(f"{what} must be a picture that can be read, got {type(error).__name__}: {str(error) or 'no end'}; "
-                     "save it again, or take it out.")
+    return UserError(f"{what} must be a picture that can be read, got {type(error).__name__}: "
+                     f"{str(error) or 'no end'}; save it again, or take it out.")
 
 
 def _on_black(picture):

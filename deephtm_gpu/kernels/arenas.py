@@ -47,7 +47,7 @@ class Layout:
         self.stride["weights"] = self._stack(
             "weights", plan.stored_in(MATRIX), 0, lambda t: t.shape[0] * (_round4(t.shape[1]) // 4)
         )
-        params = sorted(plan.stored_in(PARAM), key=lambda t: t.size % 4 > 0)  # whole quads first: large ones stay aligned
+        params = sorted(plan.stored_in(PARAM), key=lambda t: t.size % 4 > 0)  # large ones stay aligned
         self.stride["params"] = _round4(self._stack("params", params, 0, lambda t: t.size))
         for arena, index in (("work", False), ("lists", True)):
             of = [t for t in plan.stored_in(STATE, GRADIENT, SCRATCH, TAPE) if t.index == index]

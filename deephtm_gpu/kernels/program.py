@@ -39,9 +39,9 @@ class Kernel:
 
 @dataclass(frozen=True)
 class KernelProgram:
-    """What runs for n steps of one kind: head (step 0), then body n-1 times (the tail of a step and the head of the next),
-    then tail. Each a flat tuple of kernels, or of what a backend made of them. Or, where steps > 0, body alone, for so
-    many steps at once."""
+    """What runs for n steps of one kind: head (step 0), then body n-1 times (the tail of a step and the head of the
+    next), then tail. Each a flat tuple of kernels, or of what a backend made of them. Or, where steps > 0, body alone,
+    for so many steps at once."""
 
     head: tuple
     body: tuple

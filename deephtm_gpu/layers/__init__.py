@@ -12,7 +12,7 @@ from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
 
 __all__ = [
-    "Add", "Concat", "Conv2d", "ConvTranspose2d", "Every", "Evidence", "Expectation", "Flatten", "GridCells", "Input", "Linear", "Network", "ReLU",
-    "RunningNorm",
-    "Sequential", "SpatialPooler", "Surprise", "TemporalMemory", "Trace", "When", "WithOnes", "every", "previous", "when",
+    "Add", "Concat", "Conv2d", "ConvTranspose2d", "Every", "Evidence", "Expectation", "Flatten", "GridCells", "Input",
+    "Linear", "Network", "ReLU", "RunningNorm", "Sequential", "SpatialPooler", "Surprise", "TemporalMemory", "Trace",
+    "When", "WithOnes", "every", "previous", "when",
 ]

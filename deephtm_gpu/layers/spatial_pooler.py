@@ -76,8 +76,8 @@ class SpatialPooler(Layer):
     def check_maps(self, own, inputs, contexts):
         super().check_maps(own, inputs, contexts)
         if own is None and self.kernel is not None:
-            raise UserError(f"{self!r} must read a map (channels, height, width) with a kernel, got a vector; leave the "
-                            "kernel out.")
+            raise UserError(f"{self!r} must read a map (channels, height, width) with a kernel, got a vector; leave "
+                            "the kernel out.")
 
     def choices(self, setting):
         return {"std": f"{dense_std(self._seen(setting.inputs[0].size)):.3g}"}

@@ -1,8 +1,8 @@
 """The distal synapses of a temporal memory: their parameters, and the ops that read and change them."""
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.ops.sampled import MOST, SAMPLES, stretch_of
 from deephtm_gpu.ops.rule import PLAIN
+from deephtm_gpu.ops.sampled import MOST, SAMPLES, stretch_of
 from deephtm_gpu.plan.tensors import PARAM
 
 

@@ -127,11 +127,11 @@ class TemporalMemory(Layer):
         if self.neighbourhood is None:
             return
         if own is None:
-            raise UserError(f"{self!r} must stand on a map (channels, height, width) with a neighbourhood, got a vector; "
-                            "leave the neighbourhood out.")
+            raise UserError(f"{self!r} must stand on a map (channels, height, width) with a neighbourhood, got a "
+                            "vector; leave the neighbourhood out.")
         if self.slow or self.window > 1:
-            raise UserError(f"{self!r} must have slow=False and window=1 with a neighbourhood, got slow={self.slow} and "
-                            f"window={self.window}; give slow=False, window=1.")
+            raise UserError(f"{self!r} must have slow=False and window=1 with a neighbourhood, got slow={self.slow} "
+                            f"and window={self.window}; give slow=False, window=1.")
 
     def __call__(self, node: Node, context: Node | Sequence[Node] = ()) -> Node:
         """Puts the layer into the flow.

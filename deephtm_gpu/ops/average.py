@@ -8,7 +8,6 @@ Source: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by ave
 as in Shamir & Zhang 2013, "Stochastic gradient descent for non-smooth optimization".
 """
 
-import numpy as np
 
 from deephtm_gpu.ops.spec import Op, Pass, turns
 

@@ -1,8 +1,8 @@
 """Clocks: parts of a network that step less often than the rest.
 
-`tick` (S, 1) is 1 in the steps in which such a part steps, `has_ticked` (S, 1) is 1 from its first on. In between its layers
-look at what is held for them, and nothing in them that lives on from step to step moves. `parent` is the tick of the
-clock that the held value itself goes by; a part within a part counts its parent's ticks.
+`tick` (S, 1) is 1 in the steps in which such a part steps, `has_ticked` (S, 1) is 1 from its first on. In between its
+layers look at what is held for them, and nothing in them that lives on from step to step moves. `parent` is the tick of
+the clock that the held value itself goes by; a part within a part counts its parent's ticks.
 """
 
 import numpy as np

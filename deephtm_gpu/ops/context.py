@@ -31,8 +31,8 @@ def context_forward(fast, fast_list, slow, slow_list, N):
 
 
 def neighbours_forward(fast, fast_list, N, X, W, around, dilation):
-    """The context of a position of a map from the fast traces of its neighbourhood, around x around positions, `dilation`
-    apart; outside the map is nothing.
+    """The context of a position of a map from the fast traces of its neighbourhood, around x around positions,
+    `dilation` apart; outside the map is nothing.
     fast (S*X, N), its lists S*X x (A,) -> index, value S*X x (A,), index o*N + cell with
     o the neighbour's number in row order, value to unit norm over the neighbourhood."""
     numbers, cells_of, seen_by = _neighbours(len(fast) // X, X, W, around, dilation)  # (pairs,) each
@@ -51,8 +51,8 @@ def neighbours_forward(fast, fast_list, N, X, W, around, dilation):
 
 @lru_cache(64)
 def _neighbours(S, X, W, around, dilation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of a position of S maps and a neighbour inside the map, position after position: the neighbour's number, where
-    it stands, who sees it."""
+    """Pairs of a position of S maps and a neighbour inside the map, position after position: the neighbour's number,
+    where it stands, who sees it."""
     o, p = np.meshgrid(np.arange(around * around), np.arange(X))  # (X, around * around)
     row = p // W + (o // around - around // 2) * dilation
     column = p % W + (o % around - around // 2) * dilation
@@ -93,8 +93,8 @@ def slow_update(winners, activity, surprise, slow, slow_list, sure):
 
 
 def context_append_forward(x, index, value, base, D):
-    """Appends a dense vector x (S, D) as sources base..base+D-1, to unit norm; changes index and value S x (A,) in place
-    -> start (S, 1): where it begins in the lists, norm (S, 1)"""
+    """Appends a dense vector x (S, D) as sources base..base+D-1, to unit norm; changes index and value S x (A,) in
+    place -> start (S, 1): where it begins in the lists, norm (S, 1)"""
     start = np.array([[len(i)] for i in index])
     norm = np.sqrt((x * x).sum(axis=1, keepdims=True) + EPSILON)  # (S, 1)
     for s in range(len(x)):
@@ -205,8 +205,8 @@ CONTEXT = Op(
              loops=lambda lanes, A, **_: 4 * turns(A, lanes) + 16),
         Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "write", "L"),
              loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
-        Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"), consts=("decay", "write", "L"),
-             loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
+        Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"),
+             consts=("decay", "write", "L"), loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
         Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"),
              consts=("sure", "K"),
              loops=lambda lanes, A, K, **_: _move_loops(lanes, A, K)),

@@ -109,7 +109,7 @@ def _synapse_loops(lanes, parts, S, X, L, N, room, **_):
 
 
 def look_loops(lanes, count):
-    """Where all lanes look through `count` entries of lists (shaders/lib/owners.wgsl), without what they do at a hit."""
+    """All lanes look through `count` entries of lists (shaders/lib/owners.wgsl), without what they do at a hit."""
     return turns(count, 32 * lanes) * 33 + turns(count, 32)
 
 

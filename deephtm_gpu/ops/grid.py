@@ -2,10 +2,10 @@
 
 A module is a torus of B x B cells. Its phase (two numbers in periods, along two axes 60 degrees apart) says where on
 its grid the path has come to: phase = anchor + R path, wrapped into [0, 1) in every step, so that float32 stays exact
-however long the path. Cell (i, j) stands at the phase (i/B, j/B). Three plane waves 60 degrees apart, distinguished from the
-cell's distance delta to the phase, give its excitation e = sharpness (cos 2 pi delta_1 + cos 2 pi delta_2 + cos 2 pi
-(delta_1 + delta_2)); g = softmax(e) within the module, and the code is g less its mean 1/B^2, scaled to unit norm over
-all modules.
+however long the path. Cell (i, j) stands at the phase (i/B, j/B). Three plane waves 60 degrees apart, taken at the
+cell's distance delta to the phase, give its excitation
+    e = sharpness (cos 2 pi delta_1 + cos 2 pi delta_2 + cos 2 pi (delta_1 + delta_2));
+g = softmax(e) within the module, and the code is g less its mean 1/B^2, scaled to unit norm over all modules.
 
 The phase is linear in R, so the gradient into R needs no path back through time: it is dphase times the path.
 

@@ -5,7 +5,6 @@ norm of each position by itself would make it as loud as the rest. As in `runnin
 the mean square is below EPSILON.
 """
 
-import numpy as np
 
 from deephtm_gpu.ops.spec import Op, Pass, root_mean_square, sum_loops, turns, unit_backward
 

@@ -43,7 +43,9 @@ def counts(rule) -> bool:
     return bool(rule["log2"] or rule["decay_rate"])
 
 
-def descend(theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, decay_rate, floor, **_):
+def descend(
+    theta, moment, power, gradient, rate, k, *, beta1, beta2, log1, log2, epsilon, decay, decay_rate, floor, **_
+):
     """Changes theta, moment and power in place, all shaped like the gradient; it too may be overwritten. rate: times
     scale. k: a number, or an array that goes with the gradient's rows."""
     slowed, corrected, epsilon = _lr_factor(k, log1, log2, epsilon, decay_rate, floor)

@@ -1,11 +1,11 @@
-"""Distal synapses of large memories. A matrix with a column for every source (`synapse.py`) grows with the square of the
-cells; here a row has F synapses, and each can see one source alone: its *sample*, drawn once and for ever.
+"""Distal synapses of large memories. A matrix with a column for every source (`synapse.py`) grows with the square of
+the cells; here a row has F synapses, and each can see one source alone: its *sample*, drawn once and for ever.
 
-The P sources lie in F stretches, equal but for rounding, and a row sees one source of each: weight (N, F), its column the
-stretch. Which source that is, is not stored but computed, from the sample's number, the row's and the stretch's. So a sample
-costs no memory, the sources of a context need not be looked for (the stretch of a source is a division, whether a row
-sees it one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N, F) would
-double the memory, and all F of it would be read where a context has A entries.
+The P sources lie in F stretches, equal but for rounding, and a row sees one source of each: weight (N, F), its column
+the stretch. Which source that is, is not stored but computed, from the sample's number, the row's and the stretch's. So
+a sample costs no memory, the sources of a context need not be looked for (the stretch of a source is a division,
+whether a row sees it one mix of bits), and no two entries of a context ever meet in one synapse. A stored index of (N,
+F) would double the memory, and all F of it would be read where a context has A entries.
 
 A row sees F/P of a context, and what it sees counts sqrt(P/F) times: so on average its sum, the norm of its gradient,
 and how far a gradient's step moves the sum are those of a row that sees everything, at any F, and neither the weights'
@@ -36,8 +36,8 @@ def stretch_of(source, F, P):
 
 
 def visible(rows, sources, sample, F, P):
-    """Who sees whom. rows (L,), sources (A,), sample (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th source
-    with the index of that synapse in its flattened weights (N, F); l ascends."""
+    """Who sees whom. rows (L,), sources (A,), sample (1,) -> l, a, synapse, each (E,): the l-th row sees the a-th
+    source with the index of that synapse in its flattened weights (N, F); l ascends."""
     stretch = stretch_of(sources, F, P)  # (A,)
     begin = stretch * P // F
     length = (stretch + 1) * P // F - begin
@@ -74,8 +74,8 @@ def sampled_backward(ddepolarisation, rows, index, weight, sample, F, P):
     return dvalue
 
 
-def sampled_update(rows, left, index, value, coef, rate, sample, weight, bias, moment, power, count, bias_moment, bias_power,
-                total, scale, bias_scale, F, P, **rule):
+def sampled_update(rows, left, index, value, coef, rate, sample, weight, bias, moment, power, count, bias_moment,
+                   bias_power, total, scale, bias_scale, F, P, **rule):
     """As `synapse_update`, in the synapses that see an entry of the context.
 
     rows, left (S, L), no row twice in a stream with left != 0; index, value S x (A,); coef (S, 1); sample (1,); changes

@@ -78,8 +78,8 @@ def _example(rng, S, N, L, I, H, W, side, stride, nan=False):
     if nan:
         value[0, 0] = np.nan
     J = side * side * I
-    return {"index": pick(rng, S * Y, N, L), "value": value, "weight": rng.normal(size=(N, J)), "bias": rng.normal(size=I),
-            "dy": rng.normal(size=(S * X, I)), "gradient": rng.normal(size=(S, N, J)),
+    return {"index": pick(rng, S * Y, N, L), "value": value, "weight": rng.normal(size=(N, J)),
+            "bias": rng.normal(size=I), "dy": rng.normal(size=(S * X, I)), "gradient": rng.normal(size=(S, N, J)),
             "touched": np.floor(1.3 * rng.random((S, N))), "L": L, "I": I, "N": N, "X": X, "W": W * stride, "Y": Y,
             "V": W, "side": side, "stride": stride, "pad": (side - stride) // 2}
 

@@ -77,8 +77,8 @@ def synapse_update(
 
 
 def _touched_entries(touched, factors, index, value, P):
-    """-> the entries that each stream touches, as sources in the flat matrix, S x (E,), and its part of their gradients,
-    S x (E,)"""
+    """-> the entries that each stream touches, as sources in the flat matrix, S x (E,), and its part of their
+    gradients, S x (E,)"""
     sources, parts = [], []
     for s, (i, v) in enumerate(zip(index, value)):
         mine, there = factors[:, s] != 0, v != 0

@@ -7,7 +7,7 @@ from deephtm_gpu.ops.context import APPEND, CONTEXT, NEIGHBOURS
 from deephtm_gpu.ops.conv import CONV, TRANSPOSED
 from deephtm_gpu.ops.credit import CREDIT
 from deephtm_gpu.ops.expect import ANY, EVIDENCE
-from deephtm_gpu.ops.gradient import OUTER_GRADIENT, SAMPLED_GRADIENT, ROWS_GRADIENT, SYNAPSE_GRADIENT
+from deephtm_gpu.ops.gradient import OUTER_GRADIENT, ROWS_GRADIENT, SAMPLED_GRADIENT, SYNAPSE_GRADIENT
 from deephtm_gpu.ops.gradient_step import GRADIENT_SQUARE, GRADIENT_STEP, ROWS_STEP, SYNAPSE_STEP
 from deephtm_gpu.ops.grid import GRID, PATH
 from deephtm_gpu.ops.head import HEAD, LOSERS_OP
@@ -15,9 +15,9 @@ from deephtm_gpu.ops.linear import LINEAR
 from deephtm_gpu.ops.losses import BCE, CROSS_ENTROPY, MASK, MSE
 from deephtm_gpu.ops.map_norm import MAP_NORM
 from deephtm_gpu.ops.polyak import POLYAK
-from deephtm_gpu.ops.sampled import SAMPLED
 from deephtm_gpu.ops.relu import RELU
 from deephtm_gpu.ops.running_norm import RUNNING_NORM
+from deephtm_gpu.ops.sampled import SAMPLED
 from deephtm_gpu.ops.sites import SITES
 from deephtm_gpu.ops.sparse_linear import ROWS, SPARSE_LINEAR
 from deephtm_gpu.ops.sparse_transposed import SPARSE_TRANSPOSED

@@ -27,8 +27,8 @@ def topk_backward(dactivity, activity, scale, K):
 
 
 def lead_forward(overlap, K):
-    """overlap (S, C) -> winners (S, K), rows (S, K+1), lead (S, K) over the runner-up, >= 0: activity where the scale is
-    that of a whole map (`map_norm.py`)"""
+    """overlap (S, C) -> winners (S, K), rows (S, K+1), lead (S, K) over the runner-up, >= 0: activity where the
+    scale is that of a whole map (`map_norm.py`)"""
     rows = np.array([_largest(o, K + 1) for o in overlap])  # (S, K+1)
     ranked = overlap[np.arange(len(rows))[:, None], rows]  # (S, K+1)
     return rows[:, :K], rows, ranked[:, :K] - ranked[:, K:]

@@ -272,8 +272,8 @@ class Scope:
         self.update_bias(bias, dy)
 
     def update_conv(self, weight, coarse, fine, window):
-        """Of weight (O, side * side * I), by what a coarse map's positions (O,) and the windows of a fine one's (I,) are.
-        window: the constants of `ops/conv.py`."""
+        """Of weight (O, side * side * I), by what a coarse map's positions (O,) and the windows of a fine one's (I,)
+        are. window: the constants of `ops/conv.py`."""
         self._update("conv_gradient", dict(coarse=coarse, fine=fine, weight=weight), window)
 
     def update_painted(self, weight, index, value, dy, numbers):

@@ -262,8 +262,8 @@ class GpuBackend:
         return 4 * sum(self._layout.sizes.values())
 
     def time_kernel(self, kernel: tuple, steps: int, turns: int, runs: int) -> float:
-        """Seconds that a persistent dispatch of so many steps takes: the smallest of `runs` means over `turns` dispatches,
-        by the adapter's own clock where it has one."""
+        """Seconds that a persistent dispatch of so many steps takes: the smallest of `runs` means over `turns`
+        dispatches, by the adapter's own clock where it has one."""
         self._write_turns(np.array([0]), np.array([steps]))
         timer = Timer(self._device)
         return min(timer.time(lambda run: self._repeat(run, kernel, turns)) for _ in range(runs + 1)) / turns
@@ -304,7 +304,7 @@ class GpuBackend:
         for arena, n in self._layout.sizes.items():
             if n > most:
                 largest = max(
-                    (t for t in self._layout.addresses if self._layout.addresses[t].arena == arena), key=lambda t: t.size
+                    (t for t, address in self._layout.addresses.items() if address.arena == arena), key=lambda t: t.size
                 )
                 models = f" of {self.plan.models:,} models" if self.plan.models > 1 else ""
                 raise DeviceError(
@@ -332,8 +332,8 @@ class GpuBackend:
             self._write(tensor, self._first(tensor))
 
     def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), steps of a chunk as of the first
-        row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
+        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), steps of a chunk as of the
+        first row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
         process.check()
         tensor, layout = self.plan.tensors[name], self._layout
         parameter, arena = tensor.parameter, layout.addresses[tensor].arena

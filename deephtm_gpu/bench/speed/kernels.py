@@ -37,7 +37,8 @@ def bytes_of(call: Call) -> int:
     def touched(tensor):
         if tensor.parameter:
             return min(tensor.size, max(call.work, 1))
-        return min(tensor.size, listed) if call.entries and tensor.storage == STATE and not tensor.ragged else tensor.size
+        sparse = call.entries and tensor.storage == STATE and not tensor.ragged
+        return min(tensor.size, listed) if sparse else tensor.size
 
     return 4 * (sum(map(touched, call.read)) + sum(map(touched, call.written)))
 
