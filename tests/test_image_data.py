@@ -9,7 +9,7 @@ from PIL import Image
 import deephtm_gpu as dh
 from deephtm_gpu.data.balls import BOX, RADIUS, SPEED, Balls
 from deephtm_gpu.data.digits import DigitGrammar, MovingDigits, nearest_digit, of_class, pictures
-from deephtm_gpu.data.image_baselines import Ridge, copy_last
+from deephtm_gpu.data.image_baselines import Ridge, copy_last, mean_frame
 
 
 def sequences(make, count, steps, first=0):
@@ -74,7 +74,7 @@ def test_a_grammar_repeats_its_digits_with_other_pictures():
     assert len({f.tobytes() for f in frames[::8]}) > 10
     wanted = np.tile([1, 2, 3, 0, 3, 2, 1, 0], 20)
     assert (nearest_digit(frames[:, 0]) == wanted).mean() > 0.8
-    with pytest.raises(dh.UserError, match="digits from 0 to 9, got"):
+    with pytest.raises(dh.UserError, match="digits must be from 0 to 9, got"):
         DigitGrammar((0, 12))
 
 
@@ -172,9 +172,28 @@ def _file(name, content=b"x"):
     return make
 
 
+def _cut_animation(tmp_path):
+    """Cut off inside a frame."""
+    rng = np.random.default_rng(1)
+    steps = [Image.fromarray(rng.integers(256, size=(30, 30), dtype=np.uint8)) for _ in range(3)]
+    whole = tmp_path / "cut.gif"
+    steps[0].save(whole, save_all=True, append_images=steps[1:])
+    whole.write_bytes(whole.read_bytes()[: len(whole.read_bytes()) * 2 // 3])
+    return whole
+
+
+def _archive(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.zeros((3, 4, 4)))
+    return (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+
+
 @pytest.mark.parametrize("make, words", [
     (lambda p: p / "none", ["none", "no such file"]),
-    (lambda p: p, ["PNG files", "got none"]),
+    (lambda p: p, ["PNG or JPEG files", "got none"]),
+    (lambda p: None, ["None", "pathlib.Path"]),
+    (_file("empty.gif", b""), ["empty.gif", "can be read"]),
+    (_cut_animation, ["cut.gif", "can be read"]),
+    (_archive, ["a.npy", "archive"]),
     (_broken, ["whole.png", "can be read", "take it out"]),
     (_sizes, ["1.png", "8×8", "8×9", "give a size"]),
     (_file("a.gif"), ["a.gif", "can be read"]),
@@ -194,3 +213,61 @@ def test_a_mistake_is_one_sentence(tmp_path, make, words):
         list(dh.data.frames(make(tmp_path)))
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_no_cut_of_an_animation_is_a_traceback(tmp_path):
+    whole = _cut_animation(tmp_path)
+    rng, content = np.random.default_rng(2), whole.read_bytes()
+    for end in rng.integers(len(content), size=40):
+        whole.write_bytes(content[:end])
+        try:
+            list(dh.data.frames(whole))
+        except dh.UserError:
+            pass
+
+
+def test_odd_names_are_sorted(tmp_path):
+    for name in ("\u00b21.png", "1.png", "a.png", ".png.png"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    assert len(list(dh.data.frames(tmp_path))) == 4
+
+
+def test_arrays_are_resized_and_become_grey_or_coloured(tmp_path):
+    frames = np.random.default_rng(0).random((3, 3, 8, 6), np.float32)
+    np.save(tmp_path / "a.npy", frames)
+    assert dh.data.frames(tmp_path / "a.npy", size=(4, 5)).shape == (3, 4, 5)
+    grey = np.stack(list(dh.data.frames(tmp_path / "a.npy", colour=False)))
+    assert grey[:, 0] == pytest.approx(frames[:, 0] * 0.299 + frames[:, 1] * 0.587 + frames[:, 2] * 0.114, abs=1e-6)
+    np.save(tmp_path / "b.npy", frames[:, 0])
+    coloured = np.stack(list(dh.data.frames(tmp_path / "b.npy", colour=True)))
+    assert np.array_equal(coloured, np.repeat(frames[:, :1], 3, axis=1))
+
+
+def test_16_bits_are_kept(tmp_path):
+    values = np.arange(1000, 1016, dtype=np.uint16).reshape(4, 4)
+    Image.fromarray(values).save(tmp_path / "0.png")
+    assert next(iter(dh.data.frames(tmp_path))) == pytest.approx(values[None] / 65535, abs=1e-7)
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: Balls(balls=9), ["6 at most", "9"]),
+    (lambda: Balls(side=0), ["side"]),
+    (lambda: MovingDigits(fastest=1e12), ["fastest", "0.5 to 16"]),
+    (lambda: MovingDigits(slowest=float("nan")), ["slowest", "nan"]),
+    (lambda: MovingDigits(slowest=3), ["fastest", "3 to 16", "2.0"]),
+    (lambda: DigitGrammar(12), ["0 to 9", "12"]),
+    (lambda: DigitGrammar(()), ["0 to 9"]),
+    (lambda: DigitGrammar("012"), ["0 to 9", "'0'"]),
+    (lambda: of_class(11), ["0 to 9", "11"]),
+    (lambda: nearest_digit(np.zeros((7, 8))), ["(..., 8, 8)", "(7, 8)"]),
+    (lambda: copy_last(np.zeros((1, 4, 4))), ["2 or more", "(1, 4, 4)"]),
+    (lambda: mean_frame(np.zeros((3, 4, 4)), np.zeros((3, 5, 5))), ["(T, 5, 5)", "(3, 4, 4)"]),
+    (lambda: Ridge(0, 4), ["frames", "0"]),
+    (lambda: Ridge(2, 4).learn(np.zeros((2, 4))), ["3 or more", "(2, 4)"]),
+    (lambda: Ridge(1, 4).learn(np.zeros((9, 5))), ["4 numbers", "5"]),
+    (lambda: Ridge(1, 4).error(np.zeros((9, 4))), ["learn()"]),
+])
+def test_a_wrong_argument_is_one_sentence(make, words):
+    with pytest.raises(dh.UserError) as error:
+        make()
+    assert all(word in str(error.value) for word in words), str(error.value)

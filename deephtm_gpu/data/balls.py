@@ -6,11 +6,13 @@ Source: Sutskever, Hinton & Taylor, "The recurrent temporal restricted Boltzmann
 import numpy as np
 
 from deephtm_gpu.arguments import check_count
+from deephtm_gpu.errors import UserError
 
 BOX, RADIUS = 10.0, 1.2
 SPEED = 0.5  # length of the velocities of all balls together
 SUBSTEPS = 2  # of a frame, each of half a unit of time
 TRIES = 10_000
+MOST = 6
 
 
 class Balls:
@@ -47,7 +49,9 @@ class Balls:
     def __init__(self, seed=0, balls: int = 3, side: int = 30) -> None:
         rng = np.random.default_rng(seed)
         self.side = check_count("Balls' side", side)
-        count = min(check_count("Balls' balls", balls), 6)
+        count = check_count("Balls' balls", balls)
+        if count > MOST:
+            raise UserError(f"Balls' balls must be {MOST} at most, for more leave each other no room, got {count}.")
         self.walls = np.array([[0.0, BOX]] * 2)
         self.centres = _apart(rng, count)
         velocities = rng.normal(size=(count, 2))

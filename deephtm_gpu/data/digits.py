@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count
+from deephtm_gpu.arguments import check_count, check_number, real, shown
 from deephtm_gpu.errors import UserError
 
 SIDE = 8
@@ -26,7 +26,14 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
 
 
 def of_class(digit: int, held_out: bool = False) -> np.ndarray:
-    """The pictures of a digit, (n, 8, 8): those to learn from, or those held out."""
+    """The pictures of a digit, (n, 8, 8): those to learn from, or those held out.
+
+    Raises
+    ------
+    UserError
+        Where digit is not from 0 to 9.
+    """
+    _check_digits("of_class's digit", (digit,))
     images, digits = pictures()
     number = np.arange(len(images))
     return images[(digits == digit) & ((number % HELD_OUT == 0) == held_out)]
@@ -42,10 +49,24 @@ def nearest_digit(picture: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray (...) of int
+
+    Raises
+    ------
+    UserError
+        Where a picture is none of 8×8 numbers.
     """
-    picture = np.asarray(picture, np.float32)
+    given, picture = picture, real(picture)
+    if picture is None or picture.shape[-2:] != (SIDE, SIDE):
+        got = shown(given) if picture is None else f"shape {picture.shape}"
+        raise UserError(f"nearest_digit's picture must be numbers of shape (..., {SIDE}, {SIDE}), got {got}.")
     off = picture[..., None, :, :] - _means()  # (..., 10, 8, 8)
     return (off**2).sum(axis=(-2, -1)).argmin(axis=-1)
+
+
+def _check_digits(what, digits):
+    whole = all(isinstance(d, int | np.integer) and not isinstance(d, bool) for d in digits)
+    if not digits or not whole or not all(0 <= d < 10 for d in digits):
+        raise UserError(f"{what} must be from 0 to 9, got {shown(digits)}; give such as (0, 1, 2, 3).")
 
 
 @cache
@@ -85,10 +106,8 @@ class DigitGrammar:
     """
 
     def __init__(self, sequence, seed=0, held_out: bool = False, start: int = 0) -> None:
-        self.sequence = tuple(sequence)
-        if not self.sequence or any(digit not in range(10) for digit in self.sequence):
-            raise UserError(f"DigitGrammar's sequence must be digits from 0 to 9, got {self.sequence!r}; give such as "
-                            "(0, 1, 2, 3).")
+        self.sequence = tuple(sequence) if np.iterable(sequence) else (sequence,)
+        _check_digits("DigitGrammar's digits", self.sequence)
         self._rng, self._at = np.random.default_rng(seed), check_count("DigitGrammar's start", start, 0)
         self._pictures = {digit: of_class(digit, held_out) for digit in set(self.sequence)}
 
@@ -120,7 +139,7 @@ class MovingDigits:
     side : int, default 24
         Pixels along a side of the field, 9 or more.
     slowest, fastest : float, default 0.5, 2.0
-        Bounds of its speed, in pixels a frame.
+        Bounds of its speed, in pixels a frame: 0 <= slowest <= fastest <= side - 8.
     held_out : bool, default False
         Whether of the pictures that are held out for tests.
 
@@ -143,6 +162,8 @@ class MovingDigits:
         there = of_class(int(rng.integers(10)), held_out)
         self._picture = there[rng.integers(len(there))]
         self._room = self.side - SIDE
+        check_number("MovingDigits' slowest", slowest, 0, self._room)
+        check_number("MovingDigits' fastest", fastest, slowest, self._room)
         self._at = rng.uniform(0, self._room, size=2)
         angle = rng.uniform(0, 2 * np.pi)
         self._velocity = rng.uniform(slowest, fastest) * np.array([np.sin(angle), np.cos(angle)])

@@ -2,9 +2,36 @@
 
 import numpy as np
 
+from deephtm_gpu.arguments import check_count, check_number, real, shown
 from deephtm_gpu.errors import UserError
 
 RIDGE = 10.0
+
+
+def mean_frame(frames: np.ndarray, learned: np.ndarray) -> float:
+    """The squared error, summed over a frame, of predicting the mean frame of other sequences.
+
+    Parameters
+    ----------
+    frames : ndarray (T, ...)
+    learned : ndarray (N, ...)
+        The frames whose mean it is.
+
+    Returns
+    -------
+    float
+        The mean over the frames from the second on.
+
+    Raises
+    ------
+    UserError
+        Where there are fewer than two frames, or the shapes differ.
+    """
+    frames, learned = _checked(frames, 2), _checked(learned, 1)
+    if frames.shape[1:] != learned.shape[1:]:
+        raise UserError(f"frames must be of shape (T, {_sides(learned)}) as those learned, got {frames.shape}.")
+    off = frames[1:] - learned.mean(axis=0)
+    return float((off**2).reshape(len(off), -1).sum(axis=1).mean())
 
 
 def copy_last(frames: np.ndarray) -> float:
@@ -18,7 +45,13 @@ def copy_last(frames: np.ndarray) -> float:
     -------
     float
         The mean over the frames from the second on.
+
+    Raises
+    ------
+    UserError
+        Where there are fewer than two frames.
     """
+    frames = _checked(frames, 2)
     off = frames[1:] - frames[:-1]
     return float((off**2).reshape(len(off), -1).sum(axis=1).mean())
 
@@ -35,6 +68,11 @@ class Ridge:
         Numbers of a frame.
     penalty : float, default 10.0
 
+    Raises
+    ------
+    UserError
+        Where an argument is out of range, or a sequence is too short or of other frames.
+
     Examples
     --------
     >>> from deephtm_gpu.data.balls import Balls
@@ -47,7 +85,8 @@ class Ridge:
     """
 
     def __init__(self, frames: int, pixels: int, penalty: float = RIDGE) -> None:
-        self.frames, self._penalty = frames, penalty
+        self.frames, self._pixels = check_count("Ridge's frames", frames), check_count("Ridge's pixels", pixels)
+        self._penalty = check_number("Ridge's penalty", penalty, 0)
         self._squares = np.zeros((frames * pixels + 1, frames * pixels + 1))
         self._products = np.zeros((frames * pixels + 1, pixels))
         self._weights: np.ndarray | None = None
@@ -69,7 +108,22 @@ class Ridge:
         return float(((x @ self._weights - y) ** 2).sum(axis=1).mean())
 
     def _pairs(self, frames):
+        frames = _checked(frames, self.frames + 1)
         flat = frames.reshape(len(frames), -1).astype(np.float64)
+        if flat.shape[1] != self._pixels:
+            raise UserError(f"A frame must have {self._pixels} numbers, got {flat.shape[1]}; make Ridge for so many.")
         n = len(flat) - self.frames
         seen = [flat[i : i + n] for i in range(self.frames)]
         return np.concatenate([*seen, np.ones((n, 1))], axis=1), flat[self.frames :]
+
+
+def _checked(given, fewest):
+    frames = real(given)
+    if frames is None or frames.ndim < 2 or len(frames) < fewest or not frames.size:
+        got = shown(given) if frames is None else f"shape {frames.shape}"
+        raise UserError(f"frames must be {fewest} or more frames of numbers, (T, ...), got {got}.")
+    return frames
+
+
+def _sides(frames):
+    return ", ".join(map(str, frames.shape[1:]))
