@@ -27,6 +27,9 @@ DEMOS = {
     "taxi": "taxi passengers in New York, five half-hours ahead",
     "objects": "a column learns objects by touch, and recognises them",
     "hierarchy": "letters make words, words make phrases: two levels",
+    "balls": "bouncing balls: images in, images out",
+    "digits": "a grammar of handwritten digits, as images",
+    "frames": "your own moving pictures: a folder, an animation, a video; give its PATH",
 }
 MAX_STEPS = 10_000_000  # a whole run is kept in memory
 FIRST, CHUNK = 16, 512  # steps between two updates of the progress bar: the first, and the largest
@@ -35,9 +38,16 @@ FIRST, CHUNK = 16, 512  # steps between two updates of the progress bar: the fir
 def add_arguments(parser):
     choices = "; ".join(f"{name} ({what})" for name, what in DEMOS.items())
     parser.add_argument("name", metavar="NAME", help=f"which demo: {choices}")
+    add_path(parser)
     add_options(parser)
     parser.add_argument("--period", type=float, metavar="P", help="sine: steps per period (50)")
     parser.add_argument("--winners", type=int, metavar="K", help="sine: winning columns (5; 10 is better)")
+
+
+def add_path(parser):
+    parser.add_argument("path", nargs="?", metavar="PATH", help="frames: the folder or file of the pictures")
+    parser.add_argument("--size", type=int, metavar="N", help="frames: pixels along a side (32)")
+    parser.add_argument("--colour", action="store_true", default=None, help="frames: in colour")
 
 
 def add_options(parser):
@@ -63,6 +73,8 @@ def script(name, module) -> None:
     from deephtm_gpu.cli.main import guarded
 
     parser = argparse.ArgumentParser(description=f"The demo {name}: {DEMOS[name]}.")
+    if "path" in inspect.signature(module["demo"]).parameters:
+        add_path(parser)
     add_options(parser)
     args = parser.parse_args()
     sys.exit(guarded(lambda: _run_demo(name, module, args)))
@@ -96,6 +108,8 @@ def _run_demo(name, module, args) -> int:
     rate = f"{show.done / seconds:,.0f} steps/s" if seconds else ""
     image = Offscreen(show.spec, ring, theme=args.theme).picture(f"step {show.done:,}   ·   {rate}")
     write_whole(folder / f"{name}.png", as_png(image))
+    for other, further in show.pictures().items():
+        write_whole(folder / f"{name}-{other}.png", as_png(further))
     if recorder:
         write_whole(folder / f"{name}.webp", recorder.webp())
     report = {
@@ -120,10 +134,14 @@ def _settings(name, demo, args):
     settings = {}
     for parameter in inspect.signature(demo).parameters.values():
         given = getattr(args, parameter.name, None)
+        if given is None and parameter.default is parameter.empty:
+            raise UserError(f"The demo {name!r} must have a PATH, got none; give it, such as deephtm demo {name} "
+                            "FOLDER.")
         settings[parameter.name] = parameter.default if given is None else given
-    for option in ("period", "winners"):
+    for option, shown in (("period", "--period"), ("winners", "--winners"), ("size", "--size"),
+                          ("colour", "--colour"), ("path", "PATH")):
         if getattr(args, option, None) is not None and option not in settings:
-            raise UserError(f"--{option} is no setting of the demo {name!r}; leave it out.")
+            raise UserError(f"{shown} is no setting of the demo {name!r}; leave it out.")
     return settings
 
 

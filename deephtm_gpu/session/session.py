@@ -135,12 +135,14 @@ class Session:
 
     def run(self, xs, ys=None, learn=True, ahead=1, active=None, done=0) -> Run:
         """Runs T steps. xs, ys: one array (T, S, D) per input and output; without ys the inputs are predicted, `ahead`
-        steps later. active (T, S): which streams are active; None: as it stands. done: steps of the series before
-        these, for messages. Raises UserError where inputs cannot be predicted, TrainingError where learning
-        diverges."""
+        steps later; with learn=False, inputs need not be what is predicted. active (T, S): which streams are active;
+        None: as it stands. done: steps of the series before these, for messages. Raises UserError where inputs cannot
+        be predicted, TrainingError where learning diverges."""
         with self._lock:
             self._settle()
-            self._prepare(ahead if ys is None else 0, given=ys is not None)
+            if ys is None and not learn and self.plan.follows:  # a look at the next step: there is nothing to score
+                ahead = 0
+            self._prepare(ahead if ys is None else 0, given=ys is not None or not ahead)
             if active is None:
                 active = np.broadcast_to(self.position.active, (len(xs[0]), self.setup.units))
             return self._run(xs, ys, learn, ahead, active, done)

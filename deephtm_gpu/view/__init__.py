@@ -7,7 +7,7 @@ In a notebook or a script: `import deephtm_gpu.view as view`, then `view.network
 
 from deephtm_gpu.view.files import save_figure, write_whole
 from deephtm_gpu.view.graph import network_figure
-from deephtm_gpu.view.live import ObjectsShow, SeriesShow, SymbolShow
+from deephtm_gpu.view.live import ImagesShow, ObjectsShow, SeriesShow, SymbolShow
 from deephtm_gpu.view.prediction import prediction_figure
 from deephtm_gpu.view.rasters import cells_figure, raster_figure
 from deephtm_gpu.view.scores import LAST, errors, rmse_after
@@ -16,6 +16,7 @@ from deephtm_gpu.view.weights import distal_figure, receptive_fields_figure
 
 __all__ = [
     "LAST",
+    "ImagesShow",
     "ObjectsShow",
     "SeriesShow",
     "SymbolShow",

@@ -12,6 +12,8 @@ const SHADE: u32 = 2u;    // a class, as bright as probable; a place of a block
 const CLASS: u32 = 3u;    // the class that came
 const DOT: u32 = 4u;      // in the middle of a place that is marked
 
+const PIXELS: u32 = 1u;   // instead of cells: numbers are colours, 24 bits each (see view/live/picture.py)
+
 const MARK: f32 = 2.0;    // what the number of a marked place has more (see view/live/block.py)
 
 struct Draw {
@@ -165,13 +167,25 @@ fn mark_colour(it: Corner) -> @location(0) vec4<f32> {
   return vec4<f32>(it.colour.rgb, it.colour.a * cover.x * cover.y);
 }
 
-// Cells: a winner's, one over the other, each as bright as its share; the more alike they are, the more of the second colour
+// Cells: a winner's, one over the other, each as bright as its share; the more alike they are, the more of the second colour.
+// Or pixels: a block of packed colours, one per pixel.
 
 @vertex
 fn cell_corner(@builtin(vertex_index) vertex: u32) -> Corner { return boxed(draw.panel, draw.first, CORNERS[vertex]); }
 
+fn pixel_colour(at: vec2<f32>) -> vec4<f32> {
+  let wide = draw.time.y;
+  let tall = draw.kind.y;
+  let part = clamp((at - draw.panel.xy) / (draw.panel.zw - draw.panel.xy), vec2<f32>(), vec2<f32>(0.99999));
+  let column = u32(part.x * f32(wide));
+  let row = tall - 1u - u32(part.y * f32(tall));
+  let bits = u32(rows[draw.place.x + column * draw.place.y + row]);
+  return vec4<f32>(vec3<f32>(vec3<u32>(bits >> 16u, (bits >> 8u) & 255u, bits & 255u)) / 255.0, 1.0);
+}
+
 @fragment
 fn cell_colour(it: Corner) -> @location(0) vec4<f32> {
+  if (draw.kind.x == PIXELS) { return pixel_colour(it.position.xy); }
   let K = draw.kind.y;
   let M = draw.kind.z;
   let wide = (draw.panel.z - draw.panel.x) / f32(draw.time.y);

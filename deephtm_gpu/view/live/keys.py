@@ -18,6 +18,8 @@ def pressed(window, key, repeated):
         training.faster(-1)
     elif key == glfw.KEY_R:
         training.reset()
+    elif key == glfw.KEY_G:
+        training.dream()
     elif key == glfw.KEY_T:
         window.turn_theme()
     elif key == glfw.KEY_S:

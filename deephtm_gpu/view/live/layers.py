@@ -29,6 +29,7 @@ KINDS = {
     "class": ("mark", 3),
     "dot": ("mark", 4),
     "cells": ("cell", 0),
+    "pixels": ("cell", 1),
 }
 
 
@@ -83,7 +84,7 @@ class Pen:
             tall, wide = ring.blocks[self._block].shape
             record["place"] = (ring.rows.size + ring.starts[self._block], tall, 0, 0)
             record["time"] = (wide, wide, 1, 0)
-            count = wide * tall
+            count = 1 if pipeline == "cell" else wide * tall
         self._layers.append(Layer(pipeline, count, record))
 
 

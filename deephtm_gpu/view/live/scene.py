@@ -18,11 +18,10 @@ from deephtm_gpu.view.live.block import Block
 from deephtm_gpu.view.live.look import Theme, rgba
 from deephtm_gpu.view.live.spec import Spec
 
-KEYS = (8 * " ").join(
-    ("space  pause", "→  one step", "↑ ↓  speed", "t  theme", "s  save PNG", "r  reset memory", "q  quit")
-)
+KEYS = ("space  pause", "→  one step", "↑ ↓  speed", "t  theme", "s  save PNG", "r  reset memory", "q  quit")
+DREAM = "g  dream"
 LEFT, RIGHT, TOP, BOTTOM, GAP = 70, 22, 56, 64, 27  # units: margins, and the space between two tracks (for a title)
-SIDE, BLOCK = 300, 230  # units: width of the blocks beside the tracks; height of one at most
+BLOCK = 230  # units: height of a block at most
 SMALLEST = (560, 420)  # pixels at scale 1; the text is smaller in pictures below twice this size
 
 
@@ -67,7 +66,7 @@ class Scene:
         return 0.72 * self.unit
 
     def _right(self):
-        return self.width - round((RIGHT + (SIDE if self.spec.blocks else 0)) * self.unit)
+        return self.width - round((RIGHT + (self.spec.side if self.spec.blocks else 0)) * self.unit)
 
     def _left(self):
         """The left margin, larger for long names of classes."""
@@ -97,7 +96,7 @@ class Scene:
     def _blocks(self) -> list[Panel]:
         u, across, rows, blocks = self.unit, self.spec.across, self._rows(), []
         apart = 32 * u / across
-        each = ((SIDE - 34) * u - apart * (across - 1)) / across  # width of a column of the grid
+        each = ((self.spec.side - 34) * u - apart * (across - 1)) / across  # width of a column of the grid
         heights = [
             max(min(BLOCK * u, _tall(block, each, apart)) if block.square else BLOCK * u for _, block in row)
             for row in rows
@@ -152,9 +151,9 @@ class Scene:
                 weight="bold",
             )
             if self.keys:
-                self._text(
-                    figure, self.width / 2, self.height - 12 * self.unit, KEYS, 9.5, self.theme.grey, ha="center"
-                )
+                keys = (8 * " ").join((*KEYS[:-1], DREAM, KEYS[-1]) if self.spec.dreams else KEYS)
+                bottom = self.height - 12 * self.unit
+                self._text(figure, self.width / 2, bottom, keys, 9.5, self.theme.grey, ha="center")
             if data:
                 data(tracks, blocks)
             canvas.draw()

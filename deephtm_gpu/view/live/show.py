@@ -1,5 +1,7 @@
 """A show: something that learns and can be shown while it does."""
 
+import numpy as np
+
 from deephtm_gpu.view.live.ring import Ring
 
 
@@ -14,6 +16,8 @@ class Show:
         How many steps there are, and how many have been learned.
     phase : str
         What it is doing, for the status line; "" for nothing.
+    dreaming : bool
+        Whether steps are dreamt, see `dream`: they do not count as done.
     model
         For the report: `model.layers()`, a list of objects with a `repr` each; `model.device`, a DeviceInfo;
         `model.reset()`.
@@ -27,6 +31,7 @@ class Show:
     """
 
     phase = ""
+    dreaming = False
 
     def __init__(self, model, total):
         self.model, self.total, self.done = model, total, 0
@@ -44,6 +49,15 @@ class Show:
             ring.push(ring.fields.pack(end - begin, **self._learn(begin, end)))
             self.done = end
         return end - begin
+
+    def dream(self) -> None:
+        """Begin to feed predictions back as inputs, without learning, or come back to what there is. Asked for only of
+        a show whose spec dreams."""
+        raise NotImplementedError
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Further pictures that `deephtm demo` writes: name -> (height, width, 3) uint8."""
+        return {}
 
     def reset(self) -> None:
         """Forget the temporal state."""

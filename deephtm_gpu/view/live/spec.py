@@ -28,6 +28,10 @@ class Spec:
         Above the blocks.
     across : int, default 2
         Columns of the grid of blocks.
+    side : int, default 300
+        Width of that grid, in hundredths of an inch.
+    dreams : bool, default False
+        Whether the key g lets the show dream.
 
     Raises
     ------
@@ -42,6 +46,8 @@ class Spec:
     time: str = "steps"
     blocks_title: str = ""
     across: int = 2
+    side: int = 300
+    dreams: bool = False
 
     def __post_init__(self):
         if not self.tracks:

@@ -33,11 +33,16 @@ class Training:
     def reset(self):
         self.show.reset()
 
+    def dream(self):
+        """Lets the show dream, or brings it back, if it can."""
+        if self.show.spec.dreams:
+            self.show.dream()
+
     # State
 
     @property
     def finished(self):
-        return self.show.done >= self.show.total
+        return self.show.done >= self.show.total and not self.show.dreaming
 
     @property
     def waits(self):
