@@ -67,6 +67,9 @@ def _one(name, given, shape, streams, classes, mask=None, unit="stream"):
         raise UserError(f"{name} has shape {array.shape}; it must be {shown}{classes_too}{order}.")
     if len(array) == 0:
         raise UserError(f"{name} must have a step or more, got 0 steps.")
+    if positions and array.dtype == np.uint8 and array.max() > 1:  # pixels as files store them
+        raise UserError(f"{name} must be images from 0 to 1, got uint8 numbers up to {array.max()}; divide them by "
+                        "255.")
     array = as_float32(array, partial(_subject, name, unit if lead else None, shape), mask)
     return np.ascontiguousarray(array.reshape(len(array), streams, prod(shape)))
 

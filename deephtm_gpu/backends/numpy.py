@@ -2,12 +2,14 @@
 every shader."""
 
 import inspect
+import os
 from collections.abc import Callable
 
 import numpy as np
 
 from deephtm_gpu.backends.batch import Batch, Outputs
 from deephtm_gpu.backends.protocol import DeviceInfo
+from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan, Program
 from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
 
@@ -24,6 +26,7 @@ class NumpyBackend:
 
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
+        self._check_room()
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
         # A step, of the environments of the step at hand and of earlier ones.
         self._programs: dict[Program, Callable] = {}
@@ -121,6 +124,25 @@ class NumpyBackend:
 
     # Memory
 
+    def _check_room(self):
+        most = _computer_memory()
+        held = {t: 0 if t.ragged else self._count(t) for t in self.plan.tensors.values()}
+        bytes = np.dtype(self.dtype).itemsize * sum(held.values())
+        if most is not None and bytes > most:
+            largest = max(held, key=held.get)
+            raise DeviceError(
+                f"The model must fit into this computer's memory, got {bytes / 2**20:,.0f} MiB, most of it for "
+                f"{largest.name!r} {largest.shape}{_positions(largest)}, and there are {most / 2**20:,.0f} MiB; make "
+                "the layer smaller."
+            )
+
+    def _count(self, tensor) -> int:
+        """How many numbers it holds, of all streams and steps."""
+        if tensor.parameter:
+            return tensor.size
+        slots = 1 if tensor.storage in (STATE, GRADIENT) else self.plan.slots
+        return tensor.size * tensor.sites * self.plan.streams * slots
+
     def _start(self):
         shared = {t: self._first(t) for t in self.plan.stored_in(MATRIX, PARAM, STATE, GRADIENT)}
         return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + [None]
@@ -183,3 +205,15 @@ def _everywhere(value, sites):
 def _env(lag: int | None) -> str:
     """The name, in a compiled step, of the environment that a call of this lag works on."""
     return "now" if lag is None else f"back{lag}"
+
+
+def _computer_memory() -> int | None:
+    """Bytes; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
+
+
+def _positions(tensor) -> str:
+    return f" at {tensor.sites:,} positions" if tensor.sites > 1 else ""

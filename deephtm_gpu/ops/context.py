@@ -224,7 +224,7 @@ NEIGHBOURS = Op(
         # most, room: the most entries of a list of fast_list and of index, by which the shader finds the next position
         Pass(neighbours_forward, reads=("fast", "fast_list"), writes=("index", "value"),
              consts=("N", "X", "W", "around", "dilation", "most", "room"), shared=True, rows="X",
-             work=lambda A, around, **_: A + around**2, loops=_neighbour_loops),
+             work=lambda A, X, around, **_: X * (A + around**2), loops=_neighbour_loops),
     ),
     example=_neighbours_example,
     sizes=tuple({"S": S, "N": N, "H": H, "W": W, "A": A, "around": around, "dilation": dilation}

@@ -22,9 +22,15 @@ import numpy as np
 from deephtm_gpu.ops.spec import Struct
 
 TABLE = 1 << 14  # counts whose factors are kept
-RULE = ("beta1", "beta2", "log1", "log2", "epsilon", "decay", "decay_rate", "floor")
+RULE = ("beta1", "beta2", "share1", "share2", "log1", "log2", "epsilon", "decay", "decay_rate", "floor")
 RULE_STRUCT = Struct("rule", "Rule", RULE)  # of shaders/lib/rule.wgsl
 PLAIN = dict.fromkeys(RULE, 0.0) | {"floor": 1.0}  # gradient descent at the given rate
+
+
+def numbers(**given) -> dict[str, float]:
+    """A rule's numbers: those given, and what follows from them."""
+    rule = PLAIN | given
+    return rule | {"share1": 1 - rule["beta1"], "share2": 1 - rule["beta2"]}
 
 
 def plain(rule) -> bool:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from deephtm_gpu.ops.linear import tile_loops
-from deephtm_gpu.ops.rule import PLAIN, RULE, RULE_STRUCT, counts, descend, descend_at, parameter_struct, plain
+from deephtm_gpu.ops.rule import RULE, RULE_STRUCT, counts, descend, descend_at, numbers, parameter_struct, plain
 from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import MANY, Op, Pass, lanes_for, mark_loops, rows_at_once, turns
 
@@ -105,14 +105,14 @@ def count_touched(count, touched, rule):
 def rule_example(kind="sgd"):
     """The numbers of a rule, of each kind that there is."""
     adam = {"beta1": 0.9, "beta2": 0.99, "log1": math.log(0.9), "log2": math.log(0.99), "epsilon": 1e-3}
-    return PLAIN | {
+    return numbers(**{
         "sgd": {},
         "momentum": {"beta1": 0.7},
         "rmsprop": {"beta2": 0.99, "epsilon": 1e-3},
         "adam": adam,
         "adamw": adam | {"decay": 0.2, "decay_rate": 0.01, "floor": 0.5},
         "slowing": {"decay_rate": 0.1, "floor": 0.3},
-    }[kind]
+    }[kind])
 
 
 def memory_example(rng, shape, rows):

@@ -8,7 +8,7 @@ import numpy as np
 
 from deephtm_gpu.arguments import is_number
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.ops.rule import PLAIN, counts
+from deephtm_gpu.ops.rule import counts, numbers
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule
 from deephtm_gpu.plan.scope import make_call
@@ -71,7 +71,7 @@ class Optimizer:
 
     def rule(self) -> dict[str, float]:
         """The numbers of the rule, by their names in `ops/rule.py`."""
-        return PLAIN | self._rule() | self.schedule.slowing()
+        return numbers(**self._rule(), **self.schedule.slowing())
 
     def _rule(self) -> dict[str, float]:
         return {}

@@ -2,7 +2,10 @@
 // How a parameter steps along its gradient; ops/rule.py has the formulas and the names.
 // A kernel declares each rule once, `const RULE0 = Rule(...)`, and passes it by value: what is 0 is left out when it is compiled.
 
-struct Rule { beta1: f32, beta2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, decay_rate: f32, floor: f32 }
+// share1, share2: 1 - beta1 and 1 - beta2, which in float32 would lose the digits that count.
+struct Rule {
+  beta1: f32, beta2: f32, share1: f32, share2: f32, log1: f32, log2: f32, epsilon: f32, decay: f32, decay_rate: f32, floor: f32
+}
 
 // A learned parameter: where it lies, where its moment and its power lie, and its lr_scale.
 struct Parameter { at: u32, moment: u32, power: u32, scale: f32 }
@@ -39,12 +42,12 @@ fn descend(theta: Parameter, entry: u32, gradient: f32, p: StepSize, rule: Rule)
   var step = gradient;
   if (rule.beta1 != 0.0) {
     let old = params[theta.moment + entry];
-    step = select(rule.beta1 * old + gradient, old + (1.0 - rule.beta1) * (gradient - old), rule.beta2 != 0.0);
+    step = select(rule.beta1 * old + gradient, old + rule.share1 * (gradient - old), rule.beta2 != 0.0);
     params[theta.moment + entry] = step;
   }
   if (rule.beta2 != 0.0) {
     let old = params[theta.power + entry];
-    let mean = old + (1.0 - rule.beta2) * (gradient * gradient - old);
+    let mean = old + rule.share2 * (gradient * gradient - old);
     params[theta.power + entry] = mean;
     step /= sqrt(mean) + p.epsilon;
   }
@@ -56,12 +59,12 @@ fn descend4(theta: Parameter, quad: u32, gradient: vec4<f32>, p: StepSize, rule:
   var step = gradient;
   if (rule.beta1 != 0.0) {
     let old = weights[theta.moment + quad];
-    step = select(rule.beta1 * old + gradient, old + (1.0 - rule.beta1) * (gradient - old), rule.beta2 != 0.0);
+    step = select(rule.beta1 * old + gradient, old + rule.share1 * (gradient - old), rule.beta2 != 0.0);
     weights[theta.moment + quad] = step;
   }
   if (rule.beta2 != 0.0) {
     let old = weights[theta.power + quad];
-    let mean = old + (1.0 - rule.beta2) * (gradient * gradient - old);
+    let mean = old + rule.share2 * (gradient * gradient - old);
     weights[theta.power + quad] = mean;
     step /= sqrt(mean) + p.epsilon;
   }
