@@ -167,6 +167,25 @@ def test_clipped_gradients_are_as_long_as_allowed(name):
 
 
 @pytest.mark.parametrize("device", ["numpy", "gpu"])
+def test_a_step_of_adam_is_exact(adapter, device):
+    """1 - .999 in float32 is wrong in the fifth digit, and so would be all steps, together: what columns are near a tie
+    would soon be others."""
+    model = linear(dh.Adam(1.0, eps=1e-30), device)
+    weight = model.session.read("0.weight").astype(np.float64)
+    x, y = np.array([[1.0, 2.0, -1.0]]), np.array([[1.0, -1.0]])
+    moment, power = 0.0, 0.0
+    for t in range(1, 6):
+        error = weight @ x[0] + model.session.read("0.bias") - y[0]
+        gradient = np.outer(error, x[0])
+        moment, power = 0.9 * moment + 0.1 * gradient, 0.999 * power + 0.001 * gradient**2
+        model.fit(x, targets=y)
+        step = moment / (1 - 0.9**t) / np.sqrt(power / (1 - 0.999**t))
+        made = model.session.read("0.weight").astype(np.float64)
+        assert np.abs(weight - step - made).max() <= 2e-6
+        weight = made
+
+
+@pytest.mark.parametrize("device", ["numpy", "gpu"])
 @pytest.mark.parametrize("name", ["SGD", "momentum", "RMSprop", "Adam", "AdamW"])
 def test_copies_of_a_stream_learn_what_one_does(adapter, name, device):
     """The gradients of S streams add up: with the rate of SGD divided by S (Adam and RMSprop do not see the scale)."""

@@ -90,6 +90,7 @@ def _networks():
         "a map of 3 × 5 positions": (_map(3, (3, 5), window=4), ["mse"], PolyakSGD(), 1, 1),
         "a map of symbols, 2 streams": (_map(7, (2, 3), synapses=37), ["cross_entropy"],
                                         Adam(0.001, clip_norm=0.5), 2, 1),
+        "images in, images out, averaged Adam, 2 streams": (_images(), ["bce"], Adam(0.001, average=0.3), 2, 0),
         "maps and vectors, a clock at each position": (_maps_and_vectors(), ["mse", "bce"], SGD(0.1), 1, 0),
     }
 
@@ -162,6 +163,17 @@ def _map(channels, positions, **memory):
     x = dh.Input((channels, *positions))
     columns = dh.SpatialPooler(41, 4)(dh.RunningNorm()(dh.ReLU()(dh.Linear(13)(x))))
     return dh.Network(x, dh.Linear(channels)(dh.TemporalMemory(3, **memory)(columns)))
+
+
+def _images():
+    """Convolutions dense and sparse, cells that see their neighbourhood, and a way around them."""
+    image = dh.Input((2, 6, 4))
+    x = dh.WithOnes()(image)
+    h = dh.RunningNorm()(dh.ReLU()(dh.Conv2d(9, 5, stride=2)(dh.ReLU()(dh.Conv2d(7, 3)(x)))))
+    memory = dh.TemporalMemory(3, decay=0.5, slow=False, neighbourhood=3, dilation=2, write=0.2, lr_scale=5.0)
+    cells = memory(dh.SpatialPooler(23, 4, kernel=3)(h))
+    painted = dh.ReLU()(dh.ConvTranspose2d(5, 6, stride=2)(cells))
+    return dh.Network(image, dh.Conv2d(1, 3)(painted) + dh.Conv2d(1, 5, start="copy")(x))
 
 
 def _maps_and_vectors():
