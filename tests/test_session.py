@@ -204,7 +204,7 @@ def interrupt_after(calls, monkeypatch, module, name):
 def test_an_interrupted_fit_stands_at_the_step_that_it_names(device, ahead):
     """By a signal at random moments, several times in one series."""
     m, xs, rng = model(device), series(8000), np.random.default_rng(ahead)
-    done = interruptions = 0
+    done = interruptions = named = 0
     whole = model(device)
     whole.fit(xs[:800], ahead=ahead)  # kernels are compiled
     began = time.perf_counter()
@@ -221,14 +221,16 @@ def test_an_interrupted_fit_stands_at_the_step_that_it_names(device, ahead):
             try:
                 m.fit(xs[done : done + 800], ahead=ahead)
             except Stop as stop:
-                assert f"{m.steps:,}" in stop.__notes__[0]
                 interruptions += 1
+                if hasattr(stop, "__notes__"):  # none where it came just before fit began or after its end
+                    assert f"{m.steps:,}" in stop.__notes__[0]
+                    named += 1
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             done = m.steps
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert interruptions
+    assert named
     fresh = model(device)
     if done:
         fresh.fit(xs[:done], ahead=ahead)
