@@ -57,6 +57,8 @@ def run(args) -> int:
         from deephtm_gpu.bench import images
 
         report, good = _learning(args.device and devices or ["numpy"], seeds, images.rows(args.rows), "images", IMAGES)
+        if not images.has_torch():
+            print("PyTorch is not installed: without it there is neither its speed nor a ConvGRU to compare with.")
     else:
         report, good = _anomalies(args.data, seeds, args.device or "numpy")
     if args.json:
