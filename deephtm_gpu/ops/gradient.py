@@ -57,11 +57,29 @@ def entries_gradient(rows, left, bias_gradient, X):
 def synapse_gradient(rows, left, index, value, gradient, bias_gradient, touched, X, P):
     """rows, left (S*X, L), no row twice in a list with left != 0; index, value S*X x (A,); adds to gradient (S, N, P)
     and bias_gradient (S, N), and marks the rows in touched (S, N)"""
-    for i, (row, l) in enumerate(zip(rows, left)):
-        row, l, s = row[l != 0], l[l != 0], i // X
-        gradient[s].reshape(-1)[row[:, None] * P + index[i]] += l[:, None] * value[i]
+    if X > 1:  # all positions at once, added up in the same order
+        _synapse_gradient(rows, left, index, value, gradient, bias_gradient, touched, X, P)
+        return
+    for s, (row, l) in enumerate(zip(rows, left)):
+        row, l = row[l != 0], l[l != 0]
+        gradient[s].reshape(-1)[row[:, None] * P + index[s]] += l[:, None] * value[s]
         bias_gradient[s][row] += l
         touched[s][row] = 1
+
+
+def _synapse_gradient(rows, left, index, value, gradient, bias_gradient, touched, X, P):
+    site, _ = there = left.nonzero()  # (U,)
+    factor, row = left[there], rows[there] + site // X * gradient.shape[1]  # the row in all streams' gradients
+    touched.reshape(-1)[row] = 1
+    np.add.at(bias_gradient.reshape(-1), row, factor)
+    lengths = np.array([len(sources) for sources in index])
+    entries = lengths[site]
+    ends = entries.cumsum()
+    if not len(ends) or not ends[-1]:
+        return
+    at = np.arange(ends[-1]) + np.repeat((lengths.cumsum() - lengths)[site] - (ends - entries), entries)
+    synapse = np.repeat(row * P, entries) + np.concatenate(index)[at]
+    np.add.at(gradient.reshape(-1), synapse, np.repeat(factor, entries) * np.concatenate(value)[at])
 
 
 def sampled_gradient(rows, left, index, value, sample, gradient, bias_gradient, touched, X, F, P):

@@ -29,7 +29,7 @@ def topk_backward(dactivity, activity, scale, K):
 def lead_forward(overlap, K):
     """overlap (S, C) -> winners (S, K), rows (S, K+1), lead (S, K) over the runner-up, >= 0: activity where the
     scale is that of a whole map (`map_norm.py`)"""
-    rows = np.array([_largest(o, K + 1) for o in overlap])  # (S, K+1)
+    rows = _largest_of_each(overlap, K + 1)  # (S, K+1)
     ranked = overlap[np.arange(len(rows))[:, None], rows]  # (S, K+1)
     return rows[:, :K], rows, ranked[:, :K] - ranked[:, K:]
 
@@ -37,6 +37,14 @@ def lead_forward(overlap, K):
 def lead_backward(dlead):
     """dlead (S, K) -> doverlap (S, K+1), at `rows`"""
     return np.concatenate([dlead, -np.add.reduce(dlead, axis=1, keepdims=True)], axis=1)
+
+
+def _largest_of_each(overlap, count):
+    """`_largest` of each of (S, C)."""
+    if len(overlap) < 16 or overlap.shape[1] > 512:  # to sort everything takes longer
+        return np.array([_largest(o, count) for o in overlap])
+    losing = np.where(np.isnan(overlap), np.inf, -overlap)
+    return losing.argsort(axis=1, kind="stable")[:, :count]
 
 
 def _largest(overlap, count):
