@@ -8,6 +8,7 @@ In a notebook or a script: `import deephtm_gpu.view as view`, then `view.network
 from deephtm_gpu.view.files import save_figure, write_whole
 from deephtm_gpu.view.graph import network_figure
 from deephtm_gpu.view.live import ImagesShow, ObjectsShow, SeriesShow, SymbolShow
+from deephtm_gpu.view.maps import atoms_figure, kernels_figure, strip_figure
 from deephtm_gpu.view.prediction import prediction_figure
 from deephtm_gpu.view.rasters import cells_figure, raster_figure
 from deephtm_gpu.view.scores import LAST, errors, rmse_after
@@ -20,15 +21,18 @@ __all__ = [
     "ObjectsShow",
     "SeriesShow",
     "SymbolShow",
+    "atoms_figure",
     "cells_figure",
     "distal_figure",
     "errors",
+    "kernels_figure",
     "network_figure",
     "prediction_figure",
     "raster_figure",
     "receptive_fields_figure",
     "rmse_after",
     "save_figure",
+    "strip_figure",
     "structure_figure",
     "structure_rows",
     "write_whole",
