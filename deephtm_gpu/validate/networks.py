@@ -51,30 +51,30 @@ def _compare(worst, oracle, want, tried, got, how):
             worst.error, worst.where, worst.worst = error, how + what, element
 
 
+def _chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax", window=1, synapses=None):
+    return dh.Sequential(
+        dh.Linear(width), dh.ReLU(), dh.Linear(width), dh.ReLU(), dh.RunningNorm(),
+        dh.SpatialPooler(columns, winners), dh.TemporalMemory(cells, gate=gate, window=window, synapses=synapses),
+        dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
+    ).network((inputs,))
+
+
 def _networks():
     """name -> (network, losses, optimiser, streams, ahead)"""
-
-    def chain(width, columns, winners, cells, outputs, inputs=1, gate="entmax", window=1, synapses=None):
-        return dh.Sequential(
-            dh.Linear(width), dh.ReLU(), dh.Linear(width), dh.ReLU(), dh.RunningNorm(),
-            dh.SpatialPooler(columns, winners), dh.TemporalMemory(cells, gate=gate, window=window, synapses=synapses),
-            dh.Linear(width), dh.ReLU(), dh.Linear(outputs),
-        ).network((inputs,))
-
     return {
-        "the post's network": (chain(256, 256, 5, 5, 1), ["mse"], PolyakSGD(), 1, 1),
-        "odd sizes, 3 streams": (chain(37, 131, 7, 3, 5, 5), ["mse"], PolyakSGD(), 3, 1),
-        "momentum, 2 streams, 5 ahead": (chain(33, 65, 4, 4, 2, 2), ["mse"], SGD(0.01, momentum=0.9), 2, 5),
-        "symbols": (chain(64, 127, 10, 5, 11, 11), ["cross_entropy"], SGD(0.05), 1, 1),
-        "symbols, targets given, 3 streams": (chain(29, 64, 63, 2, 11, 6), ["cross_entropy"], SGD(0.05), 3, 0),
-        "window 2, RMSprop": (chain(31, 67, 5, 3, 7, 7, window=2), ["cross_entropy"], RMSprop(0.001), 1, 1),
-        "window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8), ["cross_entropy"], Adam(0.001), 3, 1),
-        "window 16, AdamW, targets given": (chain(16, 61, 7, 5, 11, 7, window=16), ["bce"],
+        "the post's network": (_chain(256, 256, 5, 5, 1), ["mse"], PolyakSGD(), 1, 1),
+        "odd sizes, 3 streams": (_chain(37, 131, 7, 3, 5, 5), ["mse"], PolyakSGD(), 3, 1),
+        "momentum, 2 streams, 5 ahead": (_chain(33, 65, 4, 4, 2, 2), ["mse"], SGD(0.01, momentum=0.9), 2, 5),
+        "symbols": (_chain(64, 127, 10, 5, 11, 11), ["cross_entropy"], SGD(0.05), 1, 1),
+        "symbols, targets given, 3 streams": (_chain(29, 64, 63, 2, 11, 6), ["cross_entropy"], SGD(0.05), 3, 0),
+        "window 2, RMSprop": (_chain(31, 67, 5, 3, 7, 7, window=2), ["cross_entropy"], RMSprop(0.001), 1, 1),
+        "window 8, Adam, 3 streams": (_chain(31, 67, 5, 3, 7, 7, window=8), ["cross_entropy"], Adam(0.001), 3, 1),
+        "window 16, AdamW, targets given": (_chain(16, 61, 7, 5, 11, 7, window=16), ["bce"],
                                             AdamW(0.001, 0.01, schedule=InverseDecay(10)), 1, 0),
-        "window 8, clipped, 5 ahead": (chain(16, 67, 5, 3, 2, 2, window=8), ["mse"],
+        "window 8, clipped, 5 ahead": (_chain(16, 67, 5, 3, 2, 2, window=8), ["mse"],
                                        PolyakSGD(0.5, clip_norm=0.5, schedule=InverseDecay(10)), 2, 5),
-        "41 synapses a cell": (chain(37, 131, 7, 3, 5, 5, synapses=41), ["mse"], PolyakSGD(), 1, 1),
-        "61 synapses a cell, window 8, Adam, 3 streams": (chain(31, 67, 5, 3, 7, 7, window=8, synapses=61),
+        "41 synapses a cell": (_chain(37, 131, 7, 3, 5, 5, synapses=41), ["mse"], PolyakSGD(), 1, 1),
+        "61 synapses a cell, window 8, Adam, 3 streams": (_chain(31, 67, 5, 3, 7, 7, window=8, synapses=61),
                                                           ["cross_entropy"], Adam(0.001), 3, 1),
         "levels with clocks, layers at two places, 2 streams": (_levels(), ["mse"], SGD(0.02), 2, 1),
         "layers called twice, window 4, Adam, 2 streams": (_twice(window=4), ["mse", "bce"], Adam(0.001), 2, 0),
