@@ -8,22 +8,54 @@ import numpy as np
 from deephtm_gpu.errors import UserError
 
 LARGEST = 3.4e38  # about the largest float32
+SMALLEST = 1.2e-38  # about the smallest that float32 holds in full
+MOST = 2**31 - 1  # of a size: shaders count with 32 bits
+MOST_SEED = 2**128 - 1
 
 
-def check_count(what: str, value, minimum: int = 1) -> int:
-    """value as an int of `minimum` or more. what: the argument's name in the message."""
+def check_count(what: str, value, minimum: int = 1, most: int = MOST) -> int:
+    """value as an int from `minimum` to `most`. what: the argument's name in the message."""
     try:
-        whole = not isinstance(value, bool) and value.__index__() >= minimum
+        count = None if isinstance(value, bool) else value.__index__()
     except (AttributeError, TypeError):
-        whole = False
-    if not whole:
+        count = None
+    if count is None or count < minimum:
         raise UserError(f"{what} must be a whole number, {minimum} or more, got {shown(value)}.")
-    return value.__index__()
+    if count > most:
+        raise UserError(f"{what} must be a whole number from {minimum} to {most:,}, got {shown(value)}.")
+    return count
+
+
+def check_seed(what: str, value) -> int:
+    """value as an int, the seed of a random generator."""
+    return check_count(what, value, minimum=0, most=MOST_SEED)
 
 
 def is_number(value) -> bool:
     """Whether value is a real number of Python or NumPy that a float32 can hold. A bool is not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return -LARGEST <= float(value) <= LARGEST
+    except OverflowError:
+        return False
+
+
+def is_positive(value) -> bool:
+    """Whether value is a number above 0 that stays so in float32."""
+    return is_number(value) and float(value) >= SMALLEST
+
+
+def one_of(value, choices) -> bool:
+    """Whether value is one of these texts."""
+    return isinstance(value, str) and value in choices
+
+
+def check_flag(what: str, value) -> bool:
+    """value, True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise UserError(f"{what} must be True or False, got {shown(value)}.")
+    return bool(value)
 
 
 def check_scale(value) -> float | None:
@@ -71,9 +103,9 @@ def real(given) -> np.ndarray | None:
 
 
 def shown(value) -> str:
-    """The repr of value for a message, shortened if it is long."""
+    """The repr of value for a message, in one line, shortened if it is long."""
     try:
-        return reprlib.repr(value)
+        return " ".join(line.strip() for line in reprlib.repr(value).splitlines())
     except ValueError:  # an int of thousands of digits
         return f"a huge {type(value).__name__}"
 

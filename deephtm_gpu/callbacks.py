@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count
+from deephtm_gpu.arguments import check_count, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.history import History
 
@@ -90,7 +90,7 @@ class StopWhen:
 
     def __init__(self, condition: Callable[[History], Any]) -> None:
         if not callable(condition):
-            raise UserError(f"StopWhen's condition must be a function of a History, got {condition!r}.")
+            raise UserError(f"StopWhen's condition must be a function of a History, got {shown(condition)}.")
         self.condition = condition
 
     def __call__(self, done: int, history: History) -> bool:
@@ -133,7 +133,7 @@ class LogTo:
 
     def __init__(self, writer: Any) -> None:
         if not (hasattr(writer, "add_scalar") or hasattr(writer, "write") or callable(writer)):
-            raise UserError(f"LogTo's writer must have add_scalar or write, or be a function, got {writer!r}.")
+            raise UserError(f"LogTo's writer must have add_scalar or write, or be a function, got {shown(writer)}.")
         self.writer = writer
 
     def begin(self, model: Any) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from tqdm import tqdm
 
+from deephtm_gpu.arguments import check_flag, shown
 from deephtm_gpu.arrangement import prediction_shape
 from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.errors import UserError
@@ -23,6 +24,7 @@ HISTORY_BYTES = 256 << 20  # of the History of an iterator: older rows are dropp
 def fit(model, inputs, targets, ahead, progress, callback, mask, learn) -> History:
     """See `Model.fit`."""
     runs, done, bounded = [], 0, is_iterator(inputs)
+    progress, learn = check_flag("progress", progress), check_flag("learn", learn)
     if bounded and mask is not None:
         raise UserError("mask must be left out where inputs are an iterator; give the series as one array.")
     if is_iterator(targets) != bounded and targets is not None:
@@ -201,7 +203,7 @@ def _callbacks(callback, model) -> list[Callable]:
     callbacks = [] if callback is None else list(callback) if isinstance(callback, (list, tuple)) else [callback]
     for c in callbacks:
         if not callable(c):
-            raise UserError(f"callback must be a function of (steps done, History), or a list of them, got {c!r}.")
+            raise UserError(f"callback must be a function of (steps done, History), or a list of them, got {shown(c)}.")
         getattr(c, "begin", lambda model: None)(model)
     return callbacks
 

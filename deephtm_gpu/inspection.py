@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deephtm_gpu.arguments import check_flag, shown
 from deephtm_gpu.arrangement import Arrangement
 from deephtm_gpu.backends.devices import DeviceInfo
 from deephtm_gpu.errors import UserError
@@ -88,9 +89,7 @@ class Inspectable:
         on : bool, default True
             False: no longer.
         """
-        if not isinstance(on, (bool, np.bool_)):
-            raise UserError(f"observe must be given True or False, got {on!r}.")
-        self.session.observe(bool(on))
+        self.session.observe(check_flag("observe's on", on))
 
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """The last step by layer name.
@@ -144,8 +143,9 @@ def put_weights(session: Session, weights, lead: tuple[int, ...]):
     if missing := sorted(held.keys() - weights.keys()):
         raise UserError(f"load_state_dict must be given all weights, and {missing} are missing; the model has "
                         f"{sorted(held)}.")
-    if unknown := sorted(weights.keys() - held.keys(), key=str):
-        raise UserError(f"load_state_dict must be given no other weights, got {unknown}; the model has {sorted(held)}.")
+    if unknown := sorted(weights.keys() - held.keys(), key=shown):
+        raise UserError(f"load_state_dict must be given no other weights, got {shown(unknown)}; the model has "
+                        f"{sorted(held)}.")
     session.write({name: _fitting(tensor, weights[name], lead) for name, tensor in held.items()})
 
 
@@ -157,13 +157,16 @@ def _fitting(tensor: Tensor, given, lead) -> np.ndarray:
     """The array as the engine holds it."""
     name = tensor.name
     try:
-        array = np.asarray(given, np.float32)
+        with np.errstate(over="ignore"):
+            array = np.asarray(given, np.float32)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"load_state_dict's {name!r} must be an array of numbers, got "
                         f"{type(given).__name__!r}.") from None
     if not np.isfinite(array).all():
         raise UserError(f"load_state_dict's {name!r} must be finite, got NaN or infinity; nothing can be learned "
                         "from there.")
+    if fault := tensor.fault(array):
+        raise UserError(f"load_state_dict's {name!r} must {fault}; give what state_dict() returned.")
     wanted = (*lead, *(tensor.shape[::-1] if tensor.transposed else tensor.shape))
     if array.shape != wanted:
         raise UserError(f"load_state_dict's {name!r} must be of shape {wanted}, got {array.shape}.")

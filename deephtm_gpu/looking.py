@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count
+from deephtm_gpu.arguments import check_count, check_flag
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.fitting import check_series, history_of
 from deephtm_gpu.history import History
@@ -37,7 +37,7 @@ class Looking:
         UserError
             Where averaged is asked of an optimiser that keeps no average.
         """
-        if averaged:
+        if check_flag("predict's averaged", averaged):
             self.session.setup.optimizer.check_averages("predict(averaged=True)")
         return self._look(inputs, observed=False, averaged=averaged).prediction
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deephtm_gpu.arguments import check_count
+from deephtm_gpu.arguments import check_count, check_flag, check_seed, shown
 from deephtm_gpu.arrangement import StreamsArrangement
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.copying import Copyable
@@ -64,7 +64,7 @@ class Model(Looking, Inspectable, Copyable):
     def __init__(self, net: Sequential | Network, input_shape: tuple[int, ...] | None = None,
                  loss: str | Loss | list[str | Loss] = "mse", optimizer: Optimizer | None = None, streams: int = 1,
                  seed: int = 0, device: str = "auto", loss_weights: list[float] | None = None) -> None:
-        self.streams, self.seed = check_count("streams", streams), check_count("seed", seed, minimum=0)
+        self.streams, self.seed = check_count("streams", streams), check_seed("seed", seed)
         self.arrangement = StreamsArrangement(self.streams)
         self._start(net, input_shape, loss, optimizer, (self.seed,), device, loss_weights)
 
@@ -74,7 +74,7 @@ class Model(Looking, Inspectable, Copyable):
         outputs = len(network.outputs)
         losses, weights = as_losses(loss, outputs), loss_weights(weights, outputs)
         if not isinstance(optimizer, Optimizer):
-            raise UserError(f"Model's optimizer must be an object such as dh.SGD(0.01), got {optimizer!r}.")
+            raise UserError(f"Model's optimizer must be an object such as dh.SGD(0.01), got {shown(optimizer)}.")
         self._check_rates(optimizer.models)
         self._open(Setup(network, losses, weights, optimizer, self.streams, seeds), device)
 
@@ -140,7 +140,7 @@ class Model(Looking, Inspectable, Copyable):
         -------
         StepResult
         """
-        network, given = self.network, target is not None
+        network, given, learn = self.network, target is not None, check_flag("learn", learn)
         with self.session.turn():
             lead = self.arrangement.one_step("x", x, len(network.inputs))
             targets = self.arrangement.one_step("target", target, len(network.outputs)) if given else None

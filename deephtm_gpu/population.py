@@ -1,12 +1,13 @@
 """A population: many independent models of one network, stepped together."""
 
+import operator
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count
+from deephtm_gpu.arguments import check_count, check_seed, shown
 from deephtm_gpu.arrangement import ModelsArrangement
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.networks import Network, Sequential
@@ -128,8 +129,8 @@ class Population(Model):
         -------
         Population
         """
-        if not isinstance(numbers, (list, tuple, range, np.ndarray)):
-            raise UserError(f"Population.some must be given a list of the models' numbers, got {numbers!r}.")
+        if not isinstance(numbers, (list, tuple, range)) and not (isinstance(numbers, np.ndarray) and numbers.ndim):
+            raise UserError(f"Population.some must be given a list of the models' numbers, got {shown(numbers)}.")
         kept = [self._number(n) for n in numbers]
         if not kept:
             raise UserError("Population.some must be given one number or more, got none.")
@@ -192,21 +193,21 @@ class Population(Model):
                             f"models, got {models}.")
 
     def _number(self, number) -> int:
-        if (
-            isinstance(number, bool)
-            or not hasattr(number, "__index__")
-            or not -self.models <= number.__index__() < self.models
-        ):
-            raise UserError(f"A model's number must be from 0 to {self.models - 1}, got {number!r}; the population has "
-                            f"{self.models} models.")
-        return number.__index__() % self.models
+        try:
+            index = None if isinstance(number, (bool, np.bool_)) else operator.index(number)
+        except TypeError:
+            index = None
+        if index is None or not -self.models <= index < self.models:
+            raise UserError(f"A model's number must be from 0 to {self.models - 1}, got {shown(number)}; the "
+                            f"population has {self.models} models.")
+        return index % self.models
 
 
 def _seeds(seed, models) -> tuple[int, ...]:
-    if isinstance(seed, (list, tuple, range, np.ndarray)):
+    if isinstance(seed, (list, tuple, range, np.ndarray)) and (not isinstance(seed, np.ndarray) or seed.ndim):
         if len(seed) != models:
             raise UserError(f"Population's seed must be a number to count from, or one for each of the {models} "
                             f"models, got {len(seed)}.")
-        return tuple(check_count(f"seed[{p}]", s, minimum=0) for p, s in enumerate(seed))
-    first = check_count("seed", seed, minimum=0)
+        return tuple(check_seed(f"seed[{p}]", s) for p, s in enumerate(seed))
+    first = check_seed("seed", seed)
     return tuple(range(first, first + models))

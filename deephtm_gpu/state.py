@@ -7,7 +7,7 @@ import numpy as np
 from deephtm_gpu.layers.memory_step import SURE_OF_COLUMNS
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.layers.temporal_memory import TemporalMemory
-from deephtm_gpu.ops.context import context_forward, fast_update, slow_update
+from deephtm_gpu.ops.context import context_forward, fast_update, neighbours_forward, slow_update
 from deephtm_gpu.ops.sampled import sampled_forward
 from deephtm_gpu.ops.synapse import synapse_forward
 
@@ -54,9 +54,12 @@ def describe_state(network, forms, read, plan, steps) -> dict[str, dict[str, np.
         elif isinstance(node.layer, TemporalMemory):
             cells, cell = (read(f"{name}.{t}", slot) for t in ("cells", "cell"))
             C, M = forms[node].shape
-            P = C * M + C + sum(forms[n].size for n in node.contexts)
+            further = sum(forms[n].size for n in node.contexts)
             ticks = f"{name}.kept_cells" in plan.tensors
-            depolarisation, likely = _expected(read, name, names[owners[node]], C, M, P, node.layer, ticks)
+            with np.errstate(all="ignore"):  # as in a step
+                depolarisation, likely = _expected(
+                    read, name, names[owners[node]], forms[node], further, node.layer, ticks
+                )
             state[name] = {
                 "cells": shaped(_to_dense(cells, cell, C * M).reshape(-1, C, M)),
                 "predictive": shaped(depolarisation.reshape(-1, C, M)),
@@ -78,17 +81,26 @@ def _to_dense(index, value, size):
     return dense
 
 
-def _expected(read, name, owner, C, M, P, layer, ticks):
+def _expected(read, name, owner, form, further, layer, ticks):
     """The depolarisation of all cells (S, N) and the probability of all columns (S, C) in the memory's own context.
-    ticks: whether it goes by a clock; then what was active in its last tick is yet to come into the context."""
-    F, traces = layer.synapses, ("fast", "fast_list", "slow", "slow_list")
-    fast, fast_list, slow, slow_list = (read(f"{name}.{t}") for t in traces)
+    further: how many sources of further contexts there are. ticks: whether it goes by a clock; then what was active in
+    its last tick is yet to come into the context."""
+    F, (C, M) = layer.synapses, form.shape
+    N, kept = C * M, {}
+    fast, fast_list = (read(f"{name}.{t}") for t in ("fast", "fast_list"))
     if ticks:
         kept = {t: read(f"{name}.kept_{t}") for t in ("cells", "cell", "winners", "columns", "surprise")}
-        fast_update(kept["cells"], kept["cell"], fast, fast_list, layer.decay)
-        if layer.slow:
+        fast_update(kept["cells"], kept["cell"], fast, fast_list, layer.decay, layer.write)
+    if layer.neighbourhood:
+        around = layer.neighbourhood
+        index, value = neighbours_forward(fast, fast_list, N, form.sites, form.positions[1], around, layer.dilation)
+        P = around**2 * N + further
+    else:
+        slow, slow_list = (read(f"{name}.{t}") for t in ("slow", "slow_list"))
+        if ticks and layer.slow:
             slow_update(kept["winners"], kept["columns"], kept["surprise"], slow, slow_list, SURE_OF_COLUMNS)
-    index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=C * M)
+        index, value, _ = context_forward(fast, fast_list, slow, slow_list, N=N)
+        P = N + C + further
 
     def look(kind):
         weight, bias = (read(f"{owner}.{kind}_{t}") for t in ("weight", "bias"))

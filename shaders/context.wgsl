@@ -7,7 +7,8 @@
 //                apart, those outside left out; index o N + cell with o the neighbour's number, value to unit norm over all
 //   slow_update  by the surprise p, none below `sure`: slow *= 1 - FORGET p, likewise, then slow[winners] += activity p where > SMALLEST
 //   append / append_backward  one more vector at sources base.., to unit norm, and its gradient
-// Lists stay in order: what is kept keeps its order, what is new comes behind, so a run repeats itself to the bit.
+// Lists stay in order: what is kept keeps its order, what is new comes behind, as far as there is room for `most`, so a
+// run repeats itself to the bit.
 // Storage: traces, value, cell, activity, surprise, x, norm in work; lists as [A, sources...], index likewise, cells,
 // winners, sources, start in lists. Dispatch: one workgroup a stream. Workgroup memory: 4 bytes a lane + 36.
 const SMALLEST: f32 = 0.1;
@@ -128,8 +129,9 @@ fn leak(dense: u32, list: u32, keep: f32, smallest: f32) -> u32 {
   return kept;
 }
 
-// Adds times * amount[l] at sources[l] where it is above `floor`; the new sources go behind the `kept` first.
-fn add(dense: u32, list: u32, kept: u32, sources: u32, amount: u32, times: f32, floor: f32, L: u32) {
+// Adds times * amount[l] at sources[l] where it is above `floor`; the new sources go behind the `kept` first, as far as
+// there is room for `most`.
+fn add(dense: u32, list: u32, kept: u32, sources: u32, amount: u32, times: f32, floor: f32, L: u32, most: u32) {
   var length = kept;
   for (var first = 0u; first < L; first += WG) {
     let l = first + lane;
@@ -145,30 +147,35 @@ fn add(dense: u32, list: u32, kept: u32, sources: u32, amount: u32, times: f32, 
       }
     }
     let rank = rank_of(fresh);
-    if (fresh) { lists[list + 1u + length + rank.x] = source; }
-    length += rank.y;
+    if (fresh && length + rank.x < most) {
+      lists[list + 1u + length + rank.x] = source;
+    } else if (fresh) {
+      work[dense + source] = 0.0;
+    }
+    length = min(length + rank.y, most);
   }
   if (lane == 0u) { lists[list] = length; }
 }
 
-fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, write: f32, L: u32) {
+fn fast_update(cells: u32, cell: u32, fast: u32, fast_list: u32, decay: f32, write: f32, L: u32, most: u32) {
   let kept = leak(fast, fast_list, decay, SMALLEST);
-  add(fast, fast_list, kept, cells, cell, 1.0, write, L);
+  add(fast, fast_list, kept, cells, cell, 1.0, write, L, most);
 }
 
-fn fast_update_at(cells: u32, cell: u32, tick: u32, fast: u32, fast_list: u32, decay: f32, write: f32, L: u32) {
+fn fast_update_at(cells: u32, cell: u32, tick: u32, fast: u32, fast_list: u32, decay: f32, write: f32, L: u32, most: u32) {
   // Where there is no tick: scaled by 1, dropping nothing (what is new may be small), adding 0.
   let now = work[tick];
   let kept = leak(fast, fast_list, select(1.0, decay, now > 0.0), select(0.0, SMALLEST, now > 0.0));
-  add(fast, fast_list, kept, cells, cell, now, select(0.0, write, now > 0.0), L);
+  add(fast, fast_list, kept, cells, cell, now, select(0.0, write, now > 0.0), L, most);
 }
 
-fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, sure: f32, K: u32) {
+fn slow_update(winners: u32, activity: u32, surprise: u32, slow: u32, slow_list: u32, sure: f32, K: u32,
+               most: u32) {
   let p = select(0.0, work[surprise], work[surprise] >= sure);
   // No early return for p = 0: the compiler cannot know that all lanes see the same p. Scaled by 1 and adding 0, the
   // trace stands still of itself.
   let kept = leak(slow, slow_list, 1.0 - FORGET * p, SMALLEST);
-  add(slow, slow_list, kept, winners, activity, p, SMALLEST, K);
+  add(slow, slow_list, kept, winners, activity, p, SMALLEST, K, most);
 }
 
 fn append(pair_index: u32, sparse: bool, x: u32, index: u32, value: u32, start: u32, norm: u32, base: u32, D: u32) {

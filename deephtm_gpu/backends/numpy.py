@@ -13,6 +13,8 @@ from deephtm_gpu.errors import DeviceError
 from deephtm_gpu.plan.plan import Call, Plan, Program
 from deephtm_gpu.plan.tensors import GRADIENT, IO, MATRIX, PARAM, SCRATCH, STATE, STEP, TAPE, Tensor
 
+ARRAY = 128  # bytes of an array beside its numbers
+
 
 class NumpyBackend:
     """A plan of one model. dtype: float32 as on the GPU, or float64 as an oracle.
@@ -127,7 +129,7 @@ class NumpyBackend:
     def _check_room(self):
         most = _computer_memory()
         held = {t: 0 if t.ragged else self._count(t) for t in self.plan.tensors.values()}
-        bytes = np.dtype(self.dtype).itemsize * sum(held.values())
+        bytes = np.dtype(self.dtype).itemsize * sum(held.values()) + ARRAY * len(held) * self.plan.slots
         if most is not None and bytes > most:
             largest = max(held, key=held.get)
             raise DeviceError(

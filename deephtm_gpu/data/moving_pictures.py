@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count
+from deephtm_gpu.arguments import check_count, shown
 from deephtm_gpu.errors import UserError
 
 PICTURES = {".png", ".jpg", ".jpeg"}
@@ -217,7 +217,8 @@ def _size(size):
         return None
     sides = tuple(size) if isinstance(size, tuple | list | np.ndarray) else (size, size)
     if len(sides) != 2:
-        raise UserError(f"frames' size must be a number of pixels or (height, width), got {size!r}; give such as 64.")
+        raise UserError(f"frames' size must be a number of pixels or (height, width), got {shown(size)}; give such as "
+                        "64.")
     return tuple(check_count("A side of frames' size", n) for n in sides)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count, check_number, finite, shown
+from deephtm_gpu.arguments import check_count, check_number, check_seed, finite, shown
 from deephtm_gpu.errors import UserError
 
 QUARTERS = tuple(np.pi / 2 * np.arange(4))  # radians; a grid rotated by one of these is the same grid
@@ -100,7 +100,7 @@ def objects(count: int = 100, features: int = 10, points: int = 10, side: int = 
     if points > side * side:
         raise UserError(f"objects' points must be at most {side * side}, the points of a grid of {side} x {side}, got "
                         f"{points}; give fewer points, or a larger side.")
-    rng = np.random.default_rng(check_count("objects' seed", seed, minimum=0))
+    rng = np.random.default_rng(check_seed("objects' seed", seed))
     taken = np.stack([rng.permutation(side * side)[:points] for _ in range(count)])  # (O, P)
     places = np.stack([taken % side, taken // side], axis=-1).astype(np.float32)
     return Objects(places, rng.integers(features, size=(count, points)), features)
@@ -160,7 +160,7 @@ def explorations(
     if length > points:
         raise UserError(f"The sensations of an exploration must be at most {points}, the points of an object, got "
                         f"{shown(length)}.")
-    rng, explored = np.random.default_rng(check_count("The explorations' seed", seed, minimum=0)), []
+    rng, explored = np.random.default_rng(check_seed("The explorations' seed", seed)), []
     for o in np.repeat(np.arange(count), check_count("The explorations of each object", each)):
         order = rng.permutation(points)[:length]
         angle = float(angles[rng.integers(len(angles))])

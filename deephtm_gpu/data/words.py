@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count, shown
+from deephtm_gpu.arguments import check_count, check_seed, shown
 from deephtm_gpu.data.symbols import SymbolTask, assemble, random_codes
 from deephtm_gpu.errors import UserError
 
@@ -75,7 +75,7 @@ def words(between: int = 5, steps: int = 40_000, seed: int = 0, openings: int = 
     steps, between = check_count("words' steps", steps), check_count("words' between", between, minimum=0)
     if check_count("words' openings", openings) > 2:
         raise UserError(f"words' openings must be 1 or 2, got {shown(openings)}.")
-    rng = np.random.default_rng(check_count("words' seed", seed, minimum=0))
+    rng = np.random.default_rng(check_seed("words' seed", seed))
     codes = random_codes(rng, len(NAMES), CODE)
     lexicon = _lexicon(rng, 2 * openings + 2 + FILLERS)
     opening = [lexicon[2 * o : 2 * o + 2] for o in range(openings)]

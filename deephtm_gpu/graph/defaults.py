@@ -71,15 +71,10 @@ def memory_clock(given: str | None, surprises: bool, ticks: bool) -> str:
 
 def slow_nodes(network) -> set:
     """All nodes from which a spatial pooler is reached within a step, poolers included."""
-    found = set()
-
-    def mark(node):
+    found, ahead = set(), [node for node in network.nodes if node.layer.slows_what_it_reads]
+    while ahead:
+        node = ahead.pop()
         if node not in found:
             found.add(node)
-            for before in node.flow:
-                mark(before)
-
-    for node in network.nodes:
-        if node.layer.slows_what_it_reads:
-            mark(node)
+            ahead += node.flow
     return found

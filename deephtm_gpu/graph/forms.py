@@ -50,24 +50,31 @@ def forms_of(network) -> dict:
     """Node -> the form of its value. Raises UserError if sizes do not match or depend on themselves."""
     forms, maps = {}, _maps_of(network.nodes)
 
-    def form(node, asked=()):
-        if node not in forms:
-            if node in asked:
-                raise UserError(f"The size of {node.layer!r} must not depend on itself through dh.previous; put a "
-                                "dh.Linear(units) in the cycle.")
-            before = [] if node.layer.sizes_itself else node.sources
-            read = [form(b, (*asked, node)) for b in before]
-            try:
-                node.layer.check(node, read)
-                coupled = maps[node] is not None and (node.layer.couples_positions or any(f.coupled for f in read))
-                forms[node] = replace(node.layer.form(read), positions=maps[node], coupled=coupled)
-            except UserError as error:
-                sources = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
-                raise UserError(f"{error} In this network it reads {sources}.") from None
-        return forms[node]
+    def form(node, before):
+        read = [forms[b] for b in before]
+        try:
+            node.layer.check(node, read)
+            coupled = maps[node] is not None and (node.layer.couples_positions or any(f.coupled for f in read))
+            return replace(node.layer.form(read), positions=maps[node], coupled=coupled)
+        except UserError as error:
+            sources = ", ".join(f"{b.layer!r} ({f})" for b, f in zip(before, read))
+            raise UserError(f"{error} In this network it reads {sources}.") from None
 
-    for node in network.nodes:
-        form(node)
+    for last in network.nodes:
+        asked = {last: None}  # each reads the next
+        while asked:
+            node = next(reversed(asked))
+            before = [] if node.layer.sizes_itself else node.sources
+            unknown = next((b for b in before if b not in forms), None)
+            if unknown in asked:
+                raise UserError(f"The size of {unknown.layer!r} must not depend on itself through dh.previous; put a "
+                                "dh.Linear(units) in the cycle.")
+            if unknown is not None:
+                asked[unknown] = None
+                continue
+            if node not in forms:
+                forms[node] = form(node, before)
+            del asked[node]
     for node in network.nodes:
         node.layer.check_maps(maps[node], [maps[b] for b in node.inputs], [maps[b] for b in node.contexts])
     return forms

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from deephtm_gpu.arguments import shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import forms_of
 from deephtm_gpu.graph.nodes import Input, Layer, Node, Previous, source_of
 from deephtm_gpu.graph.summary import summary
+
+OF_NODE = ("layer", "inputs", "contexts")  # what every node has
 
 
 class Network:
@@ -41,6 +44,36 @@ class Network:
             if node in self.inputs[:n]:
                 raise UserError(f"Network's inputs must differ, got input {n} twice; list each node of dh.Input once.")
         self.nodes = _in_order(self.inputs, self.outputs)
+
+    def __getstate__(self) -> dict:
+        """Its nodes by their numbers, for copy and pickle: these would follow a chain as deep as it is long."""
+        number = {node: n for n, node in enumerate(self.nodes)}
+        layers = {node.layer: None for node in self.nodes}
+        place = {layer: n for n, layer in enumerate(layers)}
+        nodes = [(place[n.layer], [number[b] for b in n.inputs], [number[c] for c in n.contexts],
+                  {what: x for what, x in vars(n).items() if what not in OF_NODE}) for n in self.nodes]
+        sources = {place[n.layer]: number[s] for n in self.nodes if (s := source_of(n)) is not None}
+        kept = [(type(layer), {w: x for w, x in vars(layer).items() if w not in ("nodes", "source")})
+                for layer in layers]
+        more = {what: x for what, x in vars(self).items() if what not in ("inputs", "outputs", "nodes")}
+        return more | {"layers": kept, "nodes": nodes, "sources": sources,
+                       "ends": [[number[n] for n in ends] for ends in (self.inputs, self.outputs)]}
+
+    def __setstate__(self, state: dict):
+        state = dict(state)
+        layers = []
+        for kind, attributes in state.pop("layers"):
+            layers.append(object.__new__(kind))
+            vars(layers[-1]).update(attributes)
+        described = state.pop("nodes")
+        nodes = [layers[layer].add_node([]) for layer, *_ in described]
+        for node, (_, inputs, contexts, more) in zip(nodes, described):
+            node.inputs, node.contexts = [nodes[n] for n in inputs], [nodes[n] for n in contexts]
+            vars(node).update(more)
+        for layer, source in state.pop("sources").items():
+            layers[layer].source = nodes[source]
+        inputs, outputs = state.pop("ends")
+        vars(self).update(state, nodes=nodes, inputs=[nodes[n] for n in inputs], outputs=[nodes[n] for n in outputs])
 
     def summary(self) -> str:
         """The network as a table: layers, shapes, rates, what reads what, and what the engine chose by itself.
@@ -117,7 +150,7 @@ class Sequential:
                             "dh.Sequential(dh.Linear(1)).")
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise UserError(f"Sequential must be of layers, such as dh.Linear(256), got {layer!r}.")
+                raise UserError(f"Sequential must be of layers, such as dh.Linear(256), got {shown(layer)}.")
         self.layers = list(layers)
 
     def __repr__(self) -> str:
@@ -169,32 +202,41 @@ def _nodes(given, what) -> list[Node]:
 def _in_order(inputs, outputs) -> list[Node]:
     """All nodes that count, each behind what it reads (`previous` reads an earlier step: no order). Inputs come
     first."""
-    order, open_nodes = list(inputs), []
+    order = dict.fromkeys(inputs)
 
-    def visit(node):
-        if node in order:
-            return
-        if node in open_nodes:
-            circle = " -> ".join(repr(n.layer) for n in reversed([*open_nodes[open_nodes.index(node):], node]))
-            raise UserError(
-                f"A network must have no cycle within a step, got {circle}; put "
-                "dh.previous(...) where the cycle closes."
-            )
-        if isinstance(node.layer, Input):
-            raise UserError("Network's inputs must hold every Input that it reads, got none of shape "
-                            f"{node.layer.shape}; add it to inputs=[...].")
-        open_nodes.append(node)
-        for before in node.inputs + node.contexts:
-            visit(before)
-        open_nodes.pop()
-        order.append(node)
+    def visit(last):
+        opened = {}  # node -> what it reads and is still to be visited; each reads the next
+        ahead = last
+        while ahead is not None or opened:
+            if ahead is not None and ahead not in order:
+                _check_opened(ahead, opened)
+                opened[ahead] = iter(ahead.inputs + ahead.contexts)
+            node = next(reversed(opened), None)
+            if node is None:
+                return
+            ahead = next(opened[node], None)
+            if ahead is None:
+                del opened[node]
+                order[node] = None
 
     for node in outputs:
         visit(node)
     # What `previous` looks back at must be computed too, even where nothing else reads it.
-    while True:
-        missing = [s for s in map(source_of, order) if s is not None and s not in order]
-        if not missing:
-            return order
+    while missing := [s for s in map(source_of, order) if s is not None and s not in order]:
         for node in missing:
             visit(node)
+    return list(order)
+
+
+def _check_opened(node, opened):
+    """Raises UserError where the node may not be read by the last of those that are opened."""
+    if node in opened:
+        path = list(opened)
+        circle = " -> ".join(repr(n.layer) for n in reversed([*path[path.index(node):], node]))
+        raise UserError(
+            f"A network must have no cycle within a step, got {circle}; put "
+            "dh.previous(...) where the cycle closes."
+        )
+    if isinstance(node.layer, Input):
+        raise UserError("Network's inputs must hold every Input that it reads, got none of shape "
+                        f"{node.layer.shape}; add it to inputs=[...].")

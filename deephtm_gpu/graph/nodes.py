@@ -23,6 +23,11 @@ class Node:
     def __repr__(self) -> str:
         return f"<node of {self.layer!r}>"
 
+    def __setstate__(self, state: dict):
+        """For copy and pickle: its layer knows it again."""
+        vars(self).update(state)
+        self.layer.nodes = [*getattr(self.layer, "nodes", ()), self]
+
     @property
     def sources(self) -> list:
         """What its form comes from: of a `previous` the node that it looks back at, else the inputs."""
@@ -75,6 +80,10 @@ class Layer:
             What it gives.
         """
         return self.add_node([check_node(node, self)])
+
+    def __getstate__(self) -> dict:
+        """For copy and pickle: without its nodes, which would drag along all that they read."""
+        return {name: value for name, value in vars(self).items() if name != "nodes"}
 
     def add_node(self, inputs: list[Node], contexts: Sequence[Node] = ()) -> Node:
         """A new node of the layer."""
@@ -175,7 +184,7 @@ class Input(Layer):
         return layer.add_node([])
 
     def __reduce__(self):  # for copy and pickle: `__new__` gives a node
-        return object.__new__, (type(self),), vars(self)
+        return object.__new__, (type(self),), self.__getstate__()
 
     def form(self, inputs):
         shape = self.shape[:1] if self.is_map else self.shape
@@ -224,7 +233,7 @@ class Previous(Layer):
         index = None
         if low.form.sparse:
             # Different indices, so that no index comes twice in the dense vector.
-            kept_index, index = held("index", index=True, start=range(kept.size))
+            kept_index, index = held("index", index=True, within=(0, low.form.size - 1), start=range(kept.size))
             low.forward("copy_index", index=kept_index, y=index, D=index.size)
             keep.append(("keep_index", "index", kept_index, "kept_index"))
 

@@ -1,6 +1,6 @@
 """Parts of a network that step less often than the rest: the layers after `every` or `when`."""
 
-from deephtm_gpu.arguments import check_count, is_number
+from deephtm_gpu.arguments import check_count, is_number, one_of, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer, Node, check_node
@@ -16,8 +16,8 @@ class Hold(Layer):
     ticks = True
 
     def _check_gather(self, gather):
-        if gather not in GATHERS:
-            raise UserError(f"{type(self).__name__}'s gather must be 'last' or 'sum', got {gather!r}.")
+        if not one_of(gather, GATHERS):
+            raise UserError(f"{type(self).__name__}'s gather must be 'last' or 'sum', got {shown(gather)}.")
         self.gather = gather
 
     def form(self, inputs):
@@ -74,7 +74,7 @@ class Every(Hold):
         self.steps = check_count("every's steps", steps)
         if self.steps > MOST_STEPS:
             raise UserError(f"every's steps must be at most {MOST_STEPS:,}, as they are counted in float32, got "
-                            f"{steps!r}.")
+                            f"{shown(steps)}.")
         self._check_gather(gather)
 
     def _tick(self, low, inputs, tick, has_ticked, started):
@@ -246,8 +246,8 @@ class Trace(Layer):
     """
 
     def __init__(self, decay: float = 0.97) -> None:
-        if not (is_number(decay) and 0 <= decay < 1):
-            raise UserError(f"Trace's decay must be 0 <= decay < 1, got {decay!r}.")
+        if not (is_number(decay) and 0 <= float(decay) < 1):
+            raise UserError(f"Trace's decay must be 0 <= decay < 1, got {shown(decay)}.")
         self.decay = float(decay)
 
     def form(self, inputs):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deephtm_gpu.arguments import shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer, Node, check_node
@@ -27,7 +28,7 @@ class _Combine(Layer):
             Where these are no list of nodes, or too few.
         """
         if not isinstance(nodes, (list, tuple)) or len(nodes) < 2:
-            raise UserError(f"{type(self).__name__} must be called on a list of two nodes or more, got {nodes!r}.")
+            raise UserError(f"{type(self).__name__} must be called on a list of two nodes or more, got {shown(nodes)}.")
         return self.add_node([check_node(n, self) for n in nodes])
 
 

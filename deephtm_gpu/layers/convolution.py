@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count, check_scale, is_number
+from deephtm_gpu.arguments import check_count, check_scale, is_number, one_of, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.defaults import BY_LOSS, dense_std, sparse_std
 from deephtm_gpu.graph.forms import Form
@@ -55,7 +55,7 @@ class _Windows(Layer):
                             "there would be positions that no window covers.")
         self.lr_scale = check_scale(lr_scale)
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"{name}'s init_std must be a number, 0 or more, got {init_std!r}.")
+            raise UserError(f"{name}'s init_std must be a number, 0 or more, got {shown(init_std)}.")
         self.init_std = init_std
 
     def form(self, inputs):
@@ -116,8 +116,8 @@ class Conv2d(_Windows):
     def __init__(self, channels: int, kernel: int, stride: int = 1, start: str | None = None,
                  lr_scale: float | None = None, init_std: float | None = None) -> None:
         super().__init__(channels, kernel, stride, lr_scale, init_std)
-        if start not in (None, COPY):
-            raise UserError(f"Conv2d's start must be 'copy', or left out, got {start!r}.")
+        if start is not None and not one_of(start, (COPY,)):
+            raise UserError(f"Conv2d's start must be 'copy', or left out, got {shown(start)}.")
         self.start = start
 
     def _made(self, read):

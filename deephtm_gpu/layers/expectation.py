@@ -1,7 +1,7 @@
 """The sensorimotor memory: which columns a dense context expects, and how well what came fits that (FLOW: Sensorimotor
 column)."""
 
-from deephtm_gpu.arguments import check_count, check_scale, is_number
+from deephtm_gpu.arguments import check_count, check_scale, is_number, is_positive, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer, Node, check_node
@@ -61,7 +61,7 @@ class Expectation(Layer):
             _not_negative(what, v) for what, v in (("std", std), ("floor", floor), ("losers", losers))
         )
         if not is_number(bias):
-            raise UserError(f"Expectation's bias must be a number, got {bias!r}.")
+            raise UserError(f"Expectation's bias must be a number, got {shown(bias)}.")
         self.bias = float(bias)
         self.lr_scale = check_scale(lr_scale)
 
@@ -125,7 +125,7 @@ class Expectation(Layer):
 
     def _of_winners(self, low, cols, x, to_sparse, weight, bias):
         K, M, I = cols.length, self.cells_per_column, x.size
-        cells, q = low.tape("cells", (K * M,), index=True), low.tape("q", (K * M,))
+        cells, q = low.tape("cells", (K * M,), index=True, within=(0, weight.shape[0] - 1)), low.tape("q", (K * M,))
         low.forward("cells_forward", winners=cols.index, cells=cells, K=K, M=M)
         low.forward("rows_forward", x=x.tensor, index=cells, weight=weight, bias=bias, y=q, L=K * M, I=I)
 
@@ -179,8 +179,8 @@ class Evidence(Layer):
     """
 
     def __init__(self, epsilon: float = 0.02) -> None:
-        if not (is_number(epsilon) and 0 < epsilon < 1):
-            raise UserError(f"Evidence's epsilon must be above 0 and below 1, got {epsilon!r}.")
+        if not (is_positive(epsilon) and float(epsilon) < 1):
+            raise UserError(f"Evidence's epsilon must be above 0 and below 1, got {shown(epsilon)}.")
         self.epsilon = float(epsilon)
 
     def form(self, inputs):
@@ -206,5 +206,5 @@ class Evidence(Layer):
 
 def _not_negative(what, value) -> float:
     if not (is_number(value) and value >= 0):
-        raise UserError(f"Expectation's {what} must be a number, 0 or more, got {value!r}.")
+        raise UserError(f"Expectation's {what} must be a number, 0 or more, got {shown(value)}.")
     return float(value)

@@ -4,7 +4,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from deephtm_gpu.arguments import LARGEST, check_count, check_scale, is_number
+from deephtm_gpu.arguments import LARGEST, check_count, check_scale, is_number, is_positive, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.forms import Form
 from deephtm_gpu.graph.nodes import Layer, Node, check_node
@@ -75,21 +75,22 @@ class GridCells(Layer):
                  lr_scale: float | None = 0.01) -> None:
         self.modules = check_count("GridCells' modules", modules)
         self.side = check_count("GridCells' side", side, minimum=2)
-        if not (is_number(sharpness) and 0 < sharpness <= STEEPEST):
-            raise UserError(f"GridCells' sharpness must be a number above 0, at most {STEEPEST}, got {sharpness!r}.")
+        if not (is_positive(sharpness) and sharpness <= STEEPEST):
+            raise UserError(f"GridCells' sharpness must be a number above 0, at most {STEEPEST}, got "
+                            f"{shown(sharpness)}.")
         for what, value in (("scale", scale), ("ratio", ratio)):
-            if not (is_number(value) and value > 0):
-                raise UserError(f"GridCells' {what} must be a number above 0, got {value!r}.")
+            if not is_positive(value):
+                raise UserError(f"GridCells' {what} must be a number above 0, got {shown(value)}.")
         if orientation is not None and not is_number(orientation):
-            raise UserError(f"GridCells' orientation must be an angle in radians, or None, got {orientation!r}.")
+            raise UserError(f"GridCells' orientation must be an angle in radians, or None, got {shown(orientation)}.")
         if not isinstance(learn, (bool, np.bool_)):
-            raise UserError(f"GridCells' learn must be True or False, got {learn!r}.")
+            raise UserError(f"GridCells' learn must be True or False, got {shown(learn)}.")
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"GridCells' init_std must be a number, 0 or more, got {init_std!r}.")
+            raise UserError(f"GridCells' init_std must be a number, 0 or more, got {shown(init_std)}.")
         self.sharpness, self.scale, self.ratio = float(sharpness), float(scale), float(ratio)
         self.orientation = orientation
         self.learn, self.init_std, self.lr_scale = bool(learn), init_std, check_scale(lr_scale)
-        self._periods()
+        self._check_periods()
 
     def __call__(  # type: ignore[override]  # nodes by their roles
         self, movement: Node, anchor: Node | None = None, restart: Node | None = None,
@@ -187,21 +188,24 @@ class GridCells(Layer):
             return ["anchor", "restart"]
         return ["restart" if x.size == 1 else "anchor" for x in others]
 
-    def _periods(self):
-        with np.errstate(all="ignore"):
-            periods = self.scale * self.ratio ** np.arange(self.modules, dtype=np.float64)
-        if not ((periods >= 1 / LARGEST) & (periods <= LARGEST)).all():
+    def _check_periods(self):
+        first, last = self._periods(np.array([0, self.modules - 1]))
+        if not 1 / LARGEST <= min(first, last) <= max(first, last) <= LARGEST:
             raise UserError(
-                f"GridCells' periods run from {periods[0]:g} to {periods[-1]:g}, which a float32 cannot hold; take a "
+                f"GridCells' periods run from {first:g} to {last:g}, which a float32 cannot hold; take a "
                 f"ratio nearer to 1, or fewer modules than {self.modules}."
             )
-        return periods
+
+    def _periods(self, modules):
+        """Of the modules of these numbers."""
+        with np.errstate(all="ignore"):
+            return self.scale * self.ratio ** modules.astype(np.float64)
 
     def _hexagons(self, rng):
         """The weight (2 * modules, 2) of hexagonal grids."""
         first = rng.uniform(0, SIXTH) if self.orientation is None else self.orientation
         turned = []
-        for m, period in enumerate(self._periods()):
+        for m, period in enumerate(self._periods(np.arange(self.modules))):
             angle = first + m * SIXTH / self.modules
             back = np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])  # the plane, turned by -angle
             turned.append(AXES @ back / period)

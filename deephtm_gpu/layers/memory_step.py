@@ -2,6 +2,7 @@
 
 from math import floor, log, sqrt
 
+from deephtm_gpu.arguments import LARGEST
 from deephtm_gpu.graph.defaults import OUTPUTS, memory_clock
 from deephtm_gpu.layers.synapses import Synapses, check_sampled
 from deephtm_gpu.ops.context import FORGET, SMALLEST
@@ -28,18 +29,17 @@ class MemoryStep:
         self.distal = Synapses(low, "distal", N, self.P, layer.synapses, std=layer.init_std, std_sources=self.seen,
                                learned=True)
         most, most_slow = min(N, _most_cells(layer.decay, K, L)), min(C, _most_columns(K))
-        self.fast, self.fast_list = low.state("fast", (N,)), low.state("fast_list", (most,), index=True, ragged=True)
+        self.fast, self.fast_list = self._trace("fast", N, most)
         if layer.neighbourhood:
             most_slow = 0
         else:
-            self.slow, self.slow_list = low.state("slow", (C,)), low.state("slow_list", (most_slow,), index=True,
-                                                                           ragged=True)
+            self.slow, self.slow_list = self._trace("slow", C, most_slow)
         self.A = A = around * most + most_slow + sum(x.length for x in contexts)
-        self.index = low.tape("context", (A,), index=True, ragged=True)
+        self.index = low.tape("context", (A,), index=True, within=(0, self.P - 1), ragged=True)
         self.value = low.tape("context_value", (A,), ragged=True)
-        self.cells = low.tape("cells", (L,), index=True)
+        self.cells = low.tape("cells", (L,), index=True, within=(0, N - 1))
         self.cell, self.root = low.tape("cell", (L,)), low.tape("root", (L,))
-        self.kept = TickState(low, L, K) if low.tick else None
+        self.kept = TickState(low, N, C, L, K) if low.tick else None
 
     def forward(self):
         """Returns the node's value."""
@@ -59,6 +59,11 @@ class MemoryStep:
         made = low.value(self.cell, self.cells)
         made.anomaly = anomaly
         return made
+
+    def _trace(self, name, size, most):
+        """What is left of earlier activity: of all sources, and the list of those that are not 0."""
+        return (self.low.state(name, (size,), within=(0, LARGEST)),
+                self.low.state(f"{name}_list", (most,), index=True, within=(0, size - 1), ragged=True))
 
     def backward(self, dcell):
         """dcell (L,): the gradient into the cells. Returns those into the columns and the contexts."""
@@ -92,7 +97,9 @@ class MemoryStep:
             low.forward("context_forward", slow=self.slow, slow_list=self.slow_list, norm=self.norm, **fast)
         self.appended = []
         for n, x in enumerate(self.contexts):
-            start, norm = low.tape(f"start{n}", (1,), index=True), low.tape(f"norm{n}", (1,))
+            last = self.A - x.length  # where the last list of them may begin
+            start = low.tape(f"start{n}", (1,), index=True, within=(0, last))
+            norm = low.tape(f"norm{n}", (1,))
             shared = dict(index=index, value=value, start=start, norm=norm, base=base)
             if x.sparse:
                 low.forward("context_append_sparse", pair_index=x.index, pairs=x.tensor, L=x.length, **shared)
@@ -128,7 +135,7 @@ class MemoryStep:
         R = min(LOSERS * K, C)
         predicted = Synapses(low, "predicted", C, self.P, self.layer.synapses, first_bias=FIRST_BIAS)
         anomaly = low.anomaly()
-        rows = low.tape("asked", (K + R,), index=True)
+        rows = low.tape("asked", (K + R,), index=True, within=(0, C - 1))
         logit, delta = low.tape("logit", (K + R,)), low.tape("delta", (K + R,))
         low.forward("losers_forward", winners=winners, t=low.clock, rows=rows, seed=low.noise_seed(), K=K, C=C, R=R)
         predicted.forward(rows, self.index, self.value, logit)
@@ -143,7 +150,7 @@ class MemoryStep:
         low, layer = self.low, self.layer
         at, when = ("fast_update_at", {"tick": low.tick}) if low.tick else ("fast_update", {})
         low.forward(at, cells=cells, cell=cell, fast=self.fast, fast_list=self.fast_list, decay=layer.decay,
-                    write=layer.write, L=self.L, **when)
+                    write=layer.write, L=self.L, most=self.fast_list.size, **when)
         if not layer.slow:
             return
         # What keeps the slow context's time: with symbols, how little the right one was expected; else, the winning
@@ -154,13 +161,13 @@ class MemoryStep:
         elif low.tick:
             surprise = low.times("surprise", surprise, low.tick)
         low.forward("slow_update", winners=winners, activity=columns, surprise=surprise, slow=self.slow,
-                    slow_list=self.slow_list, sure=sure, K=self.K)
+                    slow_list=self.slow_list, sure=sure, K=self.K, most=self.slow_list.size)
 
     def _deferred(self, dcell, dvalue, lag):
         """Deals the newest step's gradient out to the ring; returns the depolarisation's gradient of the step that
         leaves it."""
         low, K, L, N, T = self.low, self.K, self.L, self.N, lag + 1
-        ring_cells = low.state("ring_cells", (T * L,), index=True, start=N)
+        ring_cells = low.state("ring_cells", (T * L,), index=True, within=(0, N), start=N)
         ring_credit, reach = low.state("ring_credit", (T * L,)), low.state("reach", (N + 1,))
         low.holds_credit(ring_cells, ring_credit)
         low.learn("credit_backward", dvalue=dvalue, index=self.index, value=self.value, norm=self.norm,
@@ -177,11 +184,11 @@ class MemoryStep:
 class TickState:
     """Of a memory that ticks: what was active in its last tick, until the next one comes."""
 
-    def __init__(self, low, L, K):
+    def __init__(self, low, N, C, L, K):
         self._low = low
-        self.cells, self.cell = low.state("kept_cells", (L,), index=True, start=range(L)), low.state("kept_cell", (L,))
-        self.winners, self.columns = low.state("kept_winners", (K,), index=True,
-                                               start=range(K)), low.state("kept_columns", (K,))
+        self.cells = low.state("kept_cells", (L,), index=True, within=(0, N - 1), start=range(L))
+        self.winners = low.state("kept_winners", (K,), index=True, within=(0, C - 1), start=range(K))
+        self.cell, self.columns = low.state("kept_cell", (L,)), low.state("kept_columns", (K,))
         self.surprise = low.state("kept_surprise", (1,))
 
     def keep(self, cells, cell, winners, columns, surprise):

@@ -1,6 +1,8 @@
 """Layers that are one op each: Linear, ReLU, RunningNorm, Flatten."""
 
-from deephtm_gpu.arguments import check_count, check_scale, is_number
+from math import inf
+
+from deephtm_gpu.arguments import check_count, check_scale, is_number, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.defaults import BY_LOSS, dense_std, sparse_std
 from deephtm_gpu.graph.forms import Form
@@ -53,7 +55,7 @@ class Linear(Layer):
         self.units = check_count("Linear's units", units)
         self.lr_scale = check_scale(lr_scale)
         if init_std is not None and not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"Linear's init_std must be a number, 0 or more, got {init_std!r}.")
+            raise UserError(f"Linear's init_std must be a number, 0 or more, got {shown(init_std)}.")
         self.init_std = init_std
 
     def form(self, inputs):
@@ -151,8 +153,9 @@ class RunningNorm(Layer):
         x, to_sparse = low.to_dense(inputs[0])
         whole = low.form.coupled
         y, scale = low.tape("y", (x.size,)), low.tape("scale", (1,), **({"sites": 1} if whole else {}))
-        mean, count = low.param("mean", (x.size,), PARAM, averaged=True), low.param("count", (1,), PARAM)
-        extent = low.param("extent", (2,), PARAM, moment=True)
+        mean = low.param("mean", (x.size,), PARAM, averaged=True)
+        count = low.param("count", (1,), PARAM, within=(0, inf))
+        extent = low.param("extent", (2,), PARAM, moment=True, within=(0, inf))
         low.forward("running_mean_update", x=x.tensor, share=low.share_of_streams, mean=mean, count=count,
                     extent=extent, D=x.size, X=x.sites, learning=True)
         forward, back, size = "running_norm_forward", "running_norm_backward", {"D": x.size}

@@ -92,7 +92,8 @@ class SpatialPooler(Layer):
         weight = low.param("weight", (C, seen), MATRIX, std=dense_std(seen), learned=True)
         bias = low.param("bias", (C,), PARAM, learned=True)
         overlap = low.tape("overlap", (C,))
-        winners, rows = low.tape("winners", (K,), index=True), low.tape("rows", (K + 1,), index=True)
+        winners, rows = (low.tape(name, (size,), index=True, within=(0, C - 1))
+                         for name, size in (("winners", K), ("rows", K + 1)))
         if self.kernel is None:
             low.forward("linear_forward", x=x.tensor, weight=weight, bias=bias, y=overlap, I=x.size, O=C)
         else:

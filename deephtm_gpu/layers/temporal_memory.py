@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deephtm_gpu.arguments import check_count, check_scale, is_number
+from deephtm_gpu.arguments import check_count, check_scale, is_number, one_of, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.defaults import BY_LOSS, CLOCKS, OUTPUTS, memory_clock
 from deephtm_gpu.graph.forms import Form
@@ -95,21 +95,21 @@ class TemporalMemory(Layer):
         self.window = check_count("TemporalMemory's window", window)
         self.lr_scale = check_scale(lr_scale)
         self.synapses = None if synapses is None else check_count("TemporalMemory's synapses", synapses)
-        if not (is_number(decay) and 0 <= decay < 1):
-            raise UserError(f"TemporalMemory's decay must be 0 <= decay < 1, got {decay!r}.")
-        if gate not in ("entmax", "uniform"):
-            raise UserError(f"TemporalMemory's gate must be 'entmax' or 'uniform', got {gate!r}.")
+        if not (is_number(decay) and 0 <= float(decay) < 1):
+            raise UserError(f"TemporalMemory's decay must be 0 <= decay < 1, got {shown(decay)}.")
+        if not one_of(gate, ("entmax", "uniform")):
+            raise UserError(f"TemporalMemory's gate must be 'entmax' or 'uniform', got {shown(gate)}.")
         if not isinstance(slow, bool):
-            raise UserError(f"TemporalMemory's slow must be True or False, got {slow!r}.")
+            raise UserError(f"TemporalMemory's slow must be True or False, got {shown(slow)}.")
         if not (is_number(init_std) and init_std >= 0):
-            raise UserError(f"TemporalMemory's init_std must be a number, 0 or more, got {init_std!r}.")
-        if clock is not None and clock not in CLOCKS:
+            raise UserError(f"TemporalMemory's init_std must be a number, 0 or more, got {shown(init_std)}.")
+        if clock is not None and not one_of(clock, CLOCKS):
             raise UserError(f"TemporalMemory's clock must be one of {', '.join(map(repr, CLOCKS))}, or None, got "
-                            f"{clock!r}; give one of these.")
+                            f"{shown(clock)}; give one of these.")
         self.decay, self.gate, self.slow, self.init_std, self.clock = float(decay), gate, slow, float(init_std), clock
         self.dilation = check_count("TemporalMemory's dilation", dilation)
         if not (is_number(write) and write >= 0):
-            raise UserError(f"TemporalMemory's write must be a number, 0 or more, got {write!r}.")
+            raise UserError(f"TemporalMemory's write must be a number, 0 or more, got {shown(write)}.")
         self.write = float(write)
         self.neighbourhood = None
         if neighbourhood is not None:
@@ -129,6 +129,10 @@ class TemporalMemory(Layer):
         if own is None:
             raise UserError(f"{self!r} must stand on a map (channels, height, width) with a neighbourhood, got a "
                             "vector; leave the neighbourhood out.")
+        widest = 2 * max(own) - 1
+        if self.neighbourhood > widest:
+            raise UserError(f"{self!r}'s neighbourhood must be at most {widest} on a map of {own[0]}×{own[1]}, beyond "
+                            f"which there is nothing to see, got {self.neighbourhood}; give {widest}.")
         if self.slow or self.window > 1:
             raise UserError(f"{self!r} must have slow=False and window=1 with a neighbourhood, got slow={self.slow} "
                             f"and window={self.window}; give slow=False, window=1.")
@@ -157,7 +161,7 @@ class TemporalMemory(Layer):
         try:
             nodes = [context] if isinstance(context, Node) else list(context)
         except TypeError:
-            raise UserError(f"{self!r}'s context must be a node, or a list of nodes, got {context!r}.") from None
+            raise UserError(f"{self!r}'s context must be a node, or a list of nodes, got {shown(context)}.") from None
         return self.add_node([check_node(node, self)], [check_node(c, self) for c in nodes])
 
     def form(self, inputs):

@@ -1,5 +1,7 @@
 """Half the squared error."""
 
+from math import inf
+
 from deephtm_gpu.losses.base import Loss
 
 
@@ -26,5 +28,5 @@ class MSE(Loss):
         low.learn("mse_forward", learning=False, y=prediction, target=target, loss=loss, D=prediction.size)
 
     def backward(self, low, prediction, target, dy):
-        extent = low.state("extent", (2,))  # how large errors have been: see ops/outlier.py
+        extent = low.state("extent", (2,), within=(0, inf))  # how large errors have been: see ops/outlier.py
         low.learn("mse_backward", y=prediction, target=target, extent=extent, dy=dy, D=prediction.size)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from deephtm_gpu.arguments import is_number
+from deephtm_gpu.arguments import is_number, is_positive, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.losses.base import Loss
 from deephtm_gpu.losses.bce import BCE
@@ -26,8 +26,8 @@ def _as_loss(given) -> Loss:
         return given
     if not isinstance(given, str) or given not in LOSSES:
         objects = ", ".join(f"dh.{kind.__name__}()" for kind in LOSSES.values())
-        raise UserError(f"Model's loss must be one of {', '.join(map(repr, LOSSES))} (or {objects}), got {given!r}; "
-                        "give one of these.")
+        raise UserError(f"Model's loss must be one of {', '.join(map(repr, LOSSES))} (or {objects}), got "
+                        f"{shown(given)}; give one of these.")
     return LOSSES[given]()
 
 
@@ -49,14 +49,14 @@ def loss_weights(weights, outputs: int) -> list[float]:
         return [1.0] * outputs
     if not isinstance(weights, (list, tuple)) or len(weights) != outputs:
         raise UserError(f"Model's loss_weights must be a list of {outputs} numbers, one for each output, got "
-                        f"{weights!r}; give one each.")
+                        f"{shown(weights)}; give one each.")
     for j, weight in enumerate(weights):
-        if not (is_number(weight) and weight >= 0):
+        if not (is_positive(weight) or is_number(weight) and float(weight) == 0):
             raise UserError(
-                f"Model's loss_weights[{j}] must be a number, 0 or more, got {weight!r}; give 0 for an output that "
-                "teaches nothing."
+                f"Model's loss_weights[{j}] must be a number, 0 or more, got {shown(weight)}; give 0 for an output "
+                "that teaches nothing."
             )
     if not any(weights):
-        raise UserError(f"Model's loss_weights must hold a number above 0, got {weights!r}; with all of them 0 nothing "
-                        "is learned.")
+        raise UserError(f"Model's loss_weights must hold a number above 0, got {shown(weights)}; with all of them 0 "
+                        "nothing is learned.")
     return [float(weight) for weight in weights]

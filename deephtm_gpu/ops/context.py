@@ -61,25 +61,25 @@ def _neighbours(S, X, W, around, dilation) -> tuple[np.ndarray, np.ndarray, np.n
     return tuple(np.tile(a[inside], S) + add for a, add in ((o, 0), (row * W + column, first), (p, first)))
 
 
-def fast_update(cells, activity, fast, fast_list, decay, write=0.0):
+def fast_update(cells, activity, fast, fast_list, decay, write=0.0, most=None):
     """Leak, drop what is small, add what is active by more than `write`. cells, activity (S, K*M); changes fast (S, N)
-    and fast_list S x (A,)."""
+    and fast_list S x (A,), A at most `most`: what is new beyond is left out."""
     for s in range(len(cells)):
         kept = _leak(fast[s], fast_list[s], decay)
         active = activity[s] > write
-        fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active])
+        fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active], most)
 
 
-def fast_update_at(cells, activity, tick, fast, fast_list, decay, write=0.0):
+def fast_update_at(cells, activity, tick, fast, fast_list, decay, write=0.0, most=None):
     """As `fast_update` in streams whose tick (S, 1) is 1; nothing in the others."""
     for s in np.flatnonzero(tick):
         stream = slice(s, s + 1)
         lists = fast_list[stream]
-        fast_update(cells[stream], activity[stream], fast[stream], lists, decay, write)
+        fast_update(cells[stream], activity[stream], fast[stream], lists, decay, write, most)
         fast_list[s] = lists[0]
 
 
-def slow_update(winners, activity, surprise, slow, slow_list, sure):
+def slow_update(winners, activity, surprise, slow, slow_list, sure, most=None):
     """As `fast_update`, by as much as the step was a surprise. winners, activity (S, K), surprise (S, 1) in 0..1, which
     is none below `sure`; changes slow (S, C) and slow_list S x (A,)."""
     for s in range(len(winners)):
@@ -89,7 +89,7 @@ def slow_update(winners, activity, surprise, slow, slow_list, sure):
         kept = _leak(slow[s], slow_list[s], 1 - FORGET * p)
         added = activity[s] * p
         strong = added > SMALLEST
-        slow_list[s] = _add(slow[s], kept, winners[s][strong], added[strong])
+        slow_list[s] = _add(slow[s], kept, winners[s][strong], added[strong], most)
 
 
 def context_append_forward(x, index, value, base, D):
@@ -129,11 +129,15 @@ def _leak(trace, sources, keep):
     return sources[strong]
 
 
-def _add(trace, kept, sources, amounts):
-    """Adds the amounts; returns the list of sources, the new ones at its end."""
+def _add(trace, kept, sources, amounts, most):
+    """Adds the amounts; returns the list of sources, the new ones at its end as far as there is room."""
     before = trace.take(sources)
     trace[sources] = before + amounts
-    return np.concatenate([kept, sources[before == 0]])
+    found = np.concatenate([kept, sources[before == 0]])
+    if most is not None and len(found) > most:
+        trace[found[most:]] = 0
+        return found[:most]
+    return found
 
 
 def _trace(rng, S, N, A):
@@ -145,7 +149,7 @@ def _trace(rng, S, N, A):
     return dense, lists
 
 
-def _example(rng, S, C, M, K, A, surprise=0.6, write=0.0):
+def _example(rng, S, C, M, K, A, surprise=0.6, write=0.0, most=None):
     N = C * M
     fast, fast_list = _trace(rng, S, N, min(A, N))
     fast *= rng.choice([1.0, 0.05], size=fast.shape)  # what is new may be small
@@ -156,7 +160,7 @@ def _example(rng, S, C, M, K, A, surprise=0.6, write=0.0):
         "fast": fast, "fast_list": fast_list, "slow": slow, "slow_list": slow_list, "winners": winners, "cells": cells,
         "cell": rng.random((S, K * M)) * (rng.random((S, K * M)) < 0.6), "activity": rng.random((S, K)),
         "tick": (np.arange(S)[:, None] != 2).astype(float), "surprise": np.full((S, 1), surprise), "sure": 0.02,
-        "decay": 0.8, "write": write, "N": N, "C": C, "K": K, "L": K * M,
+        "most": most or A + K * M, "decay": 0.8, "write": write, "N": N, "C": C, "K": K, "L": K * M,
     }
 
 
@@ -203,18 +207,20 @@ CONTEXT = Op(
         Pass(context_forward, reads=("fast", "fast_list", "slow", "slow_list"), writes=("index", "value", "norm"),
              consts=("N",),
              loops=lambda lanes, A, **_: 4 * turns(A, lanes) + 16),
-        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"), consts=("decay", "write", "L"),
-             loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
+        Pass(fast_update, reads=("cells", "cell"), changes=("fast", "fast_list"),
+             consts=("decay", "write", "L", "most"), loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
         Pass(fast_update_at, reads=("cells", "cell", "tick"), changes=("fast", "fast_list"),
-             consts=("decay", "write", "L"), loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
+             consts=("decay", "write", "L", "most"), loops=lambda lanes, A, L, **_: _move_loops(lanes, A, L)),
         Pass(slow_update, reads=("winners", "activity", "surprise"), changes=("slow", "slow_list"),
-             consts=("sure", "K"),
+             consts=("sure", "K", "most"),
              loops=lambda lanes, A, K, **_: _move_loops(lanes, A, K)),
     ),
     example=_example,
-    sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p, "write": write} for S, C, M, K, A, p, write in [
-        (1, 2, 1, 1, 0, 1.0, 0.0), (1, 256, 5, 5, 131, 1.0, 0.0), (1, 257, 3, 67, 256, 0.5, 0.2),
-        (3, 255, 2, 13, 255, 0.021, 0.5), (2, 64, 32, 17, 600, 0.019, 0.0)]),
+    sizes=tuple({"S": S, "C": C, "M": M, "K": K, "A": A, "surprise": p, "write": write, "most": most}
+                for S, C, M, K, A, p, write, most in [
+                    (1, 2, 1, 1, 0, 1.0, 0.0, None), (1, 256, 5, 5, 131, 1.0, 0.0, None),
+                    (1, 257, 3, 67, 256, 0.5, 0.2, None), (3, 255, 2, 13, 255, 0.021, 0.5, None),
+                    (2, 64, 32, 17, 600, 0.019, 0.0, None), (1, 255, 3, 131, 5, 1.0, 0.0, 67)]),
 )
 
 NEIGHBOURS = Op(

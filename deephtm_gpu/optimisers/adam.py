@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import log
 
-from deephtm_gpu.arguments import is_number
+from deephtm_gpu.arguments import is_number, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.optimisers.base import Optimizer, check_rate, check_share
 from deephtm_gpu.optimisers.schedules import Schedule
@@ -109,7 +109,7 @@ class Adam(Optimizer):
         super().__init__(lr, clip_norm, schedule, average)
         name = type(self).__name__
         if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
-            raise UserError(f"{name}'s betas must be two numbers, such as (0.9, 0.999), got {betas!r}.")
+            raise UserError(f"{name}'s betas must be two numbers, such as (0.9, 0.999), got {shown(betas)}.")
         self.betas = check_share(f"{name}'s first beta", betas[0]), _check_beta(f"{name}'s second beta", betas[1])
         self.eps = check_rate(f"{name}'s eps", eps)
 
@@ -164,7 +164,7 @@ class AdamW(Adam):
                  average: float | None = None) -> None:
         super().__init__(lr, betas, eps, clip_norm, schedule, average)
         if not (is_number(weight_decay) and weight_decay >= 0):
-            raise UserError(f"AdamW's weight_decay must be a number, 0 or more, got {weight_decay!r}.")
+            raise UserError(f"AdamW's weight_decay must be a number, 0 or more, got {shown(weight_decay)}.")
         self.weight_decay = float(weight_decay)
 
     def _rule(self):
@@ -174,5 +174,5 @@ class AdamW(Adam):
 def _check_beta(what, value):
     """The rate of the squares' mean: with 0 there would be none."""
     if check_share(what, value) == 0:
-        raise UserError(f"{what} must be above 0, and below 1, got {value!r}.")
+        raise UserError(f"{what} must be above 0, and below 1, got {shown(value)}.")
     return float(value)

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
-from deephtm_gpu.arguments import is_number
+from deephtm_gpu.arguments import is_number, is_positive, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.ops.rule import counts, numbers
 from deephtm_gpu.ops.table import PASSES
 from deephtm_gpu.optimisers.schedules import Constant, Schedule
 from deephtm_gpu.plan.scope import make_call
 from deephtm_gpu.plan.tensors import AVERAGED, MATRIX, PARAM, PARAMETERS, SCRATCH, STATE, Tensor
+
+WITHIN = {"power": (0, inf), "count": (0, 2**24)}  # a float32 counts no further
 
 
 class Optimizer:
@@ -31,11 +34,11 @@ class Optimizer:
         self.clip_norm = None if clip_norm is None else check_rate(f"{name}'s clip_norm", clip_norm)
         if not isinstance(schedule, Schedule | None):
             raise UserError(f"{name}'s schedule must be dh.Constant(), dh.Cosine(steps) or dh.InverseDecay(steps), got "
-                            f"{schedule!r}.")
+                            f"{shown(schedule)}.")
         self.schedule = schedule or Constant()
-        if average is not None and not (is_number(average) and 0 < average <= 1):
-            raise UserError(f"{name}'s average must be a share of all updates, above 0 and at most 1, got {average!r}; "
-                            "0.1 averages over about the last tenth.")
+        if average is not None and not (is_positive(average) and float(average) <= 1):
+            raise UserError(f"{name}'s average must be a share of all updates, above 0 and at most 1, got "
+                            f"{shown(average)}; 0.1 averages over about the last tenth.")
         self.average = None if average is None else float(average)
 
     @property
@@ -140,7 +143,7 @@ class Optimizer:
 
 def check_rates(what: str, value) -> float | tuple[float, ...]:
     """One rate, or one each for the models of a population."""
-    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1 and len(value):
+    if isinstance(value, (list, tuple)) and value or isinstance(value, np.ndarray) and value.ndim == 1 and len(value):
         return tuple(
             check_rate(f"{what}[{p}]", v.item() if isinstance(v, np.generic) else v) for p, v in enumerate(value)
         )
@@ -148,14 +151,14 @@ def check_rates(what: str, value) -> float | tuple[float, ...]:
 
 
 def check_rate(what: str, value) -> float:
-    if not is_number(value) or not value > 0:
-        raise UserError(f"{what} must be a number above 0 that a float32 can hold, got {value!r}.")
+    if not is_positive(value):
+        raise UserError(f"{what} must be a number above 0 that a float32 can hold, got {shown(value)}.")
     return float(value)
 
 
 def check_share(what: str, value) -> float:
-    if not (is_number(value) and 0 <= value < 1):
-        raise UserError(f"{what} must be 0 or more, and below 1, got {value!r}.")
+    if not (is_number(value) and 0 <= float(value) < 1):
+        raise UserError(f"{what} must be 0 or more, and below 1, got {shown(value)}.")
     return float(value)
 
 
@@ -196,4 +199,6 @@ def _memory(lowering, name, tensors, rule):
     shape, storage = ((parameter.shape[0],), PARAM) if kind == "count" else (parameter.shape, parameter.storage)
     memory = f"{parameter.name}.{kind}"
     # Shared as the parameter is.
-    return lowering.plan.tensors.get(memory) or lowering.plan.add(Tensor(memory, shape, storage, moment=True))
+    return lowering.plan.tensors.get(memory) or lowering.plan.add(
+        Tensor(memory, shape, storage, moment=True, within=WITHIN.get(kind, Tensor.within))
+    )

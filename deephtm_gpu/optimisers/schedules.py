@@ -2,8 +2,10 @@
 
 from math import cos, pi
 
-from deephtm_gpu.arguments import check_count, is_number
+from deephtm_gpu.arguments import check_count, is_number, shown
 from deephtm_gpu.errors import UserError
+
+MOST_UPDATES = 2**53
 
 
 class Schedule:
@@ -78,8 +80,8 @@ class Cosine(Schedule):
 
     def __init__(self, steps: int, warmup: int = 0) -> None:
         self.steps, self.warmup = (
-            check_count("Cosine's steps", steps),
-            check_count("Cosine's warmup", warmup, minimum=0),
+            check_count("Cosine's steps", steps, most=MOST_UPDATES),
+            check_count("Cosine's warmup", warmup, minimum=0, most=MOST_UPDATES),
         )
         if self.warmup >= self.steps:
             raise UserError(f"Cosine's warmup must be shorter than its steps, got Cosine(steps={steps}, "
@@ -116,9 +118,10 @@ class InverseDecay(Schedule):
     """
 
     def __init__(self, steps: int, floor: float = 0.2) -> None:
-        self.steps = check_count("InverseDecay's steps", steps)
+        self.steps = check_count("InverseDecay's steps", steps, most=MOST_UPDATES)
         if not (is_number(floor) and 0 <= floor <= 1):
-            raise UserError(f"InverseDecay's floor, a part of the learning rate, must be from 0 to 1, got {floor!r}.")
+            raise UserError("InverseDecay's floor, a part of the learning rate, must be from 0 to 1, got "
+                            f"{shown(floor)}.")
         self.floor = float(floor)
 
     def slowing(self) -> dict[str, float]:

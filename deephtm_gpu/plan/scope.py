@@ -64,7 +64,7 @@ class Scope:
     # Tensors
 
     def param(self, name, shape, storage, std=0.0, start=0.0, std_columns=None, transposed=False, learned=False,
-              moment=False, averaged=None) -> Tensor:
+              moment=False, averaged=None, **more) -> Tensor:
         """A parameter: normal with `std` (only in the first `std_columns` columns), or `start` everywhere: a number, or
         a function that makes the array with the given random generator. A layer that is used several times has it
         once."""
@@ -80,7 +80,7 @@ class Scope:
             return values
 
         return self._shared(full, shape, storage, start=draw, transposed=transposed, learned=learned, moment=moment,
-                            averaged=learned if averaged is None else averaged)
+                            averaged=learned if averaged is None else averaged, **more)
 
     def state(self, name, shape, **kind) -> Tensor:
         return self._add(f"{self.name}.{name}", shape, STATE, **kind)
@@ -92,11 +92,12 @@ class Scope:
         """A parameter that is one whole number, drawn once and for ever; with the weights, for these mean nothing
         without it."""
         full = f"{self._owner}.{name}"
-        return self._shared(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below)
+        return self._shared(full, (1,), PARAM, start=lambda seed: zlib.crc32(f"{seed} {full}".encode()) % below,
+                            within=(0, below - 1))
 
     def noise_seed(self) -> Tensor:
         """Where the layer's random draws begin: the same for all streams and positions."""
-        return self.state("noise_seed", (1,), index=True, sites=1,
+        return self.state("noise_seed", (1,), index=True, within=(0, 2**32 - 1), sites=1,
                           start=lambda seed: zlib.crc32(f"{seed} {self.name} noise".encode()))
 
     def scratch(self, name, shape, **kind) -> Tensor:

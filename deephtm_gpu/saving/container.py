@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from deephtm_gpu.arguments import shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.files import write_whole
 
@@ -61,7 +62,7 @@ def read_container(path) -> tuple[dict, dict[str, np.ndarray]]:
                         "model.save(path) wrote.") from None
     if version != FORMAT:
         raise UserError(
-            f"{path} must be in format {FORMAT}, which this version of deephtm_gpu reads, got format {version!r}; "
+            f"{path} must be in format {FORMAT}, which this version of deephtm_gpu reads, got format {shown(version)}; "
             "use the version that wrote it, or save the model again with this one."
         )
     if not isinstance(text, str) or checksum != _checksum(text, arrays):
@@ -91,7 +92,8 @@ def _open(path) -> tuple[dict, dict[str, np.ndarray]]:
 def _text(given, what) -> str:
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(path, str) or not path or "\0" in path:
-        raise UserError(f"path must be the name of a file, got {given!r}: a model cannot be {what} there; give a name.")
+        raise UserError(f"path must be the name of a file, got {shown(given)}: a model cannot be {what} there; give "
+                        "a name.")
     return path
 
 

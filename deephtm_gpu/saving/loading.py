@@ -3,6 +3,9 @@
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
+from deephtm_gpu.arguments import shown
 from deephtm_gpu.backends.batch import Outputs
 from deephtm_gpu.backends.devices import open_device
 from deephtm_gpu.errors import DeviceError, UserError
@@ -18,6 +21,8 @@ from deephtm_gpu.saving.tensors import check_tensors, from_earlier
 from deephtm_gpu.saving.tree import join
 from deephtm_gpu.saving.writing import BESIDE, MODEL, last_arrays
 from deephtm_gpu.session import Contents, Pending, Position, Setup
+
+MOST = 2**53  # of what a file counts
 
 
 def load(path: str | PathLike[str], device: str = "auto") -> Any:
@@ -80,6 +85,9 @@ def load_beside(path, device="auto"):
 
 def _model(setup: Setup, contents: Contents, population: bool, device):
     seeds, opened = setup.seeds, open_device(device)
+    if (setup.streams if population else len(seeds)) != 1:
+        raise UserError(f"it must be one model, or a population of one stream each, got {len(seeds)} models of "
+                        f"{setup.streams} streams; save the model again.")
     how = {"loss": setup.losses, "optimizer": setup.optimizer, "loss_weights": setup.weights, "device": opened}
     if population:
         model = Population(setup.network, len(seeds), seed=seeds, **how)
@@ -119,9 +127,9 @@ def _contents(setup: Setup, description, arrays) -> Contents:
     own = {n for n in arrays if n.startswith((MODEL, BESIDE))}
     tensors = {n: a for n, a in arrays.items() if n not in own}
     tensors = from_earlier(plan, tensors)
-    check_tensors(plan, tensors)  # before a device makes room for it
-    active = arrays[MODEL + "going"].astype(bool).reshape(plan.units)
     pending = _pending(description, counts, plan, arrays)
+    check_tensors(plan, tensors, [p.step % plan.slots for p in pending])  # before a device makes room for it
+    active = _given(MODEL + "going", arrays, (plan.units,), np.int64).astype(bool)
     at = Position(
         active,
         _count("ahead", counts["ahead"]),
@@ -149,9 +157,9 @@ def _pending(description, counts, plan, arrays) -> tuple[Pending, ...]:
     for n, (step, due, given) in enumerate(description["pending"]):
         wanted = [(plan.units, t.size) for t in (plan.targets if given else plan.inputs)]
         names = [f"{MODEL}pending{n}.{j}" for j in range(len(wanted))]
-        target = tuple(arrays[name] for name in names) if names[0] in arrays else None
-        if target and [x.shape for x in target] != wanted:
-            raise UserError(f"its targets of step {step} must have shapes {wanted}, got {[x.shape for x in target]}")
+        target = None
+        if any(name in arrays for name in names):
+            target = tuple(_given(name, arrays, shape, np.float32) for name, shape in zip(names, wanted))
         found.append(Pending(_count("a step", step), _count("a step", due), target, bool(given)))
     return tuple(found)
 
@@ -162,6 +170,7 @@ def _check(at: Position, plan):
     good = (
         at.began <= at.steps
         and at.ahead <= plan.ahead
+        and at.horizon <= max(1, plan.ahead)
         and steps == sorted(set(steps))
         and all(s < at.steps for s in steps)
     )
@@ -173,9 +182,19 @@ def _check(at: Position, plan):
 
 
 def _count(what, n) -> int:
-    if type(n) is not int or n < 0:
-        raise UserError(f"its count of {what} must be a whole number, 0 or more, got {n!r}")
+    if type(n) is not int or not 0 <= n <= MOST:
+        raise UserError(f"its count of {what} must be a whole number from 0 to {MOST:,}, got {shown(n)}")
     return n
+
+
+def _given(name, arrays, shape, kind) -> np.ndarray:
+    """An array of the model's own."""
+    if name not in arrays:
+        raise UserError(f"it must hold {name!r}, got none")
+    array = arrays[name]
+    if array.shape != shape or array.dtype != kind:
+        raise UserError(f"its {name!r} must be {np.dtype(kind)} {shape}, got {array.dtype} {array.shape}")
+    return array
 
 
 def _last(plan, arrays) -> Outputs | None:
@@ -184,5 +203,5 @@ def _last(plan, arrays) -> Outputs | None:
         return None
     outputs = Outputs.empty(plan, 1)
     for name, array in last_arrays(outputs).items():
-        array[...] = arrays[MODEL + name]
+        array[...] = _given(MODEL + name, arrays, array.shape, np.float32)
     return outputs

@@ -11,7 +11,10 @@ from deephtm_gpu.plan.plan import Plan
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE, TAPE, Tensor
 
 LENGTHS = "lengths:"  # before a ragged tensor's name: how long its lists are
-LARGEST_INDEX = 2**32 - 1
+# Passes that keep a trace and the list of its entries, and passes that append to a context, by which size.
+TRACES = {"fast_update": ("fast", "fast_list"), "fast_update_at": ("fast", "fast_list"),
+          "slow_update": ("slow", "slow_list")}
+APPENDED = {"context_append_forward": "D", "context_append_sparse": "L"}
 
 
 def read_tensors(plan: Plan, backend, models: list[int] | None = None) -> dict[str, np.ndarray]:
@@ -66,8 +69,9 @@ def from_earlier(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, np.ndar
     return arrays
 
 
-def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
-    """Raises UserError, with half a sentence, where these are not the arrays of such a plan."""
+def check_tensors(plan: Plan, arrays: dict[str, np.ndarray], used: list[int]):
+    """Raises UserError, with half a sentence, where these are not the arrays of such a plan. used: the slots of the
+    tape that are still to be learned from."""
     wanted = {t.name: t for t in _kept(plan)}
     known = wanted.keys() | {LENGTHS + n for n, t in wanted.items() if t.ragged}
     if missing := sorted(known - arrays.keys()):
@@ -79,10 +83,36 @@ def check_tensors(plan: Plan, arrays: dict[str, np.ndarray]):
         shape = _check_lengths(plan, tensor, arrays) if tensor.ragged else (*_lead(plan, tensor), *tensor.shape)
         if array.shape != shape or array.dtype != kind:
             raise UserError(f"its {name!r} must be {np.dtype(kind)} {shape}, got {array.dtype} {array.shape}")
-        if tensor.index and array.size and not 0 <= array.min() <= array.max() <= LARGEST_INDEX:
-            raise UserError(f"its {name!r} must hold indices, got numbers from {array.min()} to {array.max()}")
+        if fault := tensor.fault(array):
+            raise UserError(f"its {name!r} must {fault}")
     if name := _not_finite(plan, arrays):
         raise UserError(f"its {name!r} must be finite, got NaN or infinity")
+    for value, places in _partners(plan).items():
+        if value.name in wanted and not np.array_equal(arrays[LENGTHS + value.name], arrays[LENGTHS + places.name]):
+            raise UserError(f"its {value.name!r} must be as long as its {places.name!r}, got another length")
+    for call in plan.forward:
+        if call.name in TRACES:
+            _check_trace(*(call.tensors[name].name for name in TRACES[call.name]), arrays)
+        elif call.name in APPENDED:
+            _check_appended(call, arrays, used)
+
+
+def _check_trace(dense, listed, arrays):
+    """Raises UserError where the list names an entry twice, or an entry that is not 0 is not in it."""
+    trace, lengths = arrays[dense], arrays[LENGTHS + listed]
+    seen = np.zeros(trace.shape, bool)
+    seen[np.repeat(np.arange(len(trace)), lengths), arrays[listed]] = True
+    if seen.sum() != lengths.sum() or trace[~seen].any():
+        raise UserError(f"its {listed!r} must name each entry of its {dense!r} that is not 0 once, got others")
+
+
+def _check_appended(call, arrays, used):
+    """Raises UserError where what was appended to a context does not lie within it."""
+    start, index = (call.tensors[name].name for name in ("start", "index"))
+    ends, lengths = arrays[start][..., 0] + call.consts[APPENDED[call.name]], arrays[LENGTHS + index]  # (slots, S*X)
+    bad = (ends > lengths) & (lengths > 0)  # 0: of a step that never was
+    if bad.any() or (ends > lengths)[used].any():
+        raise UserError(f"its {start!r} must be where a list begins that ends within its {index!r}, got others")
 
 
 def write_tensors(plan: Plan, backend, arrays: dict[str, np.ndarray]):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count, check_number, finite, real, shown
+from deephtm_gpu.arguments import check_count, check_number, check_seed, finite, real, shown
 from deephtm_gpu.backends.protocol import DeviceInfo
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.model import Model
@@ -140,7 +140,7 @@ class SensorimotorColumn:
         )
         sizes = {name: check_count(f"SensorimotorColumn's {name}", value) for name, value in sizes.items()}
         seed, epsilon = (
-            check_count("SensorimotorColumn's seed", seed, minimum=0),
+            check_seed("SensorimotorColumn's seed", seed),
             check_number("SensorimotorColumn's epsilon", epsilon),
         )
         _check_sizes(**sizes)

@@ -2,10 +2,15 @@
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_scale
+from deephtm_gpu.arguments import check_scale, shown
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.graph.networks import Network
 from deephtm_gpu.optimisers.base import Optimizer
+
+
+def _same(now, before) -> bool:
+    """An array, which would compare number by number, is no setting."""
+    return (now is None or isinstance(now, tuple) or np.isscalar(now)) and now == before
 
 
 class Settings:
@@ -27,12 +32,12 @@ class Settings:
         other = False
         for layer, name, value in self._layers:
             now = getattr(layer, name)
-            if now is value or (np.ndim(now) == 0 and now == value):
+            if now is value or _same(now, value):
                 continue
             if name != "lr_scale":
                 raise UserError(
-                    f"{type(layer).__name__}'s {name} must stay {value!r} once a model is made of it, got {now!r}; "
-                    "make a new model. Of a layer only lr_scale may change.")
+                    f"{type(layer).__name__}'s {name} must stay {shown(value)} once a model is made of it, got "
+                    f"{shown(now)}; make a new model. Of a layer only lr_scale may change.")
             check_scale(now)
             other = True
         return other or self._numbers_of(self._optimizer) != self._numbers

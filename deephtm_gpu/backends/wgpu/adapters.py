@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from deephtm_gpu.arguments import shown
 from deephtm_gpu.errors import DeviceError
 
 INSTALL = (
@@ -46,7 +47,7 @@ def choose_device(device: str) -> tuple[AdapterInfo | None, str]:
     """The adapter that a device string means (None: the NumPy reference), and why. Raises DeviceError where there is
     none."""
     if not isinstance(device, str) or not device:
-        raise DeviceError(f"device must be 'auto', 'gpu', 'numpy' or part of an adapter's name, got {device!r}.")
+        raise DeviceError(f"device must be 'auto', 'gpu', 'numpy' or part of an adapter's name, got {shown(device)}.")
     if device == "numpy":
         return None, "the device is 'numpy'"
     adapters = list_adapters()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deephtm_gpu.arguments import check_count, shown
+from deephtm_gpu.arguments import check_count, check_seed, shown
 from deephtm_gpu.data.objects import SURE, IdealObserver, Objects, explorations, names_truth
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.sensorimotor import SensorimotorColumn
@@ -61,7 +61,7 @@ class ObjectsShow(Show):
         _check(column, task)
         sizes = {"total": total, "exposures": exposures, "touches": touches}
         total, exposures, touches = (check_count(f"ObjectsShow's {name}", value) for name, value in sizes.items())
-        seed = check_count("ObjectsShow's seed", seed, minimum=0)
+        seed = check_seed("ObjectsShow's seed", seed)
         super().__init__(column.memory, total)
         self.column, self.task = column, task
         O, P = task.features.shape
