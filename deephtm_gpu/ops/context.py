@@ -15,6 +15,7 @@ from deephtm_gpu.ops.sparse_linear import pick
 from deephtm_gpu.ops.spec import EPSILON, Op, Pass, elements, sum_loops, turns
 
 SMALLEST = 0.1  # an entry below this is dropped
+MANY_ROWS = 16  # from which all are done at once
 FORGET = 1 - math.exp(-1)  # how much of the slow trace a full surprise takes away
 
 
@@ -64,10 +65,33 @@ def _neighbours(S, X, W, around, dilation) -> tuple[np.ndarray, np.ndarray, np.n
 def fast_update(cells, activity, fast, fast_list, decay, write=0.0, most=None):
     """Leak, drop what is small, add what is active by more than `write`. cells, activity (S, K*M); changes fast (S, N)
     and fast_list S x (A,), A at most `most`: what is new beyond is left out."""
+    if len(cells) > MANY_ROWS:
+        _fast_update_of_all(cells, activity, fast, fast_list, decay, write, most)
+        return
     for s in range(len(cells)):
         kept = _leak(fast[s], fast_list[s], decay)
         active = activity[s] > write
         fast_list[s] = _add(fast[s], kept, cells[s][active], activity[s][active], most)
+
+
+def _fast_update_of_all(cells, activity, fast, fast_list, decay, write, most):
+    """The same without a loop over rows, such as the positions of a map."""
+    row, sources = np.repeat(np.arange(len(fast)), [len(a) for a in fast_list]), np.concatenate(fast_list)
+    left = fast[row, sources] * decay
+    strong = left >= SMALLEST
+    left[~strong] = 0
+    fast[row, sources] = left
+    active = activity > write
+    there, new = active.nonzero()[0], cells[active]
+    before = fast[there, new]
+    fast[there, new] = before + activity[active]
+    rows, found = np.concatenate([row[strong], there[before == 0]]), np.concatenate([sources[strong], new[before == 0]])
+    lengths = np.bincount(rows, minlength=len(fast))
+    lists = np.split(found[rows.argsort(kind="stable")], lengths.cumsum()[:-1])
+    for s in [] if most is None else np.flatnonzero(lengths > most):
+        fast[s][lists[s][most:]] = 0
+        lists[s] = lists[s][:most]
+    fast_list[:] = lists
 
 
 def fast_update_at(cells, activity, tick, fast, fast_list, decay, write=0.0, most=None):
