@@ -47,7 +47,8 @@ def display(adapter):
 class Driver:
     """A demo in a window, and the hands and eyes of who sits before it."""
 
-    def __init__(self, display, out, *options):
+    def __init__(self, display, out, *options, name="sine", title="DeepHTM learns"):
+        self.title = title
         self.env, self.out = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)}, out
         self.process = subprocess.Popen(
             [
@@ -55,7 +56,7 @@ class Driver:
                 "-m",
                 "deephtm_gpu",
                 "demo",
-                "sine",
+                name,
                 "--device",
                 "numpy",
                 "--steps",
@@ -83,7 +84,7 @@ class Driver:
 
     def _find(self):
         done = subprocess.run(
-            ["xdotool", "search", "--onlyvisible", "--name", "DeepHTM learns"],
+            ["xdotool", "search", "--onlyvisible", "--name", self.title],
             env=self.env,
             capture_output=True,
             text=True,
@@ -113,8 +114,8 @@ class Driver:
 def driver(display, tmp_path):
     begun = []
 
-    def begin(*options):
-        begun.append(Driver(display, tmp_path / "out", *options))
+    def begin(*options, **named):
+        begun.append(Driver(display, tmp_path / "out", *options, **named))
         return begun[-1]
 
     yield begin
@@ -197,6 +198,26 @@ def test_q_ends_it_and_a_short_run_waits_to_be_closed(driver):
     code, _, err = it.ended()
     assert code == 0, err
     assert json.loads((it.out / "sine.json").read_text())["steps"] <= 400
+
+
+def test_g_lets_images_dream_and_come_back(driver):
+    it = driver("--steps", "20", name="digits", title="Handwritten digits")
+
+    def is_still():
+        before = it.look()
+        time.sleep(1.5)
+        return np.array_equal(it.look(), before)
+
+    it.until(is_still, "the end of a short run")
+    it.key("g")
+    it.until(lambda: not is_still(), "a dream")
+    it.key("g")
+    it.until(is_still, "the end of the dream")
+    it.key("q")
+    code, out, err = it.ended()
+    assert code == 0 and "Traceback" not in err, err
+    assert json.loads((it.out / "digits.json").read_text())["steps"] == 20
+    assert (it.out / "digits-strip.png").exists()
 
 
 def test_what_ends_the_learning_ends_the_window(display, tmp_path):
