@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.saving.tree import array_in, count_in, number_in
 
 TINY = 1e-10  # the smallest probability that the logarithmic form distinguishes from 0
 
@@ -95,8 +96,8 @@ class AnomalyLikelihood:
         if np.shape(state["scores"]) != self._scores.shape:
             raise UserError(f"The state must hold a ring of {len(self._scores)} scores, got shape "
                             f"{np.shape(state['scores'])}; make the AnomalyLikelihood with the same window.")
-        self._scores[:], self._seen = state["scores"], int(state["seen"])
-        self._sum, self._squares, self._short_sum = (float(state[n]) for n in ("sum", "squares", "short_sum"))
+        self._scores[:], self._seen = array_in(state, "scores", self._scores.shape), count_in(state, "seen")
+        self._sum, self._squares, self._short_sum = (number_in(state, n) for n in ("sum", "squares", "short_sum"))
 
     def _put(self, score, count):
         """Replaces the oldest score of the ring, and updates the sums."""

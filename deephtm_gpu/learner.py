@@ -8,11 +8,13 @@ import numpy as np
 
 import deephtm_gpu as dh
 from deephtm_gpu.anomaly import AnomalyLikelihood
+from deephtm_gpu.arguments import check_count, check_flag
 from deephtm_gpu.data.baselines import Comparison
 from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.saving.loading import load_beside
+from deephtm_gpu.saving.tree import array_in
 from deephtm_gpu.saving.writing import save_model
 from deephtm_gpu.sources import Row
 
@@ -203,15 +205,17 @@ class Learner:
                             "dh.load.")
         learner = cls.__new__(cls)
         try:
-            learner._set_up(model, int(state["ahead"]), bool(state["timed"]))
-            learner._pending.extend(state["waiting"].tolist())
+            ahead = check_count("ahead", state["ahead"])
+            learner._set_up(model, ahead, check_flag("timed", state["timed"]))
+            learner._pending.extend(array_in(state, "waiting", (None,))[-ahead:].tolist())
             learner._scaler.restore(state["scaler"])
             learner._likelihood.restore(state["likelihood"])
             learner.comparison.restore(state["comparison"])
             learner.rows_before = learner.comparison.rows
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:  # a file can contain anything
+            why = str(error).rstrip(".")
             raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete "
-                            f"({error}); name another file.") from None
+                            f"({why}); name another file.") from None
         return learner
 
 

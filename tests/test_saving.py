@@ -534,7 +534,7 @@ NODES = ("network", "nodes")
     (_array("lengths:1.fast_list", lambda n: n + 1000), "lengths from 0 to 8"),
     (_array("0.winners", lambda w: w - 1000), "'0.winners' must hold indices"),
     (_set(*NODES, 2, "arguments", "cells_per_column", to=3), "its '.*' must be .*, got"),
-    (_set(*NODES, 2, "arguments", "cells_per_column", to=10**12), "its '.*' must be .*, got"),
+    (_set(*NODES, 2, "arguments", "cells_per_column", to=10**12), "must be a whole number from 1 to 2,147,483,647"),
     (_set(*NODES, 3, "arguments", "units", to=-1), "units must be .*got -1"),
     (_set(*NODES, 3, "arguments", "width", to=1), "width"),
     (_set(*NODES, 3, "inputs", to=[2, 1]), "describe a model"),

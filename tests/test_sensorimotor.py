@@ -316,7 +316,7 @@ def refused(says, call, *args, **options):
         (dict(objects=0), "objects must be .*got 0"),
         (dict(objects=10**9), "objects must be at most 1,000,000, got 1000000000"),
         (dict(columns=5), "5 winners of 5 columns"),
-        (dict(columns=10**400), "must be at most 1,000,000,000"),
+        (dict(columns=10**400), "columns must be a whole number from 1 to 2,147,483,647"),
         (dict(side=10**9), "must be at most 1,000,000,000"),
         (dict(epsilon=0.0), "epsilon must be .*got 0.0"),
         (dict(epsilon=1e-60), "epsilon must be .*got 1e-60"),

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from deephtm_gpu.saving.tree import array_in, count_in, number_in
+
 WEEK = 7 * 86400  # seconds
 PERIOD_ROWS = 17  # rows at the start, which give the time between rows
 
@@ -30,7 +32,8 @@ class Mape:
         return {"rows": self.rows, "errors": self._errors, "values": self._values}
 
     def restore(self, state):
-        self.rows, self._errors, self._values = int(state["rows"]), float(state["errors"]), float(state["values"])
+        self.rows = count_in(state, "rows")
+        self._errors, self._values = number_in(state, "errors"), number_in(state, "values")
 
     @property
     def percent(self):
@@ -54,7 +57,7 @@ class Persistence:
         return {"last": np.array(self._last, np.float64)}  # the oldest first
 
     def restore(self, state):
-        self._last = deque(state["last"].tolist(), self._last.maxlen)
+        self._last = deque(array_in(state, "last", (None,)).tolist(), self._last.maxlen)
 
 
 class SameSlotLastWeek:
@@ -84,10 +87,15 @@ class SameSlotLastWeek:
         return state | ({"values": self._values.copy(), "numbers": self._numbers.copy()} if self._period else {})
 
     def restore(self, state):
-        self._period = None if state["period"] is None else int(state["period"])
-        self._first = [(datetime.fromisoformat(when), float(value)) for when, value in state["first"]]
+        self._period = None if state["period"] is None else count_in(state, "period", WEEK)
+        self._first = [(datetime.fromisoformat(when).replace(tzinfo=None), float(value))
+                       for when, value in state["first"]]
+        if len(self._first) >= PERIOD_ROWS:
+            raise ValueError(f"first must hold fewer than {PERIOD_ROWS} rows, got {len(self._first)}")
         if self._period:
-            self._values, self._numbers = state["values"].copy(), state["numbers"].copy()
+            slots = (WEEK // self._period,)
+            self._values = array_in(state, "values", slots).copy()
+            self._numbers = array_in(state, "numbers", slots, np.int64).copy()
 
     def _find_period(self):
         times = [when for when, _ in self._first]
@@ -144,7 +152,7 @@ class Comparison:
         return {"rows": self.rows} | {part: {n: each.state() for n, each in members.items()} for part, members in parts}
 
     def restore(self, state):
-        self.rows = int(state["rows"])
+        self.rows = count_in(state, "rows")
         for part, members in self._parts().items():
             for name, each in members.items():
                 each.restore(state[part][name])

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from deephtm_gpu.saving.tree import count_in, number_in
+
 HORIZON = 10_000  # values: older ones are forgotten exponentially, so that the scale follows a permanent change
 LIMIT = 8.0  # standard deviations: the largest output, so that an outlier cannot make the training diverge
 # Standard deviations: the largest distance in the scale's own update, so that one broken reading cannot set the scale.
@@ -61,7 +63,8 @@ class OnlineScaler:
         return {"rows": self._rows, "mean": self._mean, "deviation": self._deviation}
 
     def restore(self, state):
-        self._rows, self._mean, self._deviation = int(state["rows"]), float(state["mean"]), float(state["deviation"])
+        self._rows = count_in(state, "rows")
+        self._mean, self._deviation = number_in(state, "mean"), number_in(state, "deviation")
 
     def _update(self, value):
         self._rows += 1

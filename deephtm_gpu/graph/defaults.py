@@ -13,6 +13,7 @@ Why these: MODEL, "Start" and "Learning rates". The rules know no layers: these 
 from dataclasses import dataclass
 from math import sqrt
 
+from deephtm_gpu.arguments import check_scale
 from deephtm_gpu.graph.clocks import clocks_of
 from deephtm_gpu.graph.forms import Form
 
@@ -48,7 +49,7 @@ def settings_of(network, forms, surprises: bool | None) -> dict:
 def lr_scale(given: float | None, slow: bool) -> float:
     """What multiplies the learning rate of a layer's parameters."""
     if given is not None:
-        return float(given)
+        return float(check_scale(given))
     return SLOW_ENCODER if slow else 1.0
 
 

@@ -2,8 +2,14 @@
 
 from numbers import Integral
 
+import numpy as np
+
+from deephtm_gpu.arguments import finite
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.losses.table import names_of
+from deephtm_gpu.saving.graph import describe_network
 from deephtm_gpu.saving.loading import load_beside
+from deephtm_gpu.saving.tree import array_in
 from deephtm_gpu.saving.writing import save_model
 
 KIND = "sensorimotor column"
@@ -39,7 +45,12 @@ def load_column(kind, path, device):
         raise UserError(f"{path} must be a file of a sensorimotor column, got another file; load it with dh.load.")
     try:
         column = kind(state["codes"], **state["sizes"], device=memory.session.opened)
-        column._places = {name: state["places"][str(n)] for n, name in enumerate(state["names"])}
+        if not _alike(memory, column.memory):
+            raise UserError(f"{path} must hold the memory of such a column, got another model; save the column again.")
+        if len(set(state["names"])) != len(state["names"]) or len(state["names"]) > column.capacity:
+            raise ValueError(f"names must be of at most {column.capacity} objects, each once")
+        column._places = {name: finite("places", array_in(state["places"], str(n), (None, 2), np.float32), ("L", 2))
+                          for n, name in enumerate(state["names"])}
         column._order.bit_generator.state = state["order"]
         column._parts.take(memory)
     except UserError:
@@ -48,3 +59,13 @@ def load_column(kind, path, device):
         raise UserError(f"{path} must describe a sensorimotor column, got an invalid description "
                         f"({type(error).__name__}: {error}); save the column again.") from None
     return column
+
+
+def _alike(memory, own) -> bool:
+    """Whether the loaded memory is what the column itself would have made, but for its weights."""
+    return not memory.is_population and _made_of(memory) == _made_of(own)
+
+
+def _made_of(model):
+    setup = model.session.setup
+    return model.streams, describe_network(setup.network), names_of(setup.losses), type(setup.optimizer)
