@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 
-from deephtm_gpu.arguments import shown
 from deephtm_gpu.errors import UserError
 
 WHOLE = 2.0**24  # a float32 holds all whole numbers up to here, and not all above
@@ -69,7 +68,7 @@ def _refuse_masked(what, given):
 def _first_object(array) -> str:
     for index, value in np.ndenumerate(array):
         if not isinstance(value, (int, float, np.number)):
-            return f", {shown(value)} ({type(value).__name__}) at index {index}; fill it in or leave it out"
+            return f", {value!r} ({type(value).__name__}) at index {index}; fill it in or leave it out"
     return "; convert them, such as by array.astype(float)"
 
 

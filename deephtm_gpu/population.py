@@ -16,6 +16,8 @@ from deephtm_gpu.losses.base import Loss
 from deephtm_gpu.model import Model
 from deephtm_gpu.optimisers.base import Optimizer
 
+MOST_MODELS = 2**20
+
 
 class Population(Model):
     """P models of one network with seeds, weights and state of their own, one stream each: one per sensor, shop,
@@ -64,7 +66,7 @@ class Population(Model):
     def __init__(self, net: Sequential | Network, models: int, input_shape: tuple[int, ...] | None = None,
                  loss: str | Loss | list[str | Loss] = "mse", optimizer: Optimizer | None = None,
                  seed: int | list[int] = 0, device: str = "auto", loss_weights: list[float] | None = None) -> None:
-        self.models, self.streams, self.seed = check_count("models", models), 1, seed
+        self.models, self.streams, self.seed = check_count("models", models, most=MOST_MODELS), 1, seed
         self.arrangement = ModelsArrangement(self.models)
         self._start(net, input_shape, loss, optimizer, _seeds(seed, self.models), device, loss_weights)
 

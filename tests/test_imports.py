@@ -13,8 +13,7 @@ PACKAGE = Path(deephtm_gpu.__file__).parent
 # or below.
 ORDER = (
     ("errors",),
-    ("arguments", "files"),
-    ("numeric",),
+    ("arguments", "files", "numeric"),
     ("ops",),  # references: NumPy alone
     ("graph",),  # nodes and networks: know neither layers nor plans
     ("plan.tensors",),

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from deephtm_gpu.backends.numpy import NumpyBackend
+from deephtm_gpu.backends.numpy import NumpyBackend, check_room
 from deephtm_gpu.backends.protocol import DeviceInfo, Factory
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu.adapters import choose_device
@@ -22,7 +22,10 @@ class Opened:
 
 
 def _on_numpy(plan):
-    return NumpyBackend(plan) if plan.models == 1 else SideBySide(plan, NumpyBackend)
+    if plan.models == 1:
+        return NumpyBackend(plan)
+    check_room(plan)
+    return SideBySide(plan, NumpyBackend)
 
 
 def open_device(device: str) -> Opened:

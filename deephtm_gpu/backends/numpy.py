@@ -28,7 +28,7 @@ class NumpyBackend:
 
     def __init__(self, plan: Plan, dtype=np.float32):
         self.plan, self.dtype = plan, dtype
-        self._check_room()
+        check_room(plan, dtype)
         self._place = {t: i for i, t in enumerate(plan.tensors.values())}
         # A step, of the environments of the step at hand and of earlier ones.
         self._programs: dict[Program, Callable] = {}
@@ -126,25 +126,6 @@ class NumpyBackend:
 
     # Memory
 
-    def _check_room(self):
-        most = _computer_memory()
-        held = {t: 0 if t.ragged else self._count(t) for t in self.plan.tensors.values()}
-        bytes = np.dtype(self.dtype).itemsize * sum(held.values()) + ARRAY * len(held) * self.plan.slots
-        if most is not None and bytes > most:
-            largest = max(held, key=held.get)
-            raise DeviceError(
-                f"The model must fit into this computer's memory, got {bytes / 2**20:,.0f} MiB, most of it for "
-                f"{largest.name!r} {largest.shape}{_positions(largest)}, and there are {most / 2**20:,.0f} MiB; make "
-                "the layer smaller."
-            )
-
-    def _count(self, tensor) -> int:
-        """How many numbers it holds, of all streams and steps."""
-        if tensor.parameter:
-            return tensor.size
-        slots = 1 if tensor.storage in (STATE, GRADIENT) else self.plan.slots
-        return tensor.size * tensor.sites * self.plan.streams * slots
-
     def _start(self):
         shared = {t: self._first(t) for t in self.plan.stored_in(MATRIX, PARAM, STATE, GRADIENT)}
         return [[shared[t] if t in shared else self._first(t) for t in self.plan.tensors.values()] + [None]
@@ -207,6 +188,28 @@ def _everywhere(value, sites):
 def _env(lag: int | None) -> str:
     """The name, in a compiled step, of the environment that a call of this lag works on."""
     return "now" if lag is None else f"back{lag}"
+
+
+def check_room(plan: Plan, dtype=np.float32):
+    """Raises DeviceError where all of the plan's models together do not fit into the computer's memory."""
+    most = _computer_memory()
+    held = {t: _bytes(plan, t, np.dtype(dtype).itemsize) for t in plan.tensors.values()}
+    if most is not None and sum(held.values()) > most:
+        largest = max(held, key=held.get)
+        models = f" of {plan.models:,} models" if plan.models > 1 else ""
+        raise DeviceError(
+            f"The model must fit into this computer's memory, got {sum(held.values()) / 2**20:,.0f} MiB{models}, most "
+            f"of it for {largest.name!r} {largest.shape}{_positions(largest)}, and there are {most / 2**20:,.0f} MiB; "
+            "make the layer smaller."
+        )
+
+
+def _bytes(plan, tensor, item) -> int:
+    """What it takes, of all models, streams and steps: a list is an array of its own in every stream."""
+    slots = 1 if tensor.parameter or tensor.storage in (STATE, GRADIENT) else plan.slots
+    units = 1 if tensor.parameter else tensor.sites * plan.streams
+    array = ARRAY * units if tensor.ragged else ARRAY + item * units * tensor.size
+    return plan.models * slots * array
 
 
 def _computer_memory() -> int | None:

@@ -76,7 +76,8 @@ class Scope:
             values = np.full(shape, start(rng) if callable(start) else start, np.float32)
             if std:
                 columns = std_columns or shape[-1]
-                values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
+                with np.errstate(over="ignore"):
+                    values[..., :columns] += np.float32(std) * rng.standard_normal((*shape[:-1], columns), np.float32)
             return values
 
         return self._shared(full, shape, storage, start=draw, transposed=transposed, learned=learned, moment=moment,
