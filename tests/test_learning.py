@@ -8,7 +8,8 @@ from deephtm_gpu.bench.learning import rows
 
 TAXI = Path(__file__).parent.parent / "demos" / "data" / "nyc_taxi.csv"
 ROWS = {r.name: r for r in rows(TAXI)}
-SOAK = ("n = 50", "see a third", "distal frozen")
+# Among the long tests. By default each kind of task has one row.
+SOAK = ("n = 50", "n = 20", "n = 10", "see a third", "distal frozen", "Reber", "period 47")
 UNBOUNDED = ("n = 100", "noise classes")  # nothing to hold to
 SEEDS = {"numpy": (2001,), "gpu": (2003,)}
 ON_GPU = ("sine, K = 10", "letters, n = 5")

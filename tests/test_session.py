@@ -631,7 +631,7 @@ def test_a_forked_child_cannot_read_either(adapter):
     (lambda m: m.fit(iter([series(5)]), mask=np.ones((5, 2))), "mask must be left out"),
     (lambda m: m.fit(iter([series(5)]), targets=series(5)), "targets must be an iterator"),
     (lambda m: m.fit(iter([series(5), series(5)]), targets=iter([series(5)])), "as many chunks"),
-    (lambda m: m.observe(np.zeros(2)), "observe must be given"),
+    (lambda m: m.observe(np.zeros(2)), "observe's on must be True or False"),
     (lambda m: m.load_state_dict({1: 0, "x": 0, **m.state_dict()}), "no other weights"),
 ])
 def test_mistakes_end_in_a_sentence(mistake, words):
