@@ -208,6 +208,10 @@ def test_g_lets_images_dream_and_come_back(driver):
         time.sleep(1.5)
         return np.array_equal(it.look(), before)
 
+    def has_images():
+        return (it.look()[100:260, -450:-20].min(axis=2) > 200).sum() > 100  # white pixels of a digit
+
+    it.until(has_images, "images")  # before the first, there is nothing to dream of
     it.until(is_still, "the end of a short run")
     it.key("g")
     it.until(lambda: not is_still(), "a dream")

@@ -133,7 +133,7 @@ def test_function_takes_what_the_pass_gives(op, passed):
                 assert theirs == ours.name
                 check(
                     f"{ours.type} of {what}",
-                    re.match(r"struct \w+ \{(.*)\}", declared[ours.type]).group(1),
+                    re.match(r"struct \w+ \{(.*)\}", declared[ours.type], re.DOTALL).group(1),
                     ours.fields,
                 )
             elif ours in (*passed.consts, "part", "parts"):  # numbers are easily taken for one another
