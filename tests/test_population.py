@@ -208,3 +208,20 @@ def test_mistakes_are_reported(make, reported):
 
 def _small():
     return dh.Population(chain(), 2, input_shape=(1,), device="numpy")
+
+
+@pytest.mark.parametrize("rates", [[0.1, 0.2], [0.2, 0.2], 0.2])
+def test_a_rate_for_each_model_given_later_is_obeyed_on_every_device(adapter, rates):
+    """Where there was one for all: the plan then holds where each model's comes from."""
+    x = np.stack([np.sin(np.arange(9.0)), np.cos(np.arange(9.0))])
+    trained = []
+    for device in DEVICES:
+        net = dh.Sequential(dh.Linear(3), dh.Linear(1))
+        population = dh.Population(net, 2, (1,), optimizer=dh.SGD(0.1), device=device)
+        population.fit(x)
+        population.lr = rates
+        trained.append((population.fit(x).prediction, population))
+        population.lr = 0.05  # and back to one for all
+        trained[-1] += (population.fit(x).prediction,)
+    for n in (0, 2):
+        assert np.abs(trained[0][n] - trained[1][n]).max() <= 1e-5

@@ -44,5 +44,6 @@ class Settings:
 
     @staticmethod
     def _numbers_of(optimizer):
-        """What the plan holds of it; its learning rate comes with every step."""
-        return {name: value for name, value in vars(optimizer).items() if name != "lr"}
+        """What the plan holds of it: of the learning rate, which comes with every step, for how many models there is
+        one."""
+        return {name: value for name, value in vars(optimizer).items() if name != "lr"} | {"rates": optimizer.models}
