@@ -1,7 +1,5 @@
 """Bouncing balls: images in, images out. Run it with: python demos/balls.py"""
 
-import numpy as np
-
 import deephtm_gpu as dh
 from deephtm_gpu import view
 from deephtm_gpu.cli.demo import script
@@ -37,8 +35,7 @@ def demo(steps=3_000, seed=0, device="auto"):
 
 def report(show):
     """The error of the last frames, online, and that of trivial predictors."""
-    last = np.s_[max(0, show.done - LAST) : show.done]
-    error, copied = float(show.error[last].mean()), float(show.copied[last].mean())
+    error, copied = show.last_errors(LAST)
     return {
         "error_last_500": error, "copied_last_500": copied,
         "shown": {f"Squared error of a frame, the last {min(LAST, show.done)}": f"{error:.2f}",

@@ -3,8 +3,6 @@
 PATH is a folder of PNG files, an animation (GIF, WebP), a NumPy file, or a video (see `dh.data.frames`).
 """
 
-import numpy as np
-
 import deephtm_gpu as dh
 from deephtm_gpu import view
 from deephtm_gpu.bench.networks import pictures_model
@@ -29,8 +27,7 @@ def demo(path, steps=1_000, size=32, colour=False, seed=0, device="auto"):
 
 def report(show):
     """The error of the last frames, online, and that of copying the frame before."""
-    last = np.s_[max(0, show.done - LAST) : show.done]
-    error, copied = float(show.error[last].mean()), float(show.copied[last].mean())
+    error, copied = show.last_errors(LAST)
     return {
         "error_last_100": error, "copied_last_100": copied,
         "shown": {f"Squared error of a frame, the last {min(LAST, show.done)}": f"{error:.3g}",

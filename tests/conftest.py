@@ -164,3 +164,12 @@ def assert_close(what, got, want, tolerance=1e-5):
     assert error[worst] <= tolerance * size, (
         f"{what}: entry {tuple(map(int, worst))} is {got[worst]:.9g}, expected {want[worst]:.9g} "
         f"(off by {error[worst]:.2g}; allowed {tolerance} of the largest, {size:.3g})")
+
+
+def set_in(*path, to):
+    """A forgery of a saved file: change(description, arrays) that sets what stands at a path of the description."""
+    def change(description, arrays):
+        for key in path[:-1]:
+            description = description[key]
+        description[path[-1]] = to
+    return change

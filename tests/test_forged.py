@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from conftest import set_in
 
 import deephtm_gpu as dh
 from deephtm_gpu import learner as learners
@@ -201,14 +202,6 @@ def _with(name, value, where=Ellipsis):
     return change
 
 
-def _set(*path, to):
-    def change(description, arrays):
-        for key in path[:-1]:
-            description = description[key]
-        description[path[-1]] = to
-    return change
-
-
 def _shifted(description, arrays):
     """One entry of a list of sources goes from a context to the next."""
     lengths = arrays["lengths:3.context_value"]
@@ -237,14 +230,15 @@ def _last_start(description, arrays):
     ("plain", lambda d, a: a.update({"model:going": np.ones(2, np.int64)}), "'model:going' must be int64"),
     ("plain", lambda d, a: a.pop("model:going"), "must hold 'model:going'"),
     ("plain", lambda d, a: a.pop("model:prediction0"), "must hold 'model:prediction0'"),
-    ("plain", _set("counts", "horizon", to=10**9), "counts must agree"),
-    ("plain", _set("counts", "steps", to=10**30), "count of steps must be a whole number from 0 to"),
+    ("plain", set_in("counts", "horizon", to=10**9), "counts must agree"),
+    ("plain", set_in("counts", "steps", to=10**30), "count of steps must be a whole number from 0 to"),
     ("sampled", _with("1.distal_pool", 1e20), "'1.distal_pool' must hold numbers from 0 to 16777215"),
     ("sampled", _with("1.start0", 99), "'1.start0' must hold indices from 0 to"),
     ("sampled", _last_start, "'1.start1' must be where a list begins"),
-    ("population", _set("population", to=False), "must be one model, or a population"),
-    ("image", _set("network", "nodes", 3, "arguments", "neighbourhood", to=9), "neighbourhood must be at most 7"),
-    ("image", _set("network", "nodes", 3, "arguments", "dilation", to=2**63), "dilation must be a whole number from 1"),
+    ("population", set_in("population", to=False), "must be one model, or a population"),
+    ("image", set_in("network", "nodes", 3, "arguments", "neighbourhood", to=9), "neighbourhood must be at most 7"),
+    ("image", set_in("network", "nodes", 3, "arguments", "dilation", to=2**63),
+     "dilation must be a whole number from 1"),
 ])
 def test_what_a_forged_file_lacks_is_said(case, change, said, tmp_path):
     description, arrays = save(case, tmp_path / "m")

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from conftest import set_in
 from safetensors.numpy import save as save_safetensors
 
 import deephtm_gpu as dh
@@ -507,14 +508,6 @@ def test_a_file_of_before_outliers_were_bounded_goes_on(tmp_path, kind):
     _assert_same_history(_load(tmp_path / "m").fit(then), model.fit(then))
 
 
-def _set(*path, to):
-    def change(description, arrays):
-        for key in path[:-1]:
-            description = description[key]
-        description[path[-1]] = to
-    return change
-
-
 def _array(name, make_it):
     def change(description, arrays):
         arrays[name] = make_it(arrays.get(name))
@@ -533,27 +526,27 @@ NODES = ("network", "nodes")
     (_array("2.bias", lambda w: w * np.nan), "'2.bias' must be finite, got NaN"),
     (_array("lengths:1.fast_list", lambda n: n + 1000), "lengths from 0 to 8"),
     (_array("0.winners", lambda w: w - 1000), "'0.winners' must hold indices"),
-    (_set(*NODES, 2, "arguments", "cells_per_column", to=3), "its '.*' must be .*, got"),
-    (_set(*NODES, 2, "arguments", "cells_per_column", to=10**12), "must be a whole number from 1 to 2,147,483,647"),
-    (_set(*NODES, 3, "arguments", "units", to=-1), "units must be .*got -1"),
-    (_set(*NODES, 3, "arguments", "width", to=1), "width"),
-    (_set(*NODES, 3, "inputs", to=[2, 1]), "describe a model"),
-    (_set(*NODES, 3, "inputs", to=[77]), "describe a model"),
-    (_set(*NODES, 3, "class", to="os.system"), "must name a layer .*got 'os.system'"),
-    (_set(*NODES, 3, "class", to="Model"), "must name a layer .*got 'Model'"),
-    (_set(*NODES, 3, "class", to="load"), "must name a layer .*got 'load'"),
-    (_set("optimizer", "class", to="Linear"), "must name a optimizer .*got 'Linear'"),
-    (_set("optimizer", to=None), "describe a model"),
-    (_set("losses", to=["rmse"]), "'rmse'"),
-    (_set("pending", to=[[0, 1, False]] * 9), "counts"),
-    (_set("pending", 0, 0, to=-1), "count"),
-    (_set("pending", to=[[3, 4, False]]), "counts"),
-    (_set("counts", "ahead", to=10**9), "counts"),
-    (_set("counts", "steps", to=1), "counts"),
-    (_set("counts", "learned", to="x"), "count"),
-    (_set("plan", "ahead", to=10**9), "must be float32 .*got"),
-    (_set("plan", to=None), "describe a model"),
-    (_set("streams", to="many"), "describe a model"),
+    (set_in(*NODES, 2, "arguments", "cells_per_column", to=3), "its '.*' must be .*, got"),
+    (set_in(*NODES, 2, "arguments", "cells_per_column", to=10**12), "must be a whole number from 1 to 2,147,483,647"),
+    (set_in(*NODES, 3, "arguments", "units", to=-1), "units must be .*got -1"),
+    (set_in(*NODES, 3, "arguments", "width", to=1), "width"),
+    (set_in(*NODES, 3, "inputs", to=[2, 1]), "describe a model"),
+    (set_in(*NODES, 3, "inputs", to=[77]), "describe a model"),
+    (set_in(*NODES, 3, "class", to="os.system"), "must name a layer .*got 'os.system'"),
+    (set_in(*NODES, 3, "class", to="Model"), "must name a layer .*got 'Model'"),
+    (set_in(*NODES, 3, "class", to="load"), "must name a layer .*got 'load'"),
+    (set_in("optimizer", "class", to="Linear"), "must name a optimizer .*got 'Linear'"),
+    (set_in("optimizer", to=None), "describe a model"),
+    (set_in("losses", to=["rmse"]), "'rmse'"),
+    (set_in("pending", to=[[0, 1, False]] * 9), "counts"),
+    (set_in("pending", 0, 0, to=-1), "count"),
+    (set_in("pending", to=[[3, 4, False]]), "counts"),
+    (set_in("counts", "ahead", to=10**9), "counts"),
+    (set_in("counts", "steps", to=1), "counts"),
+    (set_in("counts", "learned", to="x"), "count"),
+    (set_in("plan", "ahead", to=10**9), "must be float32 .*got"),
+    (set_in("plan", to=None), "describe a model"),
+    (set_in("streams", to="many"), "describe a model"),
 ])
 def test_what_does_not_fit_together_is_refused(saved, change, said):
     description, arrays = read_container(saved)

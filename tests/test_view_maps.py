@@ -77,7 +77,8 @@ def test_a_strip_shows_frames_predictions_and_a_dream(images):
     (lambda m: view.kernels_figure(_vector()), ["Conv2d", "without"]),
     (lambda m: view.atoms_figure(_vector()), ["ConvTranspose2d", "without"]),
     (lambda m: view.strip_figure(_vector(), np.zeros((5, 1, 12, 12))), ["(C, H, W)"]),
-    (lambda m: view.kernels_figure(pictures_model(side=8, streams=2, device="numpy")), ["one stream", "2"]),
+    (lambda m: view.strip_figure(pictures_model(side=8, streams=2, device="numpy"), np.zeros((5, 1, 8, 8))),
+     ["one stream", "2"]),
 ])
 def test_what_does_not_fit_is_one_sentence(images, make, words):
     with pytest.raises(dh.UserError) as error:

@@ -95,7 +95,7 @@ def _load(name) -> dict:
 
 def _run_demo(name, module, args) -> int:
     import deephtm_gpu as dh
-    from deephtm_gpu.view.files import make_folder, write_whole
+    from deephtm_gpu.view.files import make_folder, save_figure, write_whole
     from deephtm_gpu.view.live.offscreen import Offscreen, as_png
 
     settings = _settings(name, module["demo"], args)
@@ -108,8 +108,8 @@ def _run_demo(name, module, args) -> int:
     rate = f"{show.done / seconds:,.0f} steps/s" if seconds else ""
     image = Offscreen(show.spec, ring, theme=args.theme).picture(f"step {show.done:,}   ·   {rate}")
     write_whole(folder / f"{name}.png", as_png(image))
-    for other, further in show.pictures().items():
-        write_whole(folder / f"{name}-{other}.png", as_png(further))
+    for other, figure in show.pictures().items():
+        save_figure(figure, folder / f"{name}-{other}.png")
     if recorder:
         write_whole(folder / f"{name}.webp", recorder.webp())
     report = {

@@ -30,8 +30,7 @@ def mean_frame(frames: np.ndarray, learned: np.ndarray) -> float:
     frames, learned = _checked(frames, 2), _checked(learned, 1)
     if frames.shape[1:] != learned.shape[1:]:
         raise UserError(f"frames must be of shape (T, {_sides(learned)}) as those learned, got {frames.shape}.")
-    off = frames[1:] - learned.mean(axis=0)
-    return float((off**2).reshape(len(off), -1).sum(axis=1).mean())
+    return _mean_error(frames[1:] - learned.mean(axis=0))
 
 
 def copy_last(frames: np.ndarray) -> float:
@@ -52,8 +51,7 @@ def copy_last(frames: np.ndarray) -> float:
         Where there are fewer than two frames.
     """
     frames = _checked(frames, 2)
-    off = frames[1:] - frames[:-1]
-    return float((off**2).reshape(len(off), -1).sum(axis=1).mean())
+    return _mean_error(frames[1:] - frames[:-1])
 
 
 class Ridge:
@@ -105,7 +103,7 @@ class Ridge:
         if self._weights is None:
             self._weights = np.linalg.solve(self._squares + self._penalty * np.eye(len(self._squares)), self._products)
         x, y = self._pairs(frames)
-        return float(((x @ self._weights - y) ** 2).sum(axis=1).mean())
+        return _mean_error(x @ self._weights - y)
 
     def _pairs(self, frames):
         frames = _checked(frames, self.frames + 1)
@@ -115,6 +113,11 @@ class Ridge:
         n = len(flat) - self.frames
         seen = [flat[i : i + n] for i in range(self.frames)]
         return np.concatenate([*seen, np.ones((n, 1))], axis=1), flat[self.frames :]
+
+
+def _mean_error(off) -> float:
+    """off: predictions less frames, (T, ...)"""
+    return float((off**2).reshape(len(off), -1).sum(axis=1).mean())
 
 
 def _checked(given, fewest):

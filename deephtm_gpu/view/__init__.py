@@ -5,10 +5,11 @@ In a notebook or a script: `import deephtm_gpu.view as view`, then `view.network
 `view.distal_figure(model, cell)`.
 """
 
+from deephtm_gpu.view.dreams import strip_figure
 from deephtm_gpu.view.files import save_figure, write_whole
 from deephtm_gpu.view.graph import network_figure
 from deephtm_gpu.view.live import ImagesShow, ObjectsShow, SeriesShow, SymbolShow
-from deephtm_gpu.view.maps import atoms_figure, kernels_figure, strip_figure
+from deephtm_gpu.view.maps import atoms_figure, kernels_figure
 from deephtm_gpu.view.prediction import prediction_figure
 from deephtm_gpu.view.rasters import cells_figure, raster_figure
 from deephtm_gpu.view.scores import LAST, errors, rmse_after

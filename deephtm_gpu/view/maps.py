@@ -1,17 +1,16 @@
-"""Networks of images: what kernels see, what cells paint, and what comes next."""
-
-import copy
+"""Networks of images: what kernels see, and what cells paint."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from deephtm_gpu.arguments import check_count, finite
+from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.layers.convolution import Conv2d, ConvTranspose2d
 from deephtm_gpu.layers.simple import ReLU, RunningNorm
 from deephtm_gpu.layers.spatial_pooler import SpatialPooler
 from deephtm_gpu.ops.conv import fold, windows
 from deephtm_gpu.view.style import style
+from deephtm_gpu.view.weights import check_alone
 
 MOST = 32  # kernels or atoms in a figure, where none are named
 
@@ -46,7 +45,7 @@ def kernels_figure(model, layer: str | None = None, units=None):
     >>> from deephtm_gpu.bench.networks import pictures_model
     >>> figure = view.kernels_figure(pictures_model(side=8, device="numpy"))
     """
-    _check_alone(model)
+    check_alone(model)
     names = {name: node for node, name in model.network.names().items()}
     fitting = {n: node for n, node in names.items() if _has_kernel(node.layer)}
     name = _pick(fitting, layer, "a Conv2d or a SpatialPooler with a kernel",
@@ -85,7 +84,7 @@ def atoms_figure(model, layer: str | None = None, cells=None):
     >>> from deephtm_gpu.bench.networks import pictures_model
     >>> figure = view.atoms_figure(pictures_model(side=8, device="numpy"), cells=range(8))
     """
-    _check_alone(model)
+    check_alone(model)
     names = {name: node for node, name in model.network.names().items()}
     fitting = {n: node for n, node in names.items() if isinstance(node.layer, ConvTranspose2d)}
     name = _pick(fitting, layer, "a ConvTranspose2d", first=list(fitting))
@@ -95,78 +94,6 @@ def atoms_figure(model, layer: str | None = None, cells=None):
                  and _behind(node, fitting[name])), None)
     atoms = [weight[n] if head is None else _painted(weight[n], _weights(model, head)) for n in chosen]
     return _signed_figure([atom.transpose(2, 0, 1) for atom in atoms], chosen, f"What cells paint through layer {name}")
-
-
-def strip_figure(model, frames, dreamt: int = 10, shown: int = 10):
-    """Frames, what was predicted for each, and a dream after the last: each prediction becomes the next frame.
-
-    Parameters
-    ----------
-    model : dh.Model
-        That predicts the next frame, (C, H, W), from the last ones, (n * C, H, W), the newest last. Its state is
-        unchanged.
-    frames : array (T, C, H, W)
-        From 0 to 1.
-    dreamt, shown : int, default 10
-        How many frames are dreamt, and how many of the last frames are shown.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    UserError
-        If model or frames do not fit.
-
-    Examples
-    --------
-    >>> from deephtm_gpu import view
-    >>> from deephtm_gpu.bench.networks import pictures_model
-    >>> from deephtm_gpu.data.digits import DigitGrammar
-    >>> frames = DigitGrammar((0, 1, 2)).take(12)
-    >>> figure = view.strip_figure(pictures_model(side=8, device="numpy"), frames)
-    """
-    _check_alone(model)
-    dreamt, shown = check_count("dreamt", dreamt), check_count("shown", shown)
-    count, shape = _shapes(model)
-    frames = finite("frames", frames, ("T", *shape))
-    if len(frames) < 2:
-        raise UserError(f"frames must be two or more, got {len(frames)}; give more.")
-    seen = [*[frames[0]] * count, *frames[1:]]
-    dreamer = copy.deepcopy(model)
-    dreamer.reset()
-    stacked = [np.concatenate(seen[n : n + count]) for n in range(len(frames))]
-    made = [dreamer.step(x, learn=False).prediction for x in stacked]  # for the frames from the second on, and one more
-    dream = [made[-1]]
-    while len(dream) < dreamt:
-        seen.append(dream[-1])
-        dream.append(dreamer.step(np.concatenate(seen[-count:]), learn=False).prediction)
-    rows = {"came": frames[1:][-shown:], "predicted": made[:-1][-shown:], "dreamt": dream}
-    across = max(map(len, rows.values()))
-    with style():
-        figure = Figure(figsize=(0.9 * across + 0.9, 3 * 0.95), layout="constrained")
-        for y, (name, images) in enumerate(rows.items()):
-            for x in range(across):
-                axes = figure.add_subplot(3, across, y * across + x + 1)
-                axes.set(xticks=[], yticks=[], frame_on=False)
-                if x == 0:
-                    axes.set_ylabel(name)
-                if x < len(images):
-                    picture = np.clip(np.moveaxis(images[x], 0, 2), 0, 1)
-                    axes.imshow(picture if shape[0] == 3 else picture.mean(axis=2), cmap="gray", vmin=0, vmax=1)
-    return figure
-
-
-def _shapes(model):
-    """How many frames come in, and the shape of one."""
-    network, forms = model.network, model.session.forms
-    given, wanted = (forms[nodes[0]].whole_shape for nodes in (network.inputs, network.outputs))
-    alone = len(network.inputs) == len(network.outputs) == 1
-    if not alone or len(wanted) != 3 or given[1:] != wanted[1:] or given[0] % wanted[0]:
-        raise UserError(f"The model must predict a frame (C, H, W) from stacked ones (n * C, H, W), got {wanted} from "
-                        f"{given}; give another model.")
-    return given[0] // wanted[0], wanted
 
 
 def _has_kernel(layer) -> bool:
@@ -252,10 +179,3 @@ def _signed_figure(pictures, numbers, title):
             axes.set_title(str(number), fontsize=8)
         figure.suptitle(title)
     return figure
-
-
-def _check_alone(model):
-    if model.is_population:
-        raise UserError("The figure must be of one model, got a population; take one out with population.model(p).")
-    if model.streams > 1:
-        raise UserError(f"The figure must be of a model of one stream, got {model.streams}; make it with streams=1.")

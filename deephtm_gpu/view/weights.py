@@ -48,7 +48,7 @@ def receptive_fields_figure(model, inputs, layer: str | None = None, columns=Non
     >>> model = dh.Model(net, input_shape=(1,), device="numpy")
     >>> figure = view.receptive_fields_figure(model, sine(100))
     """
-    _check_alone(model)
+    check_alone(model)
     if (count := len(model.network.inputs)) > 1:
         raise UserError(f"The figure must be of a model with one input, got one that has {count} inputs.")
     history = model.trace(inputs)
@@ -119,7 +119,7 @@ def distal_figure(model, cell: tuple[int, int], layer: str | None = None):
     >>> net = dh.Sequential(dh.SpatialPooler(columns=16, winners=3), dh.TemporalMemory(4), dh.Linear(1))
     >>> figure = view.distal_figure(dh.Model(net, input_shape=(1,), device="numpy"), cell=(5, 0))
     """
-    _check_alone(model)
+    check_alone(model)
     memories = {info.name: info for info in model.layers() if info.kind == "TemporalMemory"}
     if not memories:
         raise UserError("The model must have a TemporalMemory, got one without distal weights; give another model.")
@@ -152,7 +152,8 @@ def distal_figure(model, cell: tuple[int, int], layer: str | None = None):
     return figure
 
 
-def _check_alone(model):
+def check_alone(model):
+    """Raises UserError where there is more than one model."""
     if model.is_population:
         raise UserError("The figure must be of one model, got a population; take one out with population.model(p).")
 

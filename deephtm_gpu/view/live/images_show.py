@@ -1,6 +1,5 @@
 """A show of a model that predicts the next frame of moving pictures."""
 
-import copy
 from collections import deque
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -10,10 +9,10 @@ from matplotlib.colors import hsv_to_rgb, to_rgb
 
 from deephtm_gpu.arguments import check_count
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.view.live.levels import levels_of
+from deephtm_gpu.view.dreams import asleep, draw_strip, dream, frames_of
 from deephtm_gpu.view.live.look import DARK
+from deephtm_gpu.view.live.model_show import ModelShow
 from deephtm_gpu.view.live.picture import Picture, packed
-from deephtm_gpu.view.live.show import Show
 from deephtm_gpu.view.live.spec import Spec
 from deephtm_gpu.view.live.tracks import Bars, Columns, Line
 
@@ -21,11 +20,12 @@ MORE, LESS = np.array(to_rgb(DARK.unexpected)), np.array(to_rgb(DARK.expected))
 SIDE = 470  # of the pictures
 RATE = 0.02  # of the running mean and variance of a position's error
 HIGHEST = 8.0  # standard deviations that are the brightest surprise
-STRIP, GAP, LARGE = 10, 2, 6  # frames of a strip, pixels between them, and how much they are enlarged
+STRIP = 10  # frames of a row of the strip
+_TOO_SHORT = "An ImagesShow's source must have two frames or more, got {}; give a longer one."
 GOLDEN = 0.618034  # neighbours in number have hues far apart
 
 
-class ImagesShow(Show):
+class ImagesShow(ModelShow):
     """A model that learns moving pictures: at each step the last frames come in, and the next is predicted.
 
     Parameters
@@ -74,21 +74,21 @@ class ImagesShow(Show):
     """
 
     def __init__(self, model, source: Iterable, title: str, total: int, lines=None, keep: int = STRIP, **spec):
-        if model.streams > 1:
-            raise UserError(f"A show's model must have one stream, got {model.streams}; make it with streams=1.")
         super().__init__(model, check_count("ImagesShow's total", total))
-        self._level, (self._tall, self._wide) = _map_of(model)
+        self._level, (self._tall, self._wide) = self.levels[0], _map_under(model, self.levels[0])
         columns = self._level.columns
         self._source, self._frames = source, iter(source)
         first = next(self._frames, None)
-        self._shape, self._count = _shapes(model, first)
+        self._count, self._shape = frames_of(model)
+        if first is None:
+            raise UserError(_TOO_SHORT.format("none"))
+        self._checked(first)
         self._frames = chain([first], self._frames)
         self._seen: list[np.ndarray] = []  # the last of them, the newest last
         self.error, self.copied = (np.full(self.total, np.nan, np.float32) for _ in range(2))
         self.dreaming, self._dreamer, self._dreamt = False, None, 0
         self._mean, self._variance = 0.0, 0.0  # of each position's error
         self.kept: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=check_count("ImagesShow's keep", keep))
-        model.observe()
         C, H, W = self._shape
         scale = max(H * W / 8, 1.0)
         error = Line("error", "Squared error of a frame", (scale / 2000, scale), lines=lines or {}, weight=1.6)
@@ -117,7 +117,7 @@ class ImagesShow(Show):
     def dream(self):
         self.dreaming, self._dreamt = bool(self._seen) and not self.dreaming, 0
         if self.dreaming:
-            self._dreamer, self._dreamt_of = self._asleep(), list(self._seen)
+            self._dreamer, self._dreamt_of = asleep(self.model), list(self._seen)
 
     def reset(self):
         super().reset()
@@ -128,15 +128,12 @@ class ImagesShow(Show):
         if not self.kept:
             return {}
         frames, predictions = zip(*list(self.kept)[-STRIP:])
-        dreamer, seen = self._asleep(), list(self._seen)
-        for _ in range(STRIP):
-            seen.append(dreamer.step(self._stacked(seen), learn=False).prediction)
-        return {"strip": strip(frames, predictions, seen[-STRIP:])}
+        return {"strip": draw_strip(frames, predictions, dream(asleep(self.model), self._seen, STRIP))}
 
-    def _asleep(self):
-        """A copy of the model, of its averaged weights where there are some."""
-        averages = self.model.optimizer.average is not None
-        return self.model.averaged() if averages else copy.deepcopy(self.model)
+    def last_errors(self, steps: int) -> tuple[float, float]:
+        """The mean of `error` and of `copied` over the last so many steps, or as many as there are."""
+        last = slice(max(0, self.done - steps), self.done)
+        return float(self.error[last].mean()), float(self.copied[last].mean())
 
     # Learning
 
@@ -156,7 +153,7 @@ class ImagesShow(Show):
             self._frames = iter(self._source)
             arrived = self._arrived(most)
             if not arrived:
-                raise UserError("An ImagesShow's source must have two frames or more, got fewer; give a longer one.")
+                raise UserError(_TOO_SHORT.format("one"))
         all_of = [*self._seen, *arrived]
         inputs = np.stack([self._stacked(all_of[n : n + self._count]) for n in range(len(arrived))])
         before = np.stack(all_of[self._count - 1 : -1])
@@ -218,8 +215,6 @@ class ImagesShow(Show):
 
     def _fill(self, frame, made, surprise, observed):
         """The pictures at the side. observed: winners, predicted (K, H, W)."""
-        if not hasattr(self, "blocks"):
-            return
         strongest = observed["winners"][0].astype(int)
         heat = np.clip(surprise / HIGHEST, 0, 1)[:, :, None] * MORE
         predicted = np.clip(observed["predicted"].mean(axis=0), 0, 1)[:, :, None] * LESS
@@ -233,32 +228,9 @@ class ImagesShow(Show):
     def _checked(self, frame):
         frame = np.asarray(frame, np.float32)
         if frame.shape != self._shape:
-            raise UserError(f"A frame must be of shape {self._shape} as the first, got {frame.shape}; give a size.")
+            raise UserError(f"A frame must be of shape {self._shape} as the model predicts, got {frame.shape}; resize "
+                            "it, or give another model.")
         return frame
-
-
-def strip(frames, predictions, dreamt=()) -> np.ndarray:
-    """Frames side by side in rows: those that came, what was predicted for each, and what was dreamt after them.
-
-    Parameters
-    ----------
-    frames, predictions, dreamt : sequence of ndarray (C, H, W)
-        C is 1 or 3; numbers from 0 to 1.
-
-    Returns
-    -------
-    ndarray (height, width, 3) uint8
-    """
-    rows = [row for row in (frames, predictions, dreamt) if len(row)]
-    C, H, W = np.shape(rows[0][0])
-    across = max(map(len, rows))
-    page = np.full((len(rows) * (H + GAP) - GAP, across * (W + GAP) - GAP, 3), 0.25)
-    for y, row in enumerate(rows):
-        for x, frame in enumerate(row):
-            top, left = y * (H + GAP), x * (W + GAP)
-            page[top : top + H, left : left + W] = _coloured(frame)
-    large = page.repeat(LARGE, axis=0).repeat(LARGE, axis=1)
-    return np.rint(255 * large).astype(np.uint8)
 
 
 def _coloured(frame):
@@ -272,29 +244,11 @@ def _signed(difference):
     return np.clip(grey, 0, 1) * MORE + np.clip(-grey, 0, 1) * LESS
 
 
-def _map_of(model):
-    """The first memory with its pooler, and the sides of the map that it stands on."""
-    level, names = levels_of(model)[0], model.network.names()
-    memory = next(node for node, name in names.items() if name == level.memory)
+def _map_under(model, level) -> tuple[int, int]:
+    """The sides of the map that a level's memory stands on."""
+    memory = next(node for node, name in model.network.names().items() if name == level.memory)
     positions = model.session.forms[memory].positions
     if positions is None:
         raise UserError("An ImagesShow's model must have its TemporalMemory on a map, got one on a vector; give it "
                         "images through dh.Conv2d layers.")
-    return level, positions
-
-
-def _shapes(model, frame):
-    """Shape (C, H, W) of a frame, and how many come in."""
-    network, forms = model.network, model.session.forms
-    if len(network.inputs) != 1 or len(network.outputs) != 1:
-        raise UserError(f"An ImagesShow's model must have one input and one output, got {len(network.inputs)} and "
-                        f"{len(network.outputs)}; give another model.")
-    wanted, given = forms[network.outputs[0]].whole_shape, forms[network.inputs[0]].whole_shape
-    if len(wanted) != 3 or wanted[0] not in (1, 3) or given[1:] != wanted[1:] or given[0] % wanted[0]:
-        raise UserError("An ImagesShow's model must see frames * C channels and predict C, which is 1 or 3, as (C, H, "
-                        f"W), got {given} and {wanted}; give another model.")
-    if frame is None or np.shape(frame) != wanted:
-        got = "none" if frame is None else f"shape {np.shape(frame)}"
-        raise UserError(f"An ImagesShow's source must have frames of shape {wanted} as the model predicts, got {got}; "
-                        "resize them, or give another model.")
-    return wanted, given[0] // wanted[0]
+    return positions

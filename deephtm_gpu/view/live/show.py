@@ -1,6 +1,6 @@
 """A show: something that learns and can be shown while it does."""
 
-import numpy as np
+from matplotlib.figure import Figure
 
 from deephtm_gpu.view.live.ring import Ring
 
@@ -55,8 +55,8 @@ class Show:
         a show whose spec dreams."""
         raise NotImplementedError
 
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Further pictures that `deephtm demo` writes: name -> (height, width, 3) uint8."""
+    def pictures(self) -> dict[str, Figure]:
+        """Further pictures that `deephtm demo` writes, by name: matplotlib figures."""
         return {}
 
     def reset(self) -> None:
