@@ -51,15 +51,20 @@ fn lazy_gradient(left: u32, right: u32, gradient: u32, touched: u32, X: u32, O: 
   }
 }
 
+// Lanes that would be left over share the sites: a bias of a map has few entries, and many sites to sum over.
 fn vector_gradient(left: u32, bias_gradient: u32, X: u32, D: u32, part: u32, parts: u32) {
   let share = (D + parts - 1u) / parts;
   let begin = min(D, part * share);
   let mine = min(D, begin + share) - begin;
-  for (var n = lane; n < STREAMS * mine; n += WG) {
-    let at = n / mine * STREAM + begin + n % mine;
+  let wide = min(lanes_for(X), WG / lanes_for(STREAMS * mine));  // lanes side by side on an entry
+  for (var first = 0u; first < STREAMS * mine; first += WG / wide) {
+    let n = first + lane / wide;
+    let there = n < STREAMS * mine;
+    let at = select(0u, n / max(mine, 1u) * STREAM + begin + n % max(mine, 1u), there);
     var sum = 0.0;
-    for (var x = 0u; x < X; x++) { sum += work[left + at + x * room_of(D)]; }
-    work[bias_gradient + at] += sum;
+    for (var x = lane % wide; x < select(0u, X, there); x += wide) { sum += work[left + at + x * room_of(D)]; }
+    sum = span_sum(sum, wide);
+    if (there && lane % wide == 0u) { work[bias_gradient + at] += sum; }
   }
 }
 

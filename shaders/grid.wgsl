@@ -72,7 +72,7 @@ fn grid_forward(phase: u32, code: u32, norm: u32, sharpness: f32, G: u32, B: u32
     }
     sum = span_sum(sum, wide);
     for (var c = lane % wide; c < cells; c += wide) {
-      let v = (work[code + m * n + c] - sum / f32(n)) / sum;
+      let v = (work[code + m * n + c] * f32(n) - sum) / (sum * f32(n));  // 0 of a single cell, however an adapter divides
       work[code + m * n + c] = v;
       squares += v * v;
     }
@@ -92,22 +92,21 @@ fn grid_backward(dcode: u32, code: u32, norm: u32, phase: u32, dphase: u32, shar
   var along = 0.0;
   for (var i = lane; i < G * n; i += WG) { along += work[dcode + i] * work[code + i]; }
   along = span_sum(along, WG);
+  // All is divided by the norm last: divisions need not round alike, and of a single cell the difference must be 0.
   for (var first = 0u; first < G; first += WG / wide) {
     let m = first + lane / wide;
     let cells = select(0u, n, m < G);
     var mean = 0.0;
     for (var c = lane % wide; c < cells; c += wide) {
       let at = m * n + c;
-      let dv = (work[dcode + at] - along * work[code + at]) / root;
-      mean += (work[code + at] * root + 1.0 / f32(n)) * dv;
+      mean += (work[code + at] * root + 1.0 / f32(n)) * (work[dcode + at] - along * work[code + at]);
     }
     mean = span_sum(mean, wide);
     var d1 = 0.0;
     var d2 = 0.0;
     for (var c = lane % wide; c < cells; c += wide) {
       let at = m * n + c;
-      let dv = (work[dcode + at] - along * work[code + at]) / root;
-      let de = (work[code + at] * root + 1.0 / f32(n)) * (dv - mean);
+      let de = (work[code + at] * root + 1.0 / f32(n)) * (work[dcode + at] - along * work[code + at] - mean);
       let wave = sin_of(waves(phase + 2u * m, c, B));
       d1 += de * (wave.x + wave.z);
       d2 += de * (wave.y + wave.z);
@@ -115,8 +114,8 @@ fn grid_backward(dcode: u32, code: u32, norm: u32, phase: u32, dphase: u32, shar
     d1 = span_sum(d1, wide);
     d2 = span_sum(d2, wide);
     if (lane % wide == 0u && m < G) {
-      work[dphase + 2u * m] = -2.0 * HALF_TURN * sharpness * d1;
-      work[dphase + 2u * m + 1u] = -2.0 * HALF_TURN * sharpness * d2;
+      work[dphase + 2u * m] = -2.0 * HALF_TURN * sharpness * d1 / root;
+      work[dphase + 2u * m + 1u] = -2.0 * HALF_TURN * sharpness * d2 / root;
     }
   }
 }

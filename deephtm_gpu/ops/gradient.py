@@ -15,7 +15,7 @@ import numpy as np
 
 from deephtm_gpu.ops.sampled import SAMPLE_STRUCT, SAMPLES, visible, weight_of_visible
 from deephtm_gpu.ops.sparse_linear import pick
-from deephtm_gpu.ops.spec import Op, Pass, lanes_for, turns
+from deephtm_gpu.ops.spec import Op, Pass, lanes_for, sum_loops, turns
 from deephtm_gpu.ops.synapse import ragged
 
 
@@ -170,11 +170,12 @@ OUTER_GRADIENT = Op(
              shared=True, rows="O", work=lambda X, O, I: X * O * I, loops=_outer_loops),
         Pass(vector_gradient, reads=("left",), changes=("bias_gradient",), consts=("X", "D"), shared=True, rows="D",
              split=("bias_gradient",), work=lambda X, D: X * D,
-             loops=lambda lanes, parts, D, **sizes: _entries_loops(lanes, parts, share=turns(D, parts), **sizes)),
+             loops=lambda lanes, parts, D, **sizes: _entries_loops(
+                 lanes, parts, share=turns(D, parts), **sizes) + sum_loops(lanes)),
     ),
     sizes=tuple({"S": S, "X": X, "O": O, "I": I} for S, X, O, I in [
         (1, 1, 1, 1), (1, 1, 255, 257), (1, 2, 256, 1), (1, 7, 13, 67), (3, 1, 131, 5), (5, 11, 7, 3), (257, 1, 5, 3),
-        (2, 255, 3, 2)]),
+        (2, 255, 3, 2), (1, 900, 1, 5), (1, 257, 9, 3)]),
 )
 
 ROWS_GRADIENT = Op(

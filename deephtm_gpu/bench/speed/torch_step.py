@@ -61,12 +61,19 @@ class TorchStep:
         torch = self.torch
         self.x.copy_(torch.zeros(1))
         side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
+            # New leaves: autograd adds a leaf's gradient up in the stream that first used it, and what is captured must
+            # not wait for another stream.
+            for n in self.dense:
+                self.w[n] = self.w[n].detach().requires_grad_(True)
+            self.pending = None
             for _ in range(3):
                 self.step(self.x)
+            self.pending = None
         torch.cuda.current_stream().wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.graph(self.graph, stream=side):
             # Within the graph the forward pass comes before the learning; the work is the same.
             graph = self.forward(self.x)
             self.learn(self.target, *graph)
