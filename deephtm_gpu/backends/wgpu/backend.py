@@ -3,12 +3,11 @@
 import time
 from dataclasses import replace
 from functools import cache, lru_cache, partial
-from itertools import count, islice
 
 import numpy as np
 import wgpu
 
-from deephtm_gpu.backends.batch import Batch, Outputs
+from deephtm_gpu.backends.arenas import STEP, ArenaBackend
 from deephtm_gpu.backends.protocol import IN_ONE, PARTS, SEVERAL, DeviceInfo
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu import process
@@ -21,22 +20,8 @@ from deephtm_gpu.kernels.compose import BINDINGS, STEPS, TURN
 from deephtm_gpu.kernels.program import CHUNK, Kernel, KernelProgram, build
 from deephtm_gpu.kernels.tuning import TEXTURES, Tuning, tuning_of
 from deephtm_gpu.plan.plan import Plan, Program
-from deephtm_gpu.plan.tensors import MATRIX, PARAM, STATE, Tensor
 
 SMALL_GRAIN = 97  # multiply-adds of a workgroup, where an op is to be shared out whatever it is worth
-SUBMIT_SECONDS = 0.25  # a submit shall not take longer: drivers kill what runs for about two seconds
-_STEP = np.dtype(
-    [
-        ("number", "<u4"),
-        ("t", "<u4"),
-        ("rate", "<f4"),
-        ("k", "<f4"),
-        ("slot", "<u4"),
-        ("back", "<u4"),
-        ("scored", "<u4"),
-        ("waiting", "<f4"),
-    ]
-)
 _TURN_BYTES = 16
 
 
@@ -111,7 +96,7 @@ def kind_of_memory(tuning: Tuning):
     return TextureMemory if tuning.textures else BufferMemory
 
 
-class GpuBackend:
+class GpuBackend(ArenaBackend):
     """Raises DeviceError where the network does not fit the adapter. tuning: None for the adapter's own. override: see
     `compose`. persistent: whether a workgroup runs many steps in one dispatch; None: if that should be faster."""
 
@@ -123,68 +108,27 @@ class GpuBackend:
         override: dict[str, str] | None = None,
         persistent: bool | None = None,
     ):
-        self.plan, self._adapter, self._override, self._persistent = plan, adapter, override, persistent
+        self._open(plan)
+        self._adapter, self._override, self._persistent = adapter, override, persistent
         self.info = _info(adapter)
         self._device = open_device(adapter)
-        self._layout = Layout(plan, CHUNK)
         self._tuning = tuning or tuning_of(adapter)
         self._check_room()
-        self._memory = self._new_memory()
         self._align = max(_TURN_BYTES, self._device.limits["min-uniform-buffer-offset-alignment"])
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
-        self._steps = self._device.create_buffer(size=_STEP.itemsize * (self._layout.steps + 1), usage=usage)
+        self._steps = self._device.create_buffer(size=STEP.itemsize * (self._layout.steps + 1), usage=usage)
         self._turns = self._device.create_buffer(size=self._align * self._layout.steps, usage=usage)
+        self._fill()
         self._group_layout, self._group = self._bind()
         self._programs: dict[Program, KernelProgram] = {}
-        self._submit_steps = 16  # grows as far as SUBMIT_SECONDS allows
-        for tensor in plan.stored_in(MATRIX, PARAM, STATE):
-            self._write(tensor, self._first(tensor))
+
+    def _check_process(self):
+        process.check()
 
     # Running
 
-    def run(self, batch: Batch) -> Outputs:
-        process.check()
-        outputs = Outputs.empty(self.plan, len(batch))
-        program = self._program(batch.program)
-        for begin in range(0, len(batch), self._layout.steps):
-            part = batch.part(begin, min(begin + self._layout.steps, len(batch)))
-            self._upload(part)
-            first = 0
-            while first < len(part):
-                n = min(self._submit_steps, len(part) - first)
-                self._submit(program, first, n)
-                first += n
-            self._read_back(part, outputs, begin)  # the only place where the CPU waits for the GPU
-        return outputs
-
-    def _upload(self, batch: Batch):
-        given = list(zip(self.plan.inputs, batch.inputs))
-        if batch.targets is not None:
-            given += zip(self.plan.targets, batch.targets)
-        if self.plan.share:
-            given.append((self.plan.share, batch.share))
-        if self.plan.rate_each:
-            given.append(
-                (
-                    self.plan.rate_each,
-                    np.broadcast_to(batch.rates.reshape(len(batch), -1), (len(batch), self.plan.units)),
-                )
-            )
-        for tensor, x in given:
-            self._memory.write("work", self._layout.offset(tensor), np.ascontiguousarray(x, np.float32))
-        self._device.queue.write_buffer(self._steps, 0, self._step_numbers(batch))
-
-    def _step_numbers(self, batch: Batch) -> np.ndarray:
-        """The numbers of every step, and of the one behind the last."""
-        steps, n, slots = np.zeros(len(batch) + 1, _STEP), np.arange(len(batch) + 1), self.plan.slots
-        scored = batch.first + n - batch.behind
-        steps["number"], steps["t"] = n, (batch.first + n) & 0xFFFFFFFF
-        steps["slot"], steps["back"] = (batch.first + n) % slots, scored % slots
-        steps["scored"], steps["waiting"] = scored % self.plan.ring_turn, batch.waiting
-        steps["k"][:-1] = batch.updates
-        if batch.rates.ndim == 1:
-            steps["rate"][:-1] = batch.rates
-        return steps
+    def _send_steps(self, numbers: np.ndarray):
+        self._device.queue.write_buffer(self._steps, 0, numbers)
 
     def _submit(self, program: KernelProgram, first: int, n: int):
         began = time.perf_counter()
@@ -199,8 +143,7 @@ class GpuBackend:
         if self._submit_steps < self._layout.steps:
             self._memory.read("params", 0, 1, np.float32)  # waits, only while finding out how many steps fill a submit
             seconds = time.perf_counter() - began
-            fits = int(SUBMIT_SECONDS * n / max(seconds, 1e-6))
-            self._submit_steps = max(1, min(fits, 4 * self._submit_steps, self._layout.steps))
+            self._grow(n, seconds)
 
     def _encode(self, run, program, first, n):
         set_group, set_pipeline, dispatch = run.set_bind_group, run.set_pipeline, run.dispatch_workgroups
@@ -226,28 +169,6 @@ class GpuBackend:
         turns[:, 0], turns[:, 1] = first, count
         self._device.queue.write_buffer(self._turns, 0, turns)
 
-    def _read_back(self, batch: Batch, outputs: Outputs, begin: int):
-        layout = self._layout
-        raw = self._memory.read("work", layout.outputs_begin, layout.outputs_end - layout.outputs_begin, np.float32)
-
-        def steps_of(tensor):
-            at = layout.offset(tensor) - layout.outputs_begin
-            S, D = self.plan.units, tensor.size
-            return raw[at : at + len(batch) * S * D].reshape(len(batch), S, D)
-
-        there = slice(begin, begin + len(batch))
-        if batch.program.target:
-            for array, tensor in zip(outputs.losses, self.plan.losses):
-                array[there] = steps_of(tensor)[:, :, 0]
-        if not batch.program.forward:
-            return
-        for array, tensor in zip(
-            [*outputs.predictions, *outputs.observed], [*self.plan.predictions, *self.plan.observed]
-        ):
-            array[there] = steps_of(tensor)
-        if self.plan.anomaly:
-            outputs.anomaly[there] = steps_of(self.plan.anomaly)[:, :, 0]
-
     # Recording
 
     @property
@@ -255,11 +176,6 @@ class GpuBackend:
         """Of a step that learns, where many run one after the other."""
         program = self._program(self.plan.online)
         return len(program.body) / max(1, program.steps)
-
-    @property
-    def bytes(self) -> int:
-        """Of memory on the device; a copy of it comes on top while the model learns, to go back to."""
-        return 4 * sum(self._layout.sizes.values())
 
     def time_kernel(self, kernel: tuple, steps: int, turns: int, runs: int) -> float:
         """Seconds that a persistent dispatch of so many steps takes: the smallest of `runs` means over `turns`
@@ -315,74 +231,3 @@ class GpuBackend:
 
     def _new_memory(self):
         return kind_of_memory(self._tuning)(self._device, self._layout.sizes)
-
-    def _first(self, tensor):
-        """What it holds at first, unit by unit: a population's all at once would fill the computer's memory."""
-        if tensor.ragged:
-            yield from [[]] * (self._layout.units(tensor) * tensor.sites)
-            return
-        shape = tensor.shape if tensor.parameter else (self.plan.streams * tensor.sites, *tensor.shape)
-        for seed in self.plan.seeds:
-            first = np.broadcast_to(np.asarray(tensor.first(seed)), shape)
-            yield from [first] if tensor.parameter else first
-
-    def reset(self, tensors: list[Tensor] | None = None):
-        """Puts the temporal state, or these tensors of it, back to its start."""
-        for tensor in self.plan.stored_in(STATE) if tensors is None else tensors:
-            self._write(tensor, self._first(tensor))
-
-    def read(self, name: str, slot: int = 0, model: int | None = None):
-        """A copy of a tensor: (S, *shape), of a map (S*X, *shape), parameters (*shape), steps of a chunk as of the
-        first row; a ragged one as a list of so many arrays. Of several models: (P, *shape), or of one of them alone."""
-        process.check()
-        tensor, layout = self.plan.tensors[name], self._layout
-        parameter, arena = tensor.parameter, layout.addresses[tensor].arena
-        units = range(layout.units(tensor))
-        if model is not None:
-            each = len(units) // self.plan.models
-            units = units[model * each : (model + 1) * each]
-        kind = np.uint32 if tensor.index else np.float32
-        parts = [part for u in units for part in layout.unpack(
-            tensor, self._memory.read(arena, layout.offset(tensor, u, slot), layout.length(tensor), kind))]
-        if parameter and (model is not None or self.plan.models == 1):
-            return parts[0]
-        return parts if tensor.ragged else np.stack(parts)
-
-    def write(self, name: str, value, slot: int = 0, model: int | None = None):
-        """Overwrites a tensor, shaped as `read` gives it."""
-        tensor = self.plan.tensors[name]
-        alone = tensor.parameter and (model is not None or self.plan.models == 1)
-        self._write(tensor, [value] if alone else value, slot, model or 0)
-
-    def _write(self, tensor, parts, slot=0, model=0):
-        process.check()
-        layout = self._layout
-        first = model * layout.units(tensor) // self.plan.models
-        parts = iter(parts)
-        for unit in count(first):
-            if not (of_unit := list(islice(parts, tensor.sites))):
-                return
-            self._memory.write(layout.addresses[tensor].arena, layout.offset(tensor, unit, slot),
-                               layout.pack(tensor, of_unit))
-
-    def memory(self) -> dict[str, np.ndarray]:
-        """All arenas as they are, by name, in elements of 4 bytes."""
-        return {a: self._memory.read(a, 0, n, np.uint32) for a, n in self._layout.sizes.items()}
-
-    def erase(self, name: str, *memories: dict[str, np.ndarray]):
-        """Sets the tensor's elements to 0 in copies that `memory` gave."""
-        tensor, layout = self.plan.tensors[name], self._layout
-        for memory in memories:
-            for begin, end in (span for unit in range(layout.units(tensor)) for span in layout.spans(tensor, unit)):
-                memory[layout.addresses[tensor].arena][begin:end] = 0
-
-    def snapshot(self):
-        """A copy of all memory on the device, to be given to `restore`."""
-        process.check()
-        copy = self._new_memory()
-        self._memory.copy_to(copy)
-        return copy
-
-    def restore(self, snapshot):
-        process.check()
-        snapshot.copy_to(self._memory)
