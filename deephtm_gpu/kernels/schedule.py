@@ -19,6 +19,9 @@ from deephtm_gpu.plan.plan import Call, Plan
 from deephtm_gpu.plan.tensors import TAPE
 
 MOST_PARTS = 16384
+# Calls of one workgroup in a dispatch: compilers take time with the square of a kernel's length (llvmpipe 5 s for 54
+# calls, 40 for 142), and what one dispatch saves is little where there are so many.
+MOST_CALLS = 64
 # How often a pass that gives no bound on its loops goes through its elements, and how many sums over lanes it makes.
 LOOKS, SUMS = 4, 4
 
@@ -109,7 +112,7 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[
         for kind in sorted(set(kinds) - {0}):
             solo, taken = [], set()
             for i in left:
-                if kinds[i] == kind and all(b in stage_of or b in taken for b in before[i]):
+                if len(solo) < MOST_CALLS and kinds[i] == kind and all(b in stage_of or b in taken for b in before[i]):
                     solo.append(i)
                     taken.add(i)
             if solo:
@@ -129,8 +132,8 @@ def schedule(calls: list[tuple[Call, int]], plan: Plan, tuning: Tuning) -> list[
 
 def persistent(calls: list[Call], plan: Plan, tuning: Tuning) -> Dispatch | None:
     """A dispatch in which a workgroup per model goes through many steps; None where streams share weights, and no
-    workgroup can do a step alone."""
-    if plan.streams > 1 or not calls:
+    workgroup can do a step alone, and where it would have more than MOST_CALLS."""
+    if plan.streams > 1 or not 0 < len(calls) <= MOST_CALLS:
         return None
     calls = [(c, 0) for c in calls]
     dispatch = _dispatch(1, [range(len(calls))], calls, _needs(calls, plan), 1, tuning)
