@@ -44,8 +44,73 @@ fn bias4(bias: u32, o: u32, n: u32, there: bool) -> vec4<f32> {
                    params[bias + min(o + 3u, last)]);
 }
 
+// With one lane, to coarse positions: 4 of a row x 2 outputs, whose sums stay apart in quads until the end.
+fn to_coarse_alone(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let H = window.X / window.W;
+  let U = window.Y / window.V;
+  let quads = (window.side * window.side * I + 3u) / 4u;
+  let across = (window.V + 3u) / 4u;
+  let outs = (O + 1u) / 2u;
+  let one = vec4<f32>(1.0);
+  for (var tile = part; tile < STREAMS * U * across * outs; tile += parts) {
+    let o = 2u * (tile % outs);
+    let v = 4u * (tile / outs % across);
+    let u = tile / (outs * across) % U;
+    let base = tile / (outs * across * U) * STREAM;
+    let row0 = weight + o * quads;
+    let row1 = weight + min(o + 1u, O - 1u) * quads;  // a row behind the last is read again, and not written
+    var a0 = vec4<f32>();
+    var a1 = vec4<f32>();
+    var a2 = vec4<f32>();
+    var a3 = vec4<f32>();
+    var b0 = vec4<f32>();
+    var b1 = vec4<f32>();
+    var b2 = vec4<f32>();
+    var b3 = vec4<f32>();
+    for (var a = 0u; a < window.side; a++) {
+      let row = fine_of(u, a, H, window);
+      if (row == NOWHERE) { continue; }
+      for (var b = 0u; b < window.side; b++) {
+        let c0 = fine_of(v, b, window.W, window);
+        let c1 = fine_of(v + 1u, b, window.W, window);
+        let c2 = fine_of(v + 2u, b, window.W, window);
+        let c3 = fine_of(v + 3u, b, window.W, window);
+        let first = (a * window.side + b) * I;
+        for (var i = 0u; i < I; i += 4u) {
+          let w0 = first_of_quad(weight4(row0, first + i, quads), i, I);
+          let w1 = first_of_quad(weight4(row1, first + i, quads), i, I);
+          let x0 = quad_at(x + base, row, c0, window.W, I, i);
+          let x1 = quad_at(x + base, row, c1, window.W, I, i);
+          let x2 = quad_at(x + base, row, c2, window.W, I, i);
+          let x3 = quad_at(x + base, row, c3, window.W, I, i);
+          a0 += w0 * x0;
+          a1 += w0 * x1;
+          a2 += w0 * x2;
+          a3 += w0 * x3;
+          b0 += w1 * x0;
+          b1 += w1 * x1;
+          b2 += w1 * x2;
+          b3 += w1 * x3;
+        }
+      }
+    }
+    let start = bias4(bias, o, O, biased);
+    let first_sums = vec4<f32>(dot(a0, one), dot(a1, one), dot(a2, one), dot(a3, one)) + start.x;
+    let second_sums = vec4<f32>(dot(b0, one), dot(b1, one), dot(b2, one), dot(b3, one)) + start.y;
+    for (var n = 0u; n < 4u && v + n < window.V; n++) {
+      let to = y + base + (u * window.V + v + n) * room_of(O) + o;
+      work[to] = first_sums[n];
+      if (o + 1u < O) { work[to + 1u] = second_sums[n]; }
+    }
+  }
+}
+
 // To coarse positions: 4 of a row x 4 outputs.
 fn to_coarse(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  if (WG == 1u) {
+    to_coarse_alone(x, weight, bias, biased, y, I, O, window, part, parts);
+    return;
+  }
   let H = window.X / window.W;
   let U = window.Y / window.V;
   let quads = (window.side * window.side * I + 3u) / 4u;

@@ -68,12 +68,46 @@ fn forward_tiles(x: u32, weight: u32, bias: u32, y: u32, Q: u32, O: u32, begin: 
   }
 }
 
+// What four quads, each the part of a sum, come to.
+fn totals(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
+  let one = vec4<f32>(1.0);
+  return vec4<f32>(dot(a, one), dot(b, one), dot(c, one), dot(d, one));
+}
+
+// With one lane: four rows at a time, whose sums stay apart in quads until the end.
+fn forward_alone(x: u32, weight: u32, bias: u32, y: u32, Q: u32, O: u32, begin: u32, last: u32) {
+  for (var s = 0u; s < STREAMS; s++) {
+    for (var o = begin; o < last; o += 4u) {
+      let row = weight + o * Q;
+      let row1 = weight + min(o + 1u, O - 1u) * Q;  // rows behind the last are read again, and not written
+      let row2 = weight + min(o + 2u, O - 1u) * Q;
+      let row3 = weight + min(o + 3u, O - 1u) * Q;
+      var sum = vec4<f32>();
+      var sum1 = vec4<f32>();
+      var sum2 = vec4<f32>();
+      var sum3 = vec4<f32>();
+      for (var q = 0u; q < Q; q++) {
+        let x4 = work4(x + s * STREAM + 4u * q);
+        sum += weights[row + q] * x4;
+        sum1 += weights[row1 + q] * x4;
+        sum2 += weights[row2 + q] * x4;
+        sum3 += weights[row3 + q] * x4;
+      }
+      write_outputs(y + s * STREAM, bias, o, last, totals(sum, sum1, sum2, sum3));
+    }
+  }
+}
+
 fn linear_forward(x: u32, weight: u32, bias: u32, y: u32, I: u32, O: u32, part: u32, parts: u32) {
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
   if (STREAMS >= MANY) {
     forward_tiles(x, weight, bias, y, Q, O, min(part * share, last), last);
+    return;
+  }
+  if (WG == 1u) {
+    forward_alone(x, weight, bias, y, Q, O, min(part * share, last), last);
     return;
   }
   let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four rows each: x is loaded once for four

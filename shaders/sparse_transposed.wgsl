@@ -82,8 +82,38 @@ fn sparse_transposed_backward(dy: u32, index: u32, value: u32, weight: u32, dval
   }
 }
 
+// With one lane: pair after pair, each row of its window in one go.
+fn sparse_transposed_gradient_alone(index: u32, value: u32, dy: u32, gradient: u32, touched: u32, L: u32, I: u32, window: Window) {
+  let J = window.side * window.side * I;
+  for (var item = 0u; item < STREAMS * window.Y * L; item++) {
+    let s = item / (window.Y * L);
+    let base = s * STREAM;
+    let q = item / L % window.Y;
+    let at = q * room_of(L) + item % L;
+    let factor = work[value + base + at];
+    if (factor == 0.0) { continue; }
+    let n = lists[index + s * LISTS + at];
+    work[touched + base + n] = 1.0;
+    for (var a = 0u; a < window.side; a++) {
+      let r = fine_of(q / window.V, a, window.X / window.W, window);
+      if (r == NOWHERE) { continue; }
+      for (var b = 0u; b < window.side; b++) {
+        let c = fine_of(q % window.V, b, window.W, window);
+        if (c == NOWHERE) { continue; }
+        let to = gradient + base + n * J + (a * window.side + b) * I;
+        let from = dy + base + (r * window.W + c) * room_of(I);
+        for (var i = 0u; i < I; i++) { work[to + i] += factor * work[from + i]; }
+      }
+    }
+  }
+}
+
 fn sparse_transposed_gradient(index: u32, value: u32, dy: u32, gradient: u32, touched: u32, L: u32, I: u32, N: u32,
                               window: Window, part: u32, parts: u32) {
+  if (WG == 1u && parts == 1u) {
+    sparse_transposed_gradient_alone(index, value, dy, gradient, touched, L, I, window);
+    return;
+  }
   let J = window.side * window.side * I;
   let classes = classes_of(parts);
   for (var owner = part; owner < STREAMS * classes; owner += parts) {

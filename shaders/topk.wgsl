@@ -65,7 +65,28 @@ fn first_leader(blocks: u32) -> vec2<u32> {
   return best;
 }
 
+// With one lane: the best so far stand in order, and each overlap goes to its place among them.
+fn choose_alone(overlap: u32, winners: u32, rows: u32, K: u32, C: u32) {
+  var count = 0u;
+  for (var c = 0u; c < C; c++) {
+    let candidate = vec2<u32>(rising(work[overlap + c]), c);
+    if (count > K && !before(candidate, leaders[K])) { continue; }
+    var at = min(count, K);
+    for (; at > 0u && before(candidate, leaders[at - 1u]); at--) { leaders[at] = leaders[at - 1u]; }
+    leaders[at] = candidate;
+    count++;
+  }
+  for (var k = 0u; k <= K; k++) {
+    lists[rows + k] = leaders[k].y;
+    if (k < K) { lists[winners + k] = leaders[k].y; }
+  }
+}
+
 fn choose(overlap: u32, winners: u32, rows: u32, K: u32, C: u32) {
+  if (WG == 1u && K < BLOCKS) {
+    choose_alone(overlap, winners, rows, K, C);
+    return;
+  }
   // The power of two that makes blocks of at most ALONE. (No loop: what depends on it can be worked out before the kernel runs.)
   let blocks = clamp(1u << (32u - countLeadingZeros((C - 1u) / ALONE)), WG, BLOCKS);
   let together = blocks * ALONE < C;

@@ -53,12 +53,31 @@ fn update_tiles(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize
   }
 }
 
+// With one lane: row after row, as they lie in memory; rows without a gradient only where the rule moves them all the same.
+fn outer_alone(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize, rule: Rule, Q: u32, begin: u32, last: u32) {
+  for (var o = begin; o < last; o++) {
+    if (is_sum(rule) && !is_touched(left, coef, o)) { continue; }
+    for (var q = 0u; q < Q; q++) {
+      var gradient = vec4<f32>();
+      for (var s = 0u; s < STREAMS; s++) {
+        let base = s * STREAM;
+        gradient += work[coef + base] * work[left + base + o] * work4(right + base + 4u * q);
+      }
+      descend4(weight, o * Q + q, gradient, p, rule);
+    }
+  }
+}
+
 fn outer_update(left: u32, right: u32, coef: u32, rate: f32, k: f32, weight: Parameter,
                 rule: Rule, O: u32, I: u32, part: u32, parts: u32) {
   let p = step_size(rate * weight.scale, k, rule);
   let Q = (I + 3u) / 4u;
   let share = (O + parts - 1u) / parts;
   let last = min(O, (part + 1u) * share);
+  if (WG == 1u && STREAMS < MANY) {
+    outer_alone(left, right, coef, weight, p, rule, Q, min(part * share, last), last);
+    return;
+  }
   if (STREAMS >= MANY) {
     update_tiles(left, right, coef, weight, p, rule, O, Q, min(part * share, last), last);
     return;
