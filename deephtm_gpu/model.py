@@ -40,7 +40,8 @@ class Model(Looking, Inspectable, Copyable):
     seed : int, default 0
         Of the first weights.
     device : str, default "auto"
-        "auto": a hardware GPU, else NumPy; "gpu", "numpy", or part of an adapter's name.
+        "auto": a hardware GPU, else the processor; "gpu", "cpu" (the shaders on the processor), "numpy" (the
+        reference), or part of an adapter's name.
     loss_weights : list of float, optional
         What each output's loss counts; 0: it is only reported.
 

@@ -3,10 +3,10 @@
 import sys
 from dataclasses import dataclass
 
+from deephtm_gpu.backends.choice import choose_device
 from deephtm_gpu.backends.numpy import NumpyBackend, check_room
 from deephtm_gpu.backends.protocol import DeviceInfo, Factory
 from deephtm_gpu.backends.side_by_side import SideBySide
-from deephtm_gpu.backends.wgpu.adapters import choose_device
 
 _told: set[str] = set()
 
@@ -29,17 +29,22 @@ def _on_numpy(plan):
 
 
 def open_device(device: str) -> Opened:
-    """Raises DeviceError where there is no such device. With "auto" on a machine without a hardware GPU, says once on
-    standard error that the NumPy reference runs. device: a string; an open one is given back."""
+    """Raises DeviceError where there is no such device. With "auto" where neither a hardware GPU nor a compiler for the
+    processor is there, says once on standard error that the NumPy reference runs. device: a string; an open one is
+    given back."""
     if isinstance(device, Opened):
         return device
-    adapter, why = choose_device(device)
-    if adapter is None:
-        if device == "auto" and why not in _told:
-            _told.add(why)
-            print(f"deephtm: running on NumPy: {why}.", file=sys.stderr)
+    chosen = choose_device(device)
+    if chosen.kind == "numpy":
+        if device == "auto" and chosen.why not in _told:
+            _told.add(chosen.why)
+            print(f"deephtm: running on NumPy: {chosen.why}.", file=sys.stderr)
         return Opened(NumpyBackend.info, _on_numpy, device)
+    if chosen.kind == "cpu":
+        from deephtm_gpu.backends.cpu.backend import OnProcessor
+
+        return Opened(OnProcessor.info, OnProcessor(), device)
     from deephtm_gpu.backends.wgpu.backend import OnAdapter
 
-    make = OnAdapter(adapter)
+    make = OnAdapter(chosen.adapter)
     return Opened(make.info, make, device)

@@ -192,7 +192,7 @@ def _env(lag: int | None) -> str:
 
 def check_room(plan: Plan, dtype=np.float32):
     """Raises DeviceError where all of the plan's models together do not fit into the computer's memory."""
-    most = _computer_memory()
+    most = computer_memory()
     held = {t: _bytes(plan, t, np.dtype(dtype).itemsize) for t in plan.tensors.values()}
     if most is not None and sum(held.values()) > most:
         largest = max(held, key=held.get)
@@ -212,7 +212,7 @@ def _bytes(plan, tensor, item) -> int:
     return plan.models * slots * array
 
 
-def _computer_memory() -> int | None:
+def computer_memory() -> int | None:
     """Bytes; None where the system does not say."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -18,7 +18,8 @@ def add_arguments(parser):
                         default="speed", help="speed (the default), learning, anomalies, flow: grid cells, objects, "
                                               "levels; or images")
     parser.add_argument("--device",
-                        help="numpy, gpu or part of an adapter's name (numpy, and gpu if there is an adapter)")
+                        help="numpy, cpu, gpu or part of an adapter's name (speed, learning: numpy, cpu, and gpu "
+                             "if there is an adapter; else: numpy)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N",
                         help="all but speed: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
@@ -33,7 +34,6 @@ def add_arguments(parser):
 
 def run(args) -> int:
     """Prints the figures. Returns 1 if a learning row misses its bounds, else 0."""
-    from deephtm_gpu.backends.wgpu.adapters import list_adapters
     from deephtm_gpu.errors import UserError
 
     if args.seeds < 1:
@@ -42,7 +42,7 @@ def run(args) -> int:
         raise UserError(f"--first-seed must be 0 or more, got {args.first_seed}.")
     check_json(args.json)
     seeds = range(args.first_seed, args.first_seed + args.seeds)
-    devices = [args.device] if args.device else ["numpy"] + (["gpu"] if list_adapters() else [])
+    devices = [args.device] if args.device else _here()
     if args.what == "speed":
         report, good = _speed(devices, args.rows)
     elif args.what == "learning":
@@ -64,6 +64,13 @@ def run(args) -> int:
     if args.json:
         write_json(args.json, report)
     return 0 if good else 1
+
+
+def _here() -> list[str]:
+    from deephtm_gpu.backends.choice import no_compiler
+    from deephtm_gpu.backends.wgpu.adapters import list_adapters
+
+    return ["numpy", *([] if no_compiler() else ["cpu"]), *(["gpu"] if list_adapters() else [])]
 
 
 def _speed(devices, only):

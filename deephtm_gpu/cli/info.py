@@ -1,6 +1,7 @@
 """`deephtm info`: the adapters of this machine, and which one "auto" takes and why."""
 
-from deephtm_gpu.backends.wgpu.adapters import INSTALL, choose_device, list_adapters
+from deephtm_gpu.backends.choice import choose_device
+from deephtm_gpu.backends.wgpu.adapters import INSTALL, list_adapters
 from deephtm_gpu.cli.files import write_json
 
 # These decide whether a network fits and which kernels can run. The JSON file has all limits.
@@ -19,18 +20,18 @@ def add_arguments(parser):
 
 
 def run(args) -> int:
-    """Prints a table. Returns 0 without an adapter too: NumPy runs there. Raises UserError."""
+    """Prints a table. Returns 0 without an adapter too: the processor runs there. Raises UserError."""
     adapters = list_adapters()
-    chosen, reason = choose_device("auto")
+    chosen = choose_device("auto")
     for adapter in adapters:
         print(_describe(adapter))
     if not adapters:
         print(f"no adapters found; to get one, {INSTALL}")
-    print(f"\nauto takes {chosen.name if chosen else 'the NumPy reference'}: {reason}")
+    print(f"\nauto takes {chosen.name}: {chosen.why}")
     if args.json:
         write_json(args.json, {
             "adapters": [_as_dict(a) for a in adapters],
-            "auto": {"name": chosen.name if chosen else "NumPy", "reason": reason},
+            "auto": {"name": chosen.name, "reason": chosen.why},
         })
     return 0
 

@@ -6,8 +6,8 @@ from deephtm_gpu.cli.files import check_json, write_json
 
 
 def add_arguments(parser):
-    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), part of an adapter's name, or numpy: "
-                                                        "float32 against float64")
+    parser.add_argument("--device", default="gpu", help="gpu (the best adapter), part of an adapter's name, cpu, or "
+                                                        "numpy: float32 against float64")
     parser.add_argument("--json", metavar="FILE", help="write the table there as well")
 
 

@@ -1,20 +1,29 @@
 """The processor backend: a plan turned into one native function for each kind of step."""
 
 import ctypes
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 import numpy as np
 
 from deephtm_gpu.backends.arenas import ArenaBackend
 from deephtm_gpu.backends.cpu.driver import ir_of, source_of
 from deephtm_gpu.backends.cpu.native import Native, native
-from deephtm_gpu.backends.protocol import DeviceInfo
-from deephtm_gpu.kernels.program import build
+from deephtm_gpu.backends.numpy import computer_memory
+from deephtm_gpu.backends.protocol import IN_ONE, PARTS, SEVERAL, DeviceInfo
+from deephtm_gpu.backends.side_by_side import SideBySide
+from deephtm_gpu.errors import DeviceError
+from deephtm_gpu.kernels.arenas import Layout
+from deephtm_gpu.kernels.program import CHUNK, build
+from deephtm_gpu.kernels.schedule import persistent
 from deephtm_gpu.kernels.tuning import Tuning
 from deephtm_gpu.plan.plan import Plan, Program
 
 # One lane, and as few workgroups as can be: what is shared out is only looked through more often.
 ONE_LANE = Tuning(lanes=1, wide=1 << 62, grain=1 << 62, dispatch=0, workgroups=1)
+IN_PARTS = Tuning(lanes=1, wide=0, grain=97, dispatch=0, workgroups=1)
 ALIGNED = 64  # bytes of a cache line
 _SHARED = 1 << 16  # bytes: more than the variables of a workgroup
 
@@ -45,29 +54,63 @@ def aligned(elements: int) -> np.ndarray:
     return raw[begin : begin + 4 * elements].view(np.uint32)
 
 
+class OnProcessor:
+    """Makes plans runnable on the processor. override: see `compose`."""
+
+    info = DeviceInfo("the processor", "cpu", "software")
+
+    def __init__(self, override: dict[str, str] | None = None):
+        self._override = override
+        self.ways = {
+            SEVERAL: partial(self._make, in_one=False),
+            IN_ONE: partial(self._make, in_one=True),
+            PARTS: partial(self._make, in_one=False, tuning=IN_PARTS),
+        }
+
+    def __call__(self, plan: Plan) -> "CpuBackend | SideBySide":
+        """Models that run their steps alone lie in one set of arenas, and go to all cores."""
+        if plan.models == 1 or persistent(plan.calls(plan.online), plan, ONE_LANE):
+            return self._make(plan)
+        check_room(plan)
+        return SideBySide(plan, self._make)
+
+    def _make(self, plan, in_one=None, tuning=ONE_LANE) -> "CpuBackend":
+        return CpuBackend(plan, self._override, in_one, tuning)
+
+
 class CpuBackend(ArenaBackend):
-    """One lane on a core of the processor.
+    """One lane on a core of the processor; several models on as many cores as there are.
 
     Parameters
     ----------
     plan : Plan
     override : dict of str to str, optional
         Shader texts by file name, see `compose`.
+    in_one : bool, optional
+        Whether many steps are one kernel; by default where that can be.
+    tuning : Tuning
+
+    Raises
+    ------
+    DeviceError
+        Where the model does not fit into the computer's memory.
     """
 
-    info = DeviceInfo("the processor", "LLVM", "software")
+    info = OnProcessor.info
 
-    def __init__(self, plan: Plan, override: dict[str, str] | None = None, in_one: bool | None = None):
+    def __init__(self, plan: Plan, override: dict[str, str] | None = None, in_one: bool | None = None,
+                 tuning: Tuning = ONE_LANE):
+        check_room(plan)
         self._open(plan)
-        self._override, self._in_one = override, in_one
+        self._override, self._in_one, self._tuning = override, in_one, tuning
+        self._submit_steps = max(1, self._submit_steps // plan.models)
         self._fill()
         self._steps = aligned(8 * (self._layout.steps + 1))
-        self._shared = aligned(_SHARED // 4)
         self._programs: dict[Program, tuple] = {}
 
     @property
     def dispatches(self) -> float:
-        """Of a step that learns: kernels that one call of the native function goes through."""
+        """Of a step that learns: the kernels it consists of."""
         program = self._program(self.plan.online)[2]
         return len(program.body) / max(1, program.steps)
 
@@ -80,16 +123,60 @@ class CpuBackend(ArenaBackend):
 
     def _submit(self, program, first: int, n: int):
         began = time.perf_counter()
-        run, _, _ = program
-        given = [*self._memory.arrays.values(), self._steps, self._shared]
-        run(*(array.ctypes.data for array in given), first, n)
+        run, _, kernels = program
+        given = [array.ctypes.data for array in (*self._memory.arrays.values(), self._steps)]
+        threads = min(cores(), self.plan.models) if kernels.steps else 1
+        if threads == 1:
+            run(*given, _scratch(0), first, n, 0, self.plan.models)
+        else:
+            bounds = [self.plan.models * t // threads for t in range(threads + 1)]
+            list(_threads(os.getpid()).map(lambda t: run(*given, _scratch(t), first, n, bounds[t], bounds[t + 1]),
+                                           range(threads)))
         self._grow(n, time.perf_counter() - began)
 
     def _program(self, program: Program) -> tuple:
         """(the native function, what keeps it in memory, its kernels)"""
         if program not in self._programs:
-            made = build(self.plan, ONE_LANE, self.plan.calls(program), self._layout, self._in_one, self._override)
+            made = build(self.plan, self._tuning, self.plan.calls(program), self._layout, self._in_one, self._override)
             code: Native = native(source_of(made), ir_of)
-            kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_uint32, ctypes.c_uint32)
+            kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, *[ctypes.c_uint32] * 4)
             self._programs[program] = kind(code.address), code, made
         return self._programs[program]
+
+
+def check_room(plan: Plan):
+    """Raises DeviceError where the models do not fit into the computer's memory, with the copy to go back to."""
+    layout, most = Layout(plan, CHUNK), computer_memory()
+    need = 2 * 4 * sum(layout.sizes.values())
+    if most is not None and need > most:
+        largest = max(layout.addresses, key=lambda t: t.size * t.sites)
+        models = f" of {plan.models:,} models" if plan.models > 1 else ""
+        raise DeviceError(
+            f"The model must fit into this computer's memory twice, one copy to go back to, got {need / 2**20:,.0f} "
+            f"MiB{models}, most of it for {largest.name!r} {largest.shape}, and there are {most / 2**20:,.0f} MiB; "
+            "make the layer smaller.")
+
+
+@cache
+def cores() -> int:
+    """Of the processor, that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+@cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """Of this process: a forked child has none of its parent's."""
+    return ThreadPoolExecutor(cores(), thread_name_prefix="deephtm")
+
+
+@cache
+def _shared(thread: int) -> np.ndarray:
+    return aligned(_SHARED // 4)
+
+
+def _scratch(thread: int) -> int:
+    """Where the workgroup memory of a thread lies."""
+    return _shared(thread).ctypes.data

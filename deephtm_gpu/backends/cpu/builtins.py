@@ -41,8 +41,8 @@ def call(types, new, name, arguments):
     if name in ("min", "max"):
         return kind, _intrinsic(new, _PAIR[inner][name], ir, arguments)
     if name == "clamp":
-        above = new(f"call {ir} @llvm.{_PAIR[inner]['max']}.{_mangled(ir)}({ir} {first.text}, {ir} {arguments[1].text})")
-        return kind, new(f"call {ir} @llvm.{_PAIR[inner]['min']}.{_mangled(ir)}({ir} {above}, {ir} {arguments[2].text})")
+        above = type(first)(kind, _intrinsic(new, _PAIR[inner]["max"], ir, arguments[:2]))
+        return kind, _intrinsic(new, _PAIR[inner]["min"], ir, [above, arguments[2]])
     if name == "select":
         other, condition = arguments[1], arguments[2]
         return kind, new(f"select {types.ir(condition.type)} {condition.text}, {ir} {other.text}, {ir} {first.text}")

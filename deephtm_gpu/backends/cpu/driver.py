@@ -1,15 +1,16 @@
 """A kernel program as one source and one native function, `run`, that goes through many steps.
 
-    run(weights, params, work, lists, steps, shared, first, n)
+    run(weights, params, work, lists, steps, shared, first, n, from, to)
 
-runs n steps from step `first` of the chunk on: `head`, n - 1 times `body`, then `tail`, or a persistent kernel once.
+runs n steps from step `first` of the chunk on: `head`, n - 1 times `body`, then `tail`; or a persistent kernel once, of
+the models `from` to `to`.
 """
 
 import re
 
 from deephtm_gpu.backends.cpu.syntax import parse
 from deephtm_gpu.backends.cpu.translate import ARENAS, translate
-from deephtm_gpu.kernels.compose import split
+from deephtm_gpu.kernels.compose import ACROSS, split
 from deephtm_gpu.kernels.program import Kernel, KernelProgram
 
 _RULE, _MAIN = re.compile(r"\bRULE(\d+)\b"), re.compile(r"\bfn main\(")
@@ -44,8 +45,9 @@ def ir_of(source: str) -> str:
     steps, order = first.removeprefix(_HEADER).split(" ", 1)
     head, body, tail = ([tuple(map(int, k.split("x"))) for k in part.split(",") if k] for part in order.split(";"))
     kernels = dict.fromkeys([*head, *body, *tail])
-    return "\n".join([translate(parse(rest)), *(_groups(*k) for k in kernels),
-                      _persistent(body) if int(steps) else _several(head, body, tail),
+    several = "\n".join([*(_groups(*k) for k in kernels), _several(head, body, tail)])
+    whole = _persistent(body) if int(steps) else several
+    return "\n".join([translate(parse(rest)), whole,
                       "attributes #0 = { nounwind }"])
 
 
@@ -53,33 +55,35 @@ def _pointers(names) -> str:
     return ", ".join(f"ptr %{n}" for n in names)
 
 
-def _groups(n, x, y) -> str:
-    """All workgroups of a kernel, one after the other."""
+def _all(name, begin, end, n) -> str:
+    """The workgroups of kernel n from number `begin` to `end`, both operands, one after the other."""
     return f"""
-define internal void @all_{n}_{x}_{y}({", ".join(f"ptr noalias %{a}" for a in ARENAS)}) #0 {{
+define internal void @{name}({", ".join(f"ptr noalias %{a}" for a in ARENAS)}, i32 %from, i32 %to) #0 {{
 entry:
-  br label %row
-row:
-  %y = phi i32 [ 0, %entry ], [ %y1, %next ]
-  br label %group
+  %some = icmp ult i32 {begin}, {end}
+  br i1 %some, label %group, label %end
 group:
-  %x = phi i32 [ 0, %row ], [ %x1, %group ]
+  %g = phi i32 [ {begin}, %entry ], [ %g1, %group ]
+  %x = urem i32 %g, {ACROSS}
+  %y = udiv i32 %g, {ACROSS}
   call void @main_{n}({_pointers(ARENAS)}, i32 %x, i32 %y)
-  %x1 = add i32 %x, 1
-  %more = icmp ult i32 %x1, {x}
-  br i1 %more, label %group, label %next
-next:
-  %y1 = add i32 %y, 1
-  %rows = icmp ult i32 %y1, {y}
-  br i1 %rows, label %row, label %end
+  %g1 = add nuw i32 %g, 1
+  %more = icmp ult i32 %g1, {end}
+  br i1 %more, label %group, label %end
 end:
   ret void
 }}"""
 
 
+def _groups(n, x, y) -> str:
+    """All workgroups of a kernel, where these are not as many as fill its last row: what is too much returns at
+    once."""
+    return _all(f"all_{n}_{x}_{y}", 0, x * y if y == 1 else ACROSS * y, n)
+
+
 def _begin() -> str:
     return f"""
-define void @run({", ".join(f"ptr noalias %{a}" for a in _GIVEN)}, i32 %first, i32 %n) #0 {{
+define void @run({", ".join(f"ptr noalias %{a}" for a in _GIVEN)}, i32 %first, i32 %n, i32 %from, i32 %to) #0 {{
 entry:
   %turn = alloca [4 x i32], align 16
   %count = getelementptr i32, ptr %turn, i32 1"""
@@ -87,11 +91,14 @@ entry:
 
 def _call(kernel) -> str:
     n, x, y = kernel
-    return f"  call void @all_{n}_{x}_{y}({_pointers(ARENAS)})"
+    return f"  call void @all_{n}_{x}_{y}({_pointers(ARENAS)}, i32 0, i32 0)"
 
 
 def _persistent(body) -> str:
-    return "\n".join([_begin(), "  store i32 %first, ptr %turn", "  store i32 %n, ptr %count", *map(_call, body),
+    """Models are workgroups: from one to another, for several threads."""
+    ((n, _, _),) = body
+    return "\n".join([_all("models", "%from", "%to", n), _begin(), "  store i32 %first, ptr %turn",
+                      "  store i32 %n, ptr %count", f"  call void @models({_pointers(ARENAS)}, i32 %from, i32 %to)",
                       "  ret void", "}"])
 
 
@@ -103,4 +110,4 @@ def _several(head, body, tail) -> str:
         "step:", "  %i = phi i32 [ 0, %entry ], [ %i1, %step ]", "  %at = add i32 %first, %i",
         "  store i32 %at, ptr %turn", *map(_call, body), "  %i1 = add i32 %i, 1",
         "  %more = icmp ult i32 %i1, %last", "  br i1 %more, label %step, label %end",
-        "end:", "  %to = add i32 %first, %last", "  store i32 %to, ptr %turn", *map(_call, tail), "  ret void", "}"])
+        "end:", "  %final = add i32 %first, %last", "  store i32 %final, ptr %turn", *map(_call, tail), "  ret void", "}"])

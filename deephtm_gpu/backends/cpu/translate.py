@@ -283,7 +283,8 @@ class _Body:
         if width(place.type) > 1:
             return self._element(place, Value("u32", str(_LANES.index(name))))
         at, kind = self._types.field(place.type, name)
-        pointer = self._new(f"getelementptr inbounds {self._types.ir(place.type)}, ptr {place.pointer}, i32 0, i32 {at}")
+        ir = self._types.ir(place.type)
+        pointer = self._new(f"getelementptr inbounds {ir}, ptr {place.pointer}, i32 0, i32 {at}")
         return Place(kind, pointer, self._types.align(kind))
 
     def _load(self, place: Place) -> Value:

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from deephtm_gpu.backends.wgpu.adapters import choose_device
+from deephtm_gpu.backends.choice import choose_device
 from deephtm_gpu.bench.speed import cases, elsewhere, kernels, roofline
 from deephtm_gpu.bench.speed.timing import ROUNDS, SECONDS, interleave
 from deephtm_gpu.errors import DeviceError, UserError
@@ -60,9 +60,10 @@ def _peak() -> int | None:
 def _method(devices, seconds):
     lines = [METHOD.format(rounds=ROUNDS, seconds=seconds)]
     for device in devices:
-        adapter, _ = choose_device(device)
+        adapter = choose_device(device).adapter
         if adapter is None:
-            lines.append(f"{device}: NumPy on {platform.machine()}, Python {platform.python_version()}")
+            lines.append(f"{device}: {choose_device(device).name} on {platform.machine()}, Python "
+                         f"{platform.python_version()}")
         else:
             best = roofline.measure(adapter)
             lines.append(f"{device}: {adapter.name} ({adapter.backend}, {adapter.kind}; {adapter.driver}); copies "
@@ -121,7 +122,7 @@ def _cost(opened, device, rate) -> dict:
     work, size = sum(c.work for c in costs), sum(c.bytes for c in costs)
     figures = {"dispatches_per_step": backend.dispatches, "bytes_per_step": size, "multiply_adds_per_step": work,
                "device_bytes": getattr(backend, "bytes", None)}
-    adapter, _ = choose_device(device)
+    adapter = choose_device(device).adapter
     if adapter is not None:
         figures["share_of_roofline"] = roofline.measure(adapter).share(size, work, rate)
     return figures
@@ -151,7 +152,7 @@ def _too_large(name, device, case) -> str | None:
 
 def _memory(device) -> int | None:
     """Bytes of the computer's memory if the model is in it; None if it is not, or the system does not report them."""
-    adapter, _ = choose_device(device)
+    adapter = choose_device(device).adapter
     if adapter is not None and adapter.kind == "hardware":
         return None
     try:
@@ -163,7 +164,7 @@ def _memory(device) -> int | None:
 def _kernels(devices, say):
     """The time of each op of the post's network, with several numbers of columns."""
     for device in devices:
-        if choose_device(device)[0] is None:
+        if choose_device(device).adapter is None:
             continue
         costs = _op_costs(device, say)
         say(f"\nkernels: {device}, the post's network with {cases.SPARSE} synapses a cell, microseconds of each op "
