@@ -30,9 +30,10 @@ class ArenaBackend:
     `_send_steps`, `_submit`. `_memory` reads and writes elements of 4 bytes: `read(arena, begin, length, kind)`,
     `write(arena, begin, array)`, `copy_to(other)`."""
 
-    def _open(self, plan: Plan):
+    def _open(self, plan: Plan, layout=None):
+        """layout: where tensors lie; by default all models in one `Layout`."""
         self.plan = plan
-        self._layout = Layout(plan, CHUNK)
+        self._layout = layout or Layout(plan, CHUNK)
         self._submit_steps = 16  # grows as far as SUBMIT_SECONDS allows
 
     def _fill(self):
@@ -75,8 +76,12 @@ class ArenaBackend:
                 )
             )
         for tensor, x in given:
-            self._memory.write("work", self._layout.offset(tensor), np.ascontiguousarray(x, np.float32))
+            self._send(tensor, x)
         self._send_steps(self._step_numbers(batch))
+
+    def _send(self, tensor: Tensor, x: np.ndarray):
+        """The steps of an input, (T, S, D)."""
+        self._memory.write("work", self._layout.offset(tensor), np.ascontiguousarray(x, np.float32))
 
     def _step_numbers(self, batch: Batch) -> np.ndarray:
         """The numbers of every step, and of the one behind the last."""
@@ -96,14 +101,7 @@ class ArenaBackend:
         self._submit_steps = max(1, min(fits, 4 * self._submit_steps, self._layout.steps))
 
     def _read_back(self, batch: Batch, outputs: Outputs, begin: int):
-        layout = self._layout
-        raw = self._memory.read("work", layout.outputs_begin, layout.outputs_end - layout.outputs_begin, np.float32)
-
-        def steps_of(tensor):
-            at = layout.offset(tensor) - layout.outputs_begin
-            S, D = self.plan.units, tensor.size
-            return raw[at : at + len(batch) * S * D].reshape(len(batch), S, D)
-
+        steps_of = self._outputs(len(batch))
         there = slice(begin, begin + len(batch))
         if batch.program.target:
             for array, tensor in zip(outputs.losses, self.plan.losses):
@@ -116,6 +114,18 @@ class ArenaBackend:
             array[there] = steps_of(tensor)
         if self.plan.anomaly:
             outputs.anomaly[there] = steps_of(self.plan.anomaly)[:, :, 0]
+
+    def _outputs(self, steps: int):
+        """A function from a tensor of the outputs to its steps, (T, S, D)."""
+        layout = self._layout
+        raw = self._memory.read("work", layout.outputs_begin, layout.outputs_end - layout.outputs_begin, np.float32)
+
+        def steps_of(tensor):
+            at = layout.offset(tensor) - layout.outputs_begin
+            S, D = self.plan.units, tensor.size
+            return raw[at : at + steps * S * D].reshape(steps, S, D)
+
+        return steps_of
 
     # Memory
 

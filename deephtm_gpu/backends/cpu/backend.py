@@ -9,15 +9,13 @@ from functools import cache, partial
 import numpy as np
 
 from deephtm_gpu.backends.arenas import ArenaBackend
+from deephtm_gpu.backends.cpu.apart import ApartLayout
 from deephtm_gpu.backends.cpu.driver import ir_of, source_of
 from deephtm_gpu.backends.cpu.native import Native, native
 from deephtm_gpu.backends.numpy import computer_memory
 from deephtm_gpu.backends.protocol import IN_ONE, PARTS, SEVERAL, DeviceInfo
-from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.errors import DeviceError
-from deephtm_gpu.kernels.arenas import Layout
-from deephtm_gpu.kernels.program import CHUNK, build
-from deephtm_gpu.kernels.schedule import persistent
+from deephtm_gpu.kernels.program import build
 from deephtm_gpu.kernels.tuning import Tuning
 from deephtm_gpu.plan.plan import Plan, Program
 
@@ -37,6 +35,10 @@ class HostMemory:
 
     def read(self, arena: str, begin: int, length: int, kind) -> np.ndarray:
         return self.arrays[arena][begin : begin + length].view(kind).copy()
+
+    def of_models(self, arena: str, models: int) -> np.ndarray:
+        """An arena as (P, elements), not a copy."""
+        return self.arrays[arena].reshape(models, -1)
 
     def write(self, arena: str, begin: int, data: np.ndarray):
         flat = np.ascontiguousarray(data).reshape(-1).view(np.uint32)
@@ -67,12 +69,8 @@ class OnProcessor:
             PARTS: partial(self._make, in_one=False, tuning=IN_PARTS),
         }
 
-    def __call__(self, plan: Plan) -> "CpuBackend | SideBySide":
-        """Models that run their steps alone lie in one set of arenas, and go to all cores."""
-        if plan.models == 1 or persistent(plan.calls(plan.online), plan, ONE_LANE):
-            return self._make(plan)
-        check_room(plan)
-        return SideBySide(plan, self._make)
+    def __call__(self, plan: Plan) -> "CpuBackend":
+        return self._make(plan)
 
     def _make(self, plan, in_one=None, tuning=ONE_LANE) -> "CpuBackend":
         return CpuBackend(plan, self._override, in_one, tuning)
@@ -100,8 +98,10 @@ class CpuBackend(ArenaBackend):
 
     def __init__(self, plan: Plan, override: dict[str, str] | None = None, in_one: bool | None = None,
                  tuning: Tuning = ONE_LANE):
-        check_room(plan)
-        self._open(plan)
+        layout = ApartLayout(plan)
+        _check_room(plan, layout)
+        self._open(plan, layout)
+        self._each = np.array([4 * n for n in layout.each.values()], np.uint64)  # bytes from model to model
         self._override, self._in_one, self._tuning = override, in_one, tuning
         self._submit_steps = max(1, self._submit_steps // plan.models)
         self._fill()
@@ -121,11 +121,27 @@ class CpuBackend(ArenaBackend):
         flat = numbers.view(np.uint32).reshape(-1)
         self._steps[: len(flat)] = flat
 
+    def _send(self, tensor, x):
+        P, T = self.plan.models, len(x)
+        rows = x.reshape(T, P, -1).swapaxes(0, 1).reshape(P, -1).astype(np.float32, copy=False)
+        at = self._layout.offset(tensor)
+        self._memory.of_models("work", P)[:, at : at + rows.shape[1]] = np.ascontiguousarray(rows).view(np.uint32)
+
+    def _outputs(self, steps: int):
+        P, S, arena = self.plan.models, self.plan.streams, self._memory.of_models("work", self.plan.models)
+
+        def steps_of(tensor):
+            at, D = self._layout.offset(tensor), tensor.size
+            part = arena[:, at : at + steps * S * D].view(np.float32).reshape(P, steps, S, D)
+            return part.swapaxes(0, 1).reshape(steps, P * S, D)
+
+        return steps_of
+
     def _submit(self, program, first: int, n: int):
         began = time.perf_counter()
-        run, _, kernels = program
-        given = [array.ctypes.data for array in (*self._memory.arrays.values(), self._steps)]
-        threads = min(cores(), self.plan.models) if kernels.steps else 1
+        run, _, _ = program
+        given = [array.ctypes.data for array in (*self._memory.arrays.values(), self._each, self._steps)]
+        threads = min(cores(), self.plan.models)
         if threads == 1:
             run(*given, _scratch(0), first, n, 0, self.plan.models)
         else:
@@ -137,16 +153,17 @@ class CpuBackend(ArenaBackend):
     def _program(self, program: Program) -> tuple:
         """(the native function, what keeps it in memory, its kernels)"""
         if program not in self._programs:
-            made = build(self.plan, self._tuning, self.plan.calls(program), self._layout, self._in_one, self._override)
+            one = self._layout.one
+            made = build(one.plan, self._tuning, one.plan.calls(program), one, self._in_one, self._override)
             code: Native = native(source_of(made), ir_of)
-            kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, *[ctypes.c_uint32] * 4)
+            kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_uint32] * 4)
             self._programs[program] = kind(code.address), code, made
         return self._programs[program]
 
 
-def check_room(plan: Plan):
+def _check_room(plan: Plan, layout: ApartLayout):
     """Raises DeviceError where the models do not fit into the computer's memory, with the copy to go back to."""
-    layout, most = Layout(plan, CHUNK), computer_memory()
+    most = computer_memory()
     need = 2 * 4 * sum(layout.sizes.values())
     if most is not None and need > most:
         largest = max(layout.addresses, key=lambda t: t.size * t.sites)

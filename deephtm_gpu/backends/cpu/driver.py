@@ -1,9 +1,9 @@
-"""A kernel program as one source and one native function, `run`, that goes through many steps.
+"""A kernel program as one source and one native function, `run`, that goes through many steps of some models.
 
-    run(weights, params, work, lists, steps, shared, first, n, from, to)
+    run(weights, params, work, lists, each, steps, shared, first, n, from, to)
 
-runs n steps from step `first` of the chunk on: `head`, n - 1 times `body`, then `tail`; or a persistent kernel once, of
-the models `from` to `to`.
+runs, for each model from number `from` to `to`, n steps from step `first` of the chunk on: `head`, n - 1 times `body`,
+then `tail`; or a persistent kernel once. each: bytes from a model's arena to that of the next, for all four arenas.
 """
 
 import re
@@ -15,6 +15,7 @@ from deephtm_gpu.kernels.program import Kernel, KernelProgram
 
 _RULE, _MAIN = re.compile(r"\bRULE(\d+)\b"), re.compile(r"\bfn main\(")
 _GIVEN = tuple(a for a in ARENAS if a != "turn")
+_MOVED = ("weights", "params", "work", "lists")  # those of a model
 _HEADER = "// program "
 
 
@@ -45,69 +46,78 @@ def ir_of(source: str) -> str:
     steps, order = first.removeprefix(_HEADER).split(" ", 1)
     head, body, tail = ([tuple(map(int, k.split("x"))) for k in part.split(",") if k] for part in order.split(";"))
     kernels = dict.fromkeys([*head, *body, *tail])
-    several = "\n".join([*(_groups(*k) for k in kernels), _several(head, body, tail)])
-    whole = _persistent(body) if int(steps) else several
-    return "\n".join([translate(parse(rest)), whole,
+    one = _persistent(body) if int(steps) else _several(head, body, tail)
+    return "\n".join([translate(parse(rest)), *(_groups(*k) for k in kernels), one, _models(),
                       "attributes #0 = { nounwind }"])
+
+
+def _typed(names) -> str:
+    return ", ".join(f"ptr noalias %{n}" for n in names)
 
 
 def _pointers(names) -> str:
     return ", ".join(f"ptr %{n}" for n in names)
 
 
-def _all(name, begin, end, n) -> str:
-    """The workgroups of kernel n from number `begin` to `end`, both operands, one after the other."""
+def _groups(n, x, y) -> str:
+    """All workgroups of a kernel, one after the other; those that fill its last row return at once."""
+    count = x * y if y == 1 else ACROSS * y
     return f"""
-define internal void @{name}({", ".join(f"ptr noalias %{a}" for a in ARENAS)}, i32 %from, i32 %to) #0 {{
+define internal void @all_{n}_{x}_{y}({_typed(ARENAS)}) #0 {{
 entry:
-  %some = icmp ult i32 {begin}, {end}
-  br i1 %some, label %group, label %end
+  br label %group
 group:
-  %g = phi i32 [ {begin}, %entry ], [ %g1, %group ]
+  %g = phi i32 [ 0, %entry ], [ %g1, %group ]
   %x = urem i32 %g, {ACROSS}
   %y = udiv i32 %g, {ACROSS}
   call void @main_{n}({_pointers(ARENAS)}, i32 %x, i32 %y)
   %g1 = add nuw i32 %g, 1
-  %more = icmp ult i32 %g1, {end}
+  %more = icmp ult i32 %g1, {count}
   br i1 %more, label %group, label %end
 end:
   ret void
 }}"""
 
 
-def _groups(n, x, y) -> str:
-    """All workgroups of a kernel, where these are not as many as fill its last row: what is too much returns at
-    once."""
-    return _all(f"all_{n}_{x}_{y}", 0, x * y if y == 1 else ACROSS * y, n)
-
-
 def _begin() -> str:
     return f"""
-define void @run({", ".join(f"ptr noalias %{a}" for a in _GIVEN)}, i32 %first, i32 %n, i32 %from, i32 %to) #0 {{
+define internal void @one({_typed(_GIVEN)}, i32 %first, i32 %n) #0 {{
 entry:
   %turn = alloca [4 x i32], align 16
-  %count = getelementptr i32, ptr %turn, i32 1"""
+  %count = getelementptr i32, ptr %turn, i32 1
+  store i32 %first, ptr %turn"""
 
 
 def _call(kernel) -> str:
     n, x, y = kernel
-    return f"  call void @all_{n}_{x}_{y}({_pointers(ARENAS)}, i32 0, i32 0)"
+    return f"  call void @all_{n}_{x}_{y}({_pointers(ARENAS)})"
 
 
 def _persistent(body) -> str:
-    """Models are workgroups: from one to another, for several threads."""
-    ((n, _, _),) = body
-    return "\n".join([_all("models", "%from", "%to", n), _begin(), "  store i32 %first, ptr %turn",
-                      "  store i32 %n, ptr %count", f"  call void @models({_pointers(ARENAS)}, i32 %from, i32 %to)",
-                      "  ret void", "}"])
+    return "\n".join([_begin(), "  store i32 %n, ptr %count", *map(_call, body), "  ret void", "}"])
 
 
 def _several(head, body, tail) -> str:
     """As the GPU backend encodes it: the body of a step is the end of the one before and the beginning of the next."""
     return "\n".join([
-        _begin(), "  store i32 %first, ptr %turn", "  store i32 1, ptr %count", *map(_call, head),
+        _begin(), "  store i32 1, ptr %count", *map(_call, head),
         "  %last = sub i32 %n, 1", "  %alone = icmp eq i32 %last, 0", "  br i1 %alone, label %end, label %step",
         "step:", "  %i = phi i32 [ 0, %entry ], [ %i1, %step ]", "  %at = add i32 %first, %i",
         "  store i32 %at, ptr %turn", *map(_call, body), "  %i1 = add i32 %i, 1",
         "  %more = icmp ult i32 %i1, %last", "  br i1 %more, label %step, label %end",
-        "end:", "  %final = add i32 %first, %last", "  store i32 %final, ptr %turn", *map(_call, tail), "  ret void", "}"])
+        "end:", "  %final = add i32 %first, %last", "  store i32 %final, ptr %turn", *map(_call, tail),
+        "  ret void", "}"])
+
+
+def _models() -> str:
+    """Model after model: the arenas of the next lie so many bytes behind."""
+    moved = [f"  %{a}_each = load i64, ptr {f'%each_{i}' if i else '%each'}\n  %{a}_far = mul i64 %{a}_each, %wide\n"
+             f"  %{a}_at = getelementptr i8, ptr %{a}, i64 %{a}_far" for i, a in enumerate(_MOVED)]
+    steps = [f"  %each_{i} = getelementptr i64, ptr %each, i32 {i}" for i in range(1, len(_MOVED))]
+    given = ", ".join(f"ptr %{a}{'_at' if a in _MOVED else ''}" for a in _GIVEN)
+    return "\n".join([
+        f"define void @run({_typed(_MOVED)}, ptr %each, ptr %steps, ptr %shared, i32 %first, i32 %n, i32 %from, "
+        "i32 %to) #0 {", "entry:", *steps, "  br label %model", "model:",
+        "  %p = phi i32 [ %from, %entry ], [ %p1, %model ]", "  %wide = zext i32 %p to i64", *moved,
+        f"  call void @one({given}, i32 %first, i32 %n)", "  %p1 = add i32 %p, 1", "  %more = icmp ult i32 %p1, %to",
+        "  br i1 %more, label %model, label %end", "end:", "  ret void", "}"])
