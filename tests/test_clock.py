@@ -8,7 +8,7 @@ from test_graph import refuses
 import deephtm_gpu as dh
 
 RNG = np.random.default_rng
-DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
+DEVICES = pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 
 
 def seen(make, *series, device="numpy", streams=1):

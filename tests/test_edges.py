@@ -12,7 +12,7 @@ from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.bench.networks import post_model
 from deephtm_gpu.data.sine import sine
 
-DEVICES = ["numpy", "gpu"]
+DEVICES = ["numpy", "cpu", "gpu"]
 
 
 def small(inputs=1, device="numpy", **more):

@@ -132,7 +132,7 @@ def test_gpu_and_numpy_agree_on_the_sine(adapter, winners):
     assert np.abs(predictions[0] - predictions[1]).max() <= 1e-4
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 @pytest.mark.parametrize("streams", [1, 3])
 def test_two_runs_are_equal_to_the_bit(adapter, device, streams):
     results = []
@@ -144,7 +144,7 @@ def test_two_runs_are_equal_to_the_bit(adapter, device, streams):
         assert np.array_equal(a, b, equal_nan=True)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 @pytest.mark.parametrize("ahead", [1, 5])
 def test_pieces_equal_the_whole(adapter, device, ahead):
     series = noise(90, seed=1)
@@ -162,7 +162,7 @@ def test_pieces_equal_the_whole(adapter, device, ahead):
     assert np.allclose(at_once.loss[:-ahead], 0.5 * (error**2).sum(axis=1), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_predict_leaves_every_bit(adapter, device):
     series = noise(120, seed=2)
     model, twin = small(device), small(device)
@@ -185,7 +185,7 @@ def test_predict_agrees_between_backends(adapter):
     assert np.abs(predictions[0] - predictions[1]).max() <= 1e-4
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_a_loss_out_of_bounds_stops_with_the_step_and_good_weights(adapter, device):
     model = small(device, optimizer=dh.SGD(0.01))
     model.fit(noise(300, seed=4))
@@ -200,7 +200,7 @@ def test_a_loss_out_of_bounds_stops_with_the_step_and_good_weights(adapter, devi
     assert np.isfinite(model.fit(noise(50, seed=6)).prediction).all()
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_divergence_stops_with_the_layer(adapter, device):
     net = dh.Sequential(dh.SpatialPooler(16, 3), dh.TemporalMemory(3), dh.Linear(8), dh.ReLU(), dh.Linear(1))
     model = dh.Model(net, (4,), optimizer=dh.SGD(0.01), device=device)
@@ -212,7 +212,7 @@ def test_divergence_stops_with_the_layer(adapter, device):
     assert all(np.array_equal(v, start[n]) for n, v in model.state_dict().items())
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_reset_forgets_the_sequence_and_keeps_the_weights(adapter, device):
     model = small(device)
     model.fit(noise(50, seed=7))

@@ -17,7 +17,7 @@ from deephtm_gpu.plan.lowering import lower
 from deephtm_gpu.plan.plan import Program
 from deephtm_gpu.saving.graph import describe_network, make_network
 
-DEVICES = ("numpy", "gpu")
+DEVICES = ("numpy", "cpu", "gpu")
 on_devices = pytest.mark.parametrize("device", DEVICES)
 
 

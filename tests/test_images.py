@@ -37,7 +37,7 @@ def test_backends_agree_over_100_frames(seed):
     assert on_gpu.anomaly == pytest.approx(on_numpy.anomaly, abs=1e-3)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_two_runs_are_equal_to_the_bit(device):
     x, y = series(40)
     first, second = model(device), model(device)
@@ -47,7 +47,7 @@ def test_two_runs_are_equal_to_the_bit(device):
     assert np.array_equal(first.predict(x, averaged=True), second.predict(x, averaged=True))
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_kept_in_any_way_it_goes_on_to_the_bit(device, tmp_path):
     x, y = series(50)
     whole = model(device)
@@ -70,7 +70,7 @@ def test_what_numpy_saved_the_gpu_continues(tmp_path):
     assert np.abs(made - whole.fit(x[30:], targets=y[30:]).prediction).max() <= 1e-4
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_a_population_is_its_models(device):
     data = [series(12, seed) for seed in (1, 2, 3)]
     x, y = (np.stack([d[n] for d in data]) for n in (0, 1))
@@ -83,7 +83,7 @@ def test_a_population_is_its_models(device):
         assert np.abs(made[n] - alone).max() <= (0 if device == "gpu" else 1e-6)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_alike_streams_are_one_stream(device):
     """Two streams that see the same have the gradient of one. A norm of a whole map has sums over streams: rounding."""
     x, y = series(20)

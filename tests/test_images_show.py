@@ -98,7 +98,7 @@ def test_a_series_of_frames_begins_again_and_forgets(tmp_path):
     assert shown.error[:24] == pytest.approx(np.concatenate(errors), rel=1e-5)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_a_step_without_a_target_predicts_and_moves_on(device):
     """Where inputs are not what is predicted, such as stacked frames: only learning needs targets."""
     frames = Balls(1, side=SIDE).take(30)

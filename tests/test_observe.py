@@ -23,7 +23,7 @@ def model(device, streams=1, seed=1):
     return dh.Model(net, (1,), optimizer=dh.PolyakSGD(), streams=streams, seed=seed, device=device)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_every_row_is_what_state_tells_after_its_step(device, adapter):
     looked_at, asked = model(device), model(device)
     looked_at.observe()
@@ -43,7 +43,7 @@ def test_every_row_is_what_state_tells_after_its_step(device, adapter):
             assert predicted[t] == pytest.approx(before[winners[t]], rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_looking_on_changes_nothing(device, adapter):
     series = sine(40, period=11)
     plain, looked_at = model(device), model(device)

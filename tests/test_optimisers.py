@@ -76,7 +76,7 @@ def by_hand(name, schedule, weight, bias, inputs, targets):
     return theta
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_dense_layer_learns_as_the_papers_say(adapter, name, schedule, device):
@@ -166,7 +166,7 @@ def test_clipped_gradients_are_as_long_as_allowed(name):
     assert not np.allclose(a, c, rtol=1e-3) and np.abs(b - c).max() <= 1e-4 * np.abs(c).max()
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_a_step_of_adam_is_exact(adapter, device):
     """1 - .999 in float32 is wrong in the fifth digit, and so would be all steps, together: what columns are near a tie
     would soon be others."""
@@ -185,7 +185,7 @@ def test_a_step_of_adam_is_exact(adapter, device):
         weight = made
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 @pytest.mark.parametrize("name", ["SGD", "momentum", "RMSprop", "Adam", "AdamW"])
 def test_copies_of_a_stream_learn_what_one_does(adapter, name, device):
     """The gradients of S streams add up: with the rate of SGD divided by S (Adam and RMSprop do not see the scale)."""

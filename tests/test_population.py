@@ -7,7 +7,7 @@ import deephtm_gpu as dh
 from deephtm_gpu.backends.side_by_side import SideBySide
 from deephtm_gpu.backends.wgpu import backend as gpu_backend
 
-DEVICES = ("numpy", "gpu")
+DEVICES = ("numpy", "cpu", "gpu")
 P, T = 5, 60
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import deephtm_gpu as dh
 from deephtm_gpu.backends.batch import Batch, Outputs
+from deephtm_gpu.backends.cpu.backend import OnProcessor
 from deephtm_gpu.backends.numpy import NumpyBackend
 from deephtm_gpu.backends.protocol import Backend, DeviceInfo, OpenMemory
 from deephtm_gpu.backends.side_by_side import SideBySide
@@ -28,13 +29,15 @@ def plan(models=1):
     return lower(net.network((2,)), ["mse"], dh.SGD(0.05), 1, range(models), 1)[0]
 
 
-@pytest.fixture(params=["numpy", "gpu", "side by side", "gpu, 2 models"])
+@pytest.fixture(params=["numpy", "gpu", "side by side", "gpu, 2 models", "cpu", "cpu, 2 models"])
 def backend(request, adapter):
     return {
         "numpy": lambda: NumpyBackend(plan()),
         "gpu": lambda: OnAdapter(adapter)(plan()),
         "side by side": lambda: SideBySide(plan(2), NumpyBackend),
         "gpu, 2 models": lambda: OnAdapter(adapter)(plan(2)),
+        "cpu": lambda: OnProcessor()(plan()),
+        "cpu, 2 models": lambda: OnProcessor()(plan(2)),
     }[request.param]()
 
 

@@ -36,7 +36,7 @@ from deephtm_gpu.saving.objects import arguments_of, describe, make
 from deephtm_gpu.saving.tree import join, split
 from deephtm_gpu.validate.networks import _networks as validated_networks
 
-DEVICES = ("numpy", "gpu")
+DEVICES = ("numpy", "cpu", "gpu")
 
 
 # Networks and series

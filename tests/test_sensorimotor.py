@@ -13,7 +13,7 @@ from deephtm_gpu.sensorimotor.hypotheses import Hypotheses
 from deephtm_gpu.sensorimotor.parts import LOSERS, Parts
 
 SURE = 0.9
-DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
+DEVICES = pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 
 
 def _taught(task, exposures=5, **options):

@@ -17,7 +17,7 @@ import pytest
 import deephtm_gpu as dh
 from deephtm_gpu.plan.tensors import PARAMETERS, STATE
 
-DEVICES = ["numpy", "gpu"]
+DEVICES = ["numpy", "cpu", "gpu"]
 
 
 def series(steps, seed=0, width=3):

@@ -216,7 +216,7 @@ def noise(*shape, seed=0):
     return RNG(seed).normal(size=shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 @pytest.mark.parametrize("clip", [None, 0.7])
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_layer_that_is_called_twice_learns_as_the_papers_say(adapter, name, clip, device):
@@ -228,7 +228,7 @@ def test_a_layer_that_is_called_twice_learns_as_the_papers_say(adapter, name, cl
     assert_close("weight and bias", np.concatenate([now["0.weight"], now["0.bias"][:, None]], axis=1), want, 2e-4)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_the_first_step_of_adam_is_as_long_as_its_rate(adapter, device):
     """Of what a step touches, however often: here rows and synapses are sparse."""
     x, z, reader = dh.Input((3,)), dh.Input((3,)), dh.Linear(4)
@@ -378,7 +378,7 @@ def test_calls_before_and_behind_the_pooler_move_slowly():
     assert_close("weight", change, -0.01 * central_difference(loss, weight, range(weight.size), h=1e-5))
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_each_model_of_a_population_adds_up_its_own(adapter, device):
     def net():
         layer = dh.Linear(3)

@@ -11,7 +11,7 @@ from deephtm_gpu.backends.batch import Batch
 from deephtm_gpu.plan.plan import GIVEN
 from deephtm_gpu.saving.container import read_container, write_container
 
-DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
+DEVICES = pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 RATE = 0.01
 FEW = dict(decay=0.8, init_std=0.5)
 

@@ -30,7 +30,7 @@ def ending(steps, *ends):
     return np.arange(steps)[:, None] < np.array(ends)
 
 
-DEVICES = pytest.mark.parametrize("device", ["numpy", "gpu"])
+DEVICES = pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 
 
 @DEVICES

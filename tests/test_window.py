@@ -151,7 +151,7 @@ def test_gpu_and_numpy_agree(adapter, window):
         assert_close(name, value, models[1].state_dict()[name], 1e-3)
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_pieces_equal_the_whole(adapter, device, ahead):
     series, whole, pieces = symbols(70), model(device=device), model(device=device)
@@ -162,7 +162,7 @@ def test_pieces_equal_the_whole(adapter, device, ahead):
         assert np.array_equal(value, pieces.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_predict_leaves_every_bit(adapter, device):
     series, looked, alone = symbols(60), model(device=device), model(device=device)
     for m in (looked, alone):
@@ -173,7 +173,7 @@ def test_predict_leaves_every_bit(adapter, device):
         assert np.array_equal(value, alone.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("device", ["numpy", "gpu"])
+@pytest.mark.parametrize("device", ["numpy", "cpu", "gpu"])
 def test_short_sequences_teach_the_distal_weights_too(adapter, device):
     """A sequence shorter than the window: its steps never leave the ring, but reset() learns from them."""
     m = model(window=16, device=device)

@@ -48,7 +48,7 @@ def ir_of(source: str) -> str:
     kernels = dict.fromkeys([*head, *body, *tail])
     one = _persistent(body) if int(steps) else _several(head, body, tail)
     return "\n".join([translate(parse(rest)), *(_groups(*k) for k in kernels), one, _models(),
-                      "attributes #0 = { nounwind }"])
+                      "attributes #0 = { nounwind noinline }", "attributes #1 = { nounwind alwaysinline }"])
 
 
 def _typed(names) -> str:

@@ -1,6 +1,8 @@
 """Trees of WGSL to LLVM IR, for a kernel whose workgroups have one lane: barriers vanish, and the lane is number 0.
 
-Every function gets the arenas as its first arguments, so that the same code serves many models and threads. Whole
+Every function gets the arenas as its first arguments, so that the same code serves many models and threads. Each call
+of an entry point is a machine function of its own, made for the constants it gets, and the same wherever the same call
+stands: what an op computes does not depend, to the bit, on the kernel around it. All else goes into the caller. Whole
 numbers are taken not to overflow in sums and products (`nuw`), which makes an index run on by itself; functions that
 mix bits (`^`) are left alone. Sums may be reordered, as WGSL allows: LLVM then adds up several numbers at once.
 """
@@ -60,10 +62,12 @@ class Place:
 def translate(module: Module) -> str:
     """LLVM IR of all functions of a module; entry points are called `main` and get the workgroup's number along both
     axes behind the arenas."""
-    types = Types(module)
+    types, calls = Types(module), {}
     texts = [types.declarations()]
     for function in module.functions.values():
-        texts.append(_Body(module, types, function).text())
+        texts.append(_Body(module, types, function, calls).text())
+    for function in calls.values():
+        texts.append(_Body(module, types, function, None).text())
     used = set(re.findall(r"@(llvm\.[\w.]+)", "\n".join(texts)))
     return "\n".join([*texts, *map(builtins.declaration, sorted(used))])
 
@@ -75,8 +79,9 @@ def arena_arguments() -> str:
 class _Body:
     """The IR of one function."""
 
-    def __init__(self, module: Module, types: Types, function: Function):
-        self._module, self._types, self._function = module, types, function
+    def __init__(self, module: Module, types: Types, function: Function, calls: dict | None):
+        """calls: the functions made of calls of entry points, by what is called; None within one of them."""
+        self._module, self._types, self._function, self._calls = module, types, function, calls
         self._lines: list[str] = []
         self._allocas: list[str] = []
         self._scopes: list[dict[str, Value | Place]] = [{}]
@@ -98,7 +103,8 @@ class _Body:
         returns = "void" if function.returns is None else self._types.ir(function.returns)
         if not self._closed:
             self._emit("ret void" if returns == "void" else "unreachable")
-        head = f"define internal {returns} @{function.name}({arguments}) #0 {{"
+        kind = "#0" if function.entry or self._calls is None else "#1"
+        head = f"define internal {returns} @{function.name}({arguments}) {kind} {{"
         return "\n".join([head, "entry:", *self._allocas, *self._lines, "}"])
 
     def _bind_entry(self):
@@ -169,6 +175,8 @@ class _Body:
                 self._return(value)
             case Leave(what):
                 self._jump(self._loops[-1][what == "break"])
+            case Discarded(call) if self._function.entry and call.name in self._module.functions:
+                self._apart(call)
             case Discarded(call):
                 self._call(call)
             case _:
@@ -472,6 +480,37 @@ class _Body:
         if name.startswith("vec"):
             return self._construct(name, arguments)
         return self._builtin(name, arguments)
+
+    def _apart(self, call: Call):
+        """The call as a function of its own, which gets what varies."""
+        given: dict = {}
+        inside = self._varying(call, given)
+        key = repr((inside, [value.type for value in given.values()]))
+        if key not in self._calls:
+            arguments = tuple((f"g{i}", value.type) for i, value in enumerate(given.values()))
+            self._calls[key] = Function(f"call_{len(self._calls)}", arguments, None, (Discarded(inside),))
+        passed = [f"ptr %{a}" for a in ARENAS]
+        passed += [f"{self._types.ir(value.type)} {value.text}" for value in given.values()]
+        self._emit(f"call void @{self._calls[key].name}({', '.join(passed)})")
+
+    def _varying(self, tree, given: dict):
+        """The tree with what varies, names and fields, as arguments g0, g1, ...; `given` collects their values."""
+        match tree:
+            case Name(name) if name in self._module.constants and self._find(name) is None:
+                return self._varying(self._module.constants[name][1], given) if name.startswith("RULE") else tree
+            case Name() | Member(Name(), _):
+                if tree not in given:
+                    given[tree] = self._value(tree)
+                return Name(f"g{list(given).index(tree)}")
+            case Unary(mark, value):
+                return Unary(mark, self._varying(value, given))
+            case Binary(mark, left, right):
+                return Binary(mark, self._varying(left, given), self._varying(right, given))
+            case Call(name, arguments):
+                return Call(name, tuple(self._varying(a, given) for a in arguments))
+            case Index(Name(name), at):
+                return Index(Name(name), self._varying(at, given))
+        return tree
 
     def _own(self, function: Function, call: Call) -> Value:
         given = [f"ptr %{a}" for a in ARENAS]
