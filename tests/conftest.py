@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Mesa keeps what it compiled, for all workers and for the next run; by default in the home folder, which may not be
 # writable.
 os.environ.setdefault("MESA_SHADER_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".shader_cache"))
+os.environ.setdefault("DEEPHTM_CACHE", str(Path(__file__).resolve().parents[1] / ".native_cache"))
 os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # without it some Vulkan drivers print an error
 
 import numpy as np

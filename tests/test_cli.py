@@ -94,7 +94,7 @@ def test_info_without_adapters(capsys, monkeypatch):
     monkeypatch.setattr(info, "list_adapters", lambda: ())
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
-    assert "mesa-vulkan-drivers" in shown and "auto takes the NumPy reference" in shown
+    assert "mesa-vulkan-drivers" in shown and "auto takes the processor" in shown
 
 
 def test_info_of_a_card(capsys, monkeypatch, tmp_path):

@@ -253,11 +253,15 @@ def test_rollout_continues_a_learned_sine(adapter):
 
 
 def test_auto_says_once_that_it_falls_back(monkeypatch, capsys):
-    from deephtm_gpu.backends import devices
+    from deephtm_gpu.backends import choice, devices
     from deephtm_gpu.backends.wgpu import adapters
 
     monkeypatch.setattr(adapters, "list_adapters", lambda: ())
     monkeypatch.setattr(devices, "_told", set())
+    assert small("auto").device.backend == "cpu" and not capsys.readouterr().err
+    monkeypatch.setattr(choice, "no_compiler", lambda: "needs llvmlite, and there is none; pip install llvmlite")
+    with pytest.raises(dh.DeviceError, match="device='cpu' needs llvmlite"):
+        small("cpu")
     for _ in range(2):
         assert small("auto").device.backend == "numpy"
     assert capsys.readouterr().err.count("running on NumPy") == 1

@@ -123,7 +123,7 @@ def test_checkout_reads_its_own_shaders():
 
 def test_project_table():
     assert {re.match(r"[\w-]+", d).group() for d in PROJECT["dependencies"]} == {
-        "wgpu", "numpy", "glfw", "matplotlib", "safetensors", "tqdm"}
+        "wgpu", "numpy", "glfw", "llvmlite", "matplotlib", "safetensors", "tqdm"}
     assert PROJECT["version"] == deephtm_gpu.__version__
     assert PROJECT["requires-python"] == ">=3.11"
     module, function = PROJECT["scripts"]["deephtm"].split(":")
