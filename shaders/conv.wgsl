@@ -26,8 +26,9 @@ fn first_of_quad(v: vec4<f32>, i: u32, n: u32) -> vec4<f32> {
 
 // The quad at number i of a position, zeros outside the map.
 fn quad_at(map: u32, row: u32, column: u32, across: u32, n: u32, i: u32) -> vec4<f32> {
-  if (row == NOWHERE || column == NOWHERE) { return vec4<f32>(); }
-  return work4(map + (row * across + column) * room_of(n) + i);
+  let there = row != NOWHERE && column != NOWHERE;  // no branch: outside, another position is read for nothing
+  let quad = work4(map + select(0u, row * across + column, there) * room_of(n) + i);
+  return select(vec4<f32>(), quad, there);
 }
 
 fn write4(at: u32, v: vec4<f32>, o: u32, n: u32) {

@@ -23,6 +23,10 @@ fn weight8(row: u32, j: u32, quads: u32) -> Eight {
 
 fn sparse_transposed_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, I: u32, window: Window,
                              part: u32, parts: u32) {
+  if (WG == 1u && parts == 1u && I % 4u == 0u) {
+    pairs_forward_alone(index, value, weight, bias, y, L, I, window);
+    return;
+  }
   let quads = (window.side * window.side * I + 3u) / 4u;
   let eights = (I + 7u) / 8u;  // a lane makes eight numbers of a position: F = 8 features are one
   for (var item = part * WG + lane; item < STREAMS * window.X * eights; item += parts * WG) {
@@ -58,6 +62,10 @@ fn sparse_transposed_forward(index: u32, value: u32, weight: u32, bias: u32, y: 
 
 fn sparse_transposed_backward(dy: u32, index: u32, value: u32, weight: u32, dvalue: u32, L: u32, I: u32, window: Window,
                               part: u32, parts: u32) {
+  if (WG == 1u && parts == 1u && I % 4u == 0u) {
+    pairs_backward_alone(dy, index, value, weight, dvalue, L, I, window);
+    return;
+  }
   let quads = (window.side * window.side * I + 3u) / 4u;
   for (var item = part * WG + lane; item < STREAMS * window.Y * L; item += parts * WG) {
     let q = item / L % window.Y;
@@ -82,36 +90,87 @@ fn sparse_transposed_backward(dy: u32, index: u32, value: u32, weight: u32, dval
   }
 }
 
-// With one lane: pair after pair, each row of its window in one go.
-fn sparse_transposed_gradient_alone(index: u32, value: u32, dy: u32, gradient: u32, touched: u32, L: u32, I: u32, window: Window) {
+// With one lane, where the features of a position fill whole quads: pair after pair, each row of its window in one go. A pair is
+// entry `item` of a stream's; nothing is done for those whose value is 0.
+struct Pair { at: u32, u: u32, v: u32, base: u32, lists: u32 }
+
+fn pair_of(item: u32, L: u32, window: Window) -> Pair {
+  let s = item / (window.Y * L);
+  let q = item / L % window.Y;
+  return Pair(q * room_of(L) + item % L, q / window.V, q % window.V, s * STREAM, s * LISTS);
+}
+
+fn pairs_forward_alone(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, I: u32, window: Window) {
+  let quads = window.side * window.side * I / 4u;
+  for (var p = 0u; p < STREAMS * window.X; p++) {
+    let to = y + p / window.X * STREAM + p % window.X * I;
+    for (var i = 0u; i < I; i++) { work[to + i] = params[bias + i]; }
+  }
+  for (var item = 0u; item < STREAMS * window.Y * L; item++) {
+    let pair = pair_of(item, L, window);
+    let factor = work[value + pair.base + pair.at];
+    if (factor == 0.0) { continue; }
+    let row = weight + lists[index + pair.lists + pair.at] * quads;
+    let run = inside(pair.v, window.W, window);
+    for (var a = 0u; a < window.side; a++) {
+      let r = fine_of(pair.u, a, window.X / window.W, window);
+      if (r == NOWHERE) { continue; }
+      let from = row + (a * window.side + run.first) * I / 4u;
+      let to = y + pair.base + (r * window.W + run.at) * I;
+      for (var j = 0u; j < run.count * I / 4u; j++) { put4(to + 4u * j, work4(to + 4u * j) + factor * weights[from + j]); }
+    }
+  }
+}
+
+fn pairs_backward_alone(dy: u32, index: u32, value: u32, weight: u32, dvalue: u32, L: u32, I: u32, window: Window) {
+  let quads = window.side * window.side * I / 4u;
+  for (var item = 0u; item < STREAMS * window.Y * L; item++) {
+    let pair = pair_of(item, L, window);
+    var sum = vec4<f32>();
+    var more = vec4<f32>();  // two sums side by side: neither waits for the other
+    if (!(work[value + pair.base + pair.at] == 0.0)) {
+      let row = weight + lists[index + pair.lists + pair.at] * quads;
+      let run = inside(pair.v, window.W, window);
+      for (var a = 0u; a < window.side; a++) {
+        let r = fine_of(pair.u, a, window.X / window.W, window);
+        if (r == NOWHERE) { continue; }
+        let from = row + (a * window.side + run.first) * I / 4u;
+        let at = dy + pair.base + (r * window.W + run.at) * I;
+        let count = run.count * I / 4u;
+        for (var j = 0u; j + 1u < count; j += 2u) {
+          sum += work4(at + 4u * j) * weights[from + j];
+          more += work4(at + 4u * j + 4u) * weights[from + j + 1u];
+        }
+        if (count % 2u == 1u) { sum += work4(at + 4u * count - 4u) * weights[from + count - 1u]; }
+      }
+    }
+    work[dvalue + pair.base + pair.at] = dot(sum + more, vec4<f32>(1.0));
+  }
+}
+
+fn pairs_gradient_alone(index: u32, value: u32, dy: u32, gradient: u32, touched: u32, L: u32, I: u32, window: Window) {
   let J = window.side * window.side * I;
   for (var item = 0u; item < STREAMS * window.Y * L; item++) {
-    let s = item / (window.Y * L);
-    let base = s * STREAM;
-    let q = item / L % window.Y;
-    let at = q * room_of(L) + item % L;
-    let factor = work[value + base + at];
+    let pair = pair_of(item, L, window);
+    let factor = work[value + pair.base + pair.at];
     if (factor == 0.0) { continue; }
-    let n = lists[index + s * LISTS + at];
-    work[touched + base + n] = 1.0;
+    let n = lists[index + pair.lists + pair.at];
+    work[touched + pair.base + n] = 1.0;
+    let run = inside(pair.v, window.W, window);
     for (var a = 0u; a < window.side; a++) {
-      let r = fine_of(q / window.V, a, window.X / window.W, window);
+      let r = fine_of(pair.u, a, window.X / window.W, window);
       if (r == NOWHERE) { continue; }
-      for (var b = 0u; b < window.side; b++) {
-        let c = fine_of(q % window.V, b, window.W, window);
-        if (c == NOWHERE) { continue; }
-        let to = gradient + base + n * J + (a * window.side + b) * I;
-        let from = dy + base + (r * window.W + c) * room_of(I);
-        for (var i = 0u; i < I; i++) { work[to + i] += factor * work[from + i]; }
-      }
+      let to = gradient + pair.base + n * J + (a * window.side + run.first) * I;
+      let from = dy + pair.base + (r * window.W + run.at) * I;
+      for (var j = 0u; j < run.count * I; j += 4u) { put4(to + j, work4(to + j) + factor * work4(from + j)); }
     }
   }
 }
 
 fn sparse_transposed_gradient(index: u32, value: u32, dy: u32, gradient: u32, touched: u32, L: u32, I: u32, N: u32,
                               window: Window, part: u32, parts: u32) {
-  if (WG == 1u && parts == 1u) {
-    sparse_transposed_gradient_alone(index, value, dy, gradient, touched, L, I, window);
+  if (WG == 1u && parts == 1u && I % 4u == 0u) {
+    pairs_gradient_alone(index, value, dy, gradient, touched, L, I, window);
     return;
   }
   let J = window.side * window.side * I;

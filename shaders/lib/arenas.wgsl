@@ -19,6 +19,13 @@ fn work4(at: u32) -> vec4<f32> {
   return vec4<f32>(work[at], work[at + 1u], work[at + 2u], work[at + 3u]);
 }
 
+fn put4(at: u32, v: vec4<f32>) {
+  work[at] = v.x;
+  work[at + 1u] = v.y;
+  work[at + 2u] = v.z;
+  work[at + 3u] = v.w;
+}
+
 // The room of a tensor of n elements: so far it is from position to position of a map.
 fn room_of(n: u32) -> u32 {
   return (n + 3u) / 4u * 4u;

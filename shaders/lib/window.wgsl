@@ -21,3 +21,13 @@ fn coarse_of(at: u32, off: u32, n: u32, window: Window) -> u32 {
   let coarse = (padded - off) / window.stride;
   return select(NOWHERE, coarse, padded >= off && coarse < n);
 }
+
+// The offsets of a coarse column whose fine ones are inside the map: so many from `first` on, the fine column `at` and the next.
+struct Inside { first: u32, count: u32, at: u32 }
+
+fn inside(at: u32, n: u32, window: Window) -> Inside {
+  let begin = at * window.stride;
+  let first = select(0u, window.pad - begin, window.pad > begin);
+  let last = min(window.side, select(0u, n + window.pad - begin, n + window.pad > begin));
+  return Inside(first, select(0u, last - first, last > first), begin + first - window.pad);
+}

@@ -50,8 +50,8 @@ class HostMemory:
 
 
 def aligned(elements: int) -> np.ndarray:
-    """Zeros of 4 bytes."""
-    raw = np.zeros(4 * elements + ALIGNED, np.uint8)
+    """Zeros of 4 bytes, with room for a quad behind them."""
+    raw = np.zeros(4 * elements + 2 * ALIGNED, np.uint8)
     begin = -raw.ctypes.data % ALIGNED
     return raw[begin : begin + 4 * elements].view(np.uint32)
 

@@ -40,6 +40,7 @@ _COMPARE = {"<": ("olt", "ult", "slt"), "<=": ("ole", "ule", "sle"), ">": ("ogt"
 _BITS = {"&": "and", "|": "or", "^": "xor"}
 _QUIET = {"workgroupBarrier", "storageBarrier", "textureBarrier"}
 _LANES = "xyzw"
+_AT_ONCE = {"work4", "put4", "weight4"}
 
 
 @dataclass(frozen=True)
@@ -470,8 +471,8 @@ class _Body:
             return self._load(self._place(call.arguments[0]))
         if name.startswith("atomic"):
             return self._atomic(name, call.arguments)
-        if name == "work4":
-            return self._work4(call)
+        if name in _AT_ONCE:
+            return self._at_once(name, call.arguments)
         if name in self._module.functions:
             return self._own(self._module.functions[name], call)
         arguments = [self._value(a) for a in call.arguments]
@@ -523,11 +524,20 @@ class _Body:
         ir = self._types.ir(function.returns)
         return Value(function.returns, self._new(f"call {ir} @{function.name}({', '.join(given)})"))
 
-    def _work4(self, call: Call) -> Value:
-        """Four floats in one load, wherever they begin."""
-        at = self._as(self._value(call.arguments[0]), "u32")
-        place = self._element(Place("array<f32>", "%work"), at)
-        return self._load(Place("vec4<f32>", place.pointer, 4))
+    def _at_once(self, name, arguments) -> Value:
+        """Four floats in one load or store, wherever they begin. What lies behind a row's end is not used, and arenas
+        have room behind theirs."""
+        at = self._as(self._value(arguments[0]), "u32")
+        if name == "weight4":
+            row = self._element(Place("array<vec4<f32>>", "%weights"), at)
+            at, place = self._as(self._value(arguments[1]), "u32"), Place("array<f32>", row.pointer)
+        else:
+            place = Place("array<f32>", "%work")
+        quad = Place("vec4<f32>", self._element(place, at).pointer, 4)
+        if name != "put4":
+            return self._load(quad)
+        self._store(quad, self._value(arguments[1]))
+        return Value("void", "")
 
     def _atomic(self, name, arguments) -> Value:
         """With one lane at a time, nothing comes between."""
