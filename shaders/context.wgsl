@@ -101,6 +101,8 @@ fn neighbours_forward(fast: u32, fast_list: u32, index: u32, value: u32, N: u32,
       begin += A;
     }
     let root = sqrt(span_sum(sum, WG) + EPSILON);
+    storageBarrier();
+    workgroupBarrier();  // the values are divided by other lanes than wrote them
     for (var a = lane; a < begin; a += WG) { work[values + a] /= root; }
     if (lane == 0u) { lists[to] = begin; }
   }

@@ -203,10 +203,12 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: P
             descend4(weight, at, gradient, p, rule);
           }
         }
-        workgroupBarrier();  // every lane has read the marks, and the counts, before they change
+        workgroupBarrier();  // every lane has read the marks before they change
       }
     }
     if (counted) {
+      storageBarrier();
+      workgroupBarrier();  // and the counts
       for (var n = begin + lane; n < end; n += WG) {
         if (extractBits(touched, n - begin, 1u) != 0u) { params[count + n] += 1.0; }
       }

@@ -139,7 +139,7 @@ def test_several_inputs_and_classes_as_targets(adapter):
         population = dh.Population(graph(), P, loss=["mse", "cross_entropy"], optimizer=dh.SGD(0.02), device=device)
         made.append(population.fit([a, b]).prediction)
     assert [p.shape for p in made[0]] == [(P, T, 2), (P, T, 3)]
-    for one, other in zip(*made):
+    for one, other in [*zip(made[0], made[1]), *zip(made[0], made[2])]:
         assert np.allclose(one, other, atol=1e-4)
     classes = np.random.default_rng(2).integers(4, size=(P, T))
     population = dh.Population(
@@ -224,4 +224,4 @@ def test_a_rate_for_each_model_given_later_is_obeyed_on_every_device(adapter, ra
         population.lr = 0.05  # and back to one for all
         trained[-1] += (population.fit(x).prediction,)
     for n in (0, 2):
-        assert np.abs(trained[0][n] - trained[1][n]).max() <= 1e-5
+        assert all(np.abs(trained[0][n] - other[n]).max() <= 1e-5 for other in trained[1:])
