@@ -115,9 +115,9 @@ fn pairs_forward_alone(index: u32, value: u32, weight: u32, bias: u32, y: u32, L
     for (var a = 0u; a < window.side; a++) {
       let r = fine_of(pair.u, a, window.X / window.W, window);
       if (r == NOWHERE) { continue; }
-      let from = row + (a * window.side + run.first) * I / 4u;
+      let source = row + (a * window.side + run.first) * I / 4u;
       let to = y + pair.base + (r * window.W + run.at) * I;
-      for (var j = 0u; j < run.count * I / 4u; j++) { put4(to + 4u * j, work4(to + 4u * j) + factor * weights[from + j]); }
+      for (var j = 0u; j < run.count * I / 4u; j++) { put4(to + 4u * j, work4(to + 4u * j) + factor * weights[source + j]); }
     }
   }
 }
@@ -134,14 +134,14 @@ fn pairs_backward_alone(dy: u32, index: u32, value: u32, weight: u32, dvalue: u3
       for (var a = 0u; a < window.side; a++) {
         let r = fine_of(pair.u, a, window.X / window.W, window);
         if (r == NOWHERE) { continue; }
-        let from = row + (a * window.side + run.first) * I / 4u;
+        let source = row + (a * window.side + run.first) * I / 4u;
         let at = dy + pair.base + (r * window.W + run.at) * I;
         let count = run.count * I / 4u;
         for (var j = 0u; j + 1u < count; j += 2u) {
-          sum += work4(at + 4u * j) * weights[from + j];
-          more += work4(at + 4u * j + 4u) * weights[from + j + 1u];
+          sum += work4(at + 4u * j) * weights[source + j];
+          more += work4(at + 4u * j + 4u) * weights[source + j + 1u];
         }
-        if (count % 2u == 1u) { sum += work4(at + 4u * count - 4u) * weights[from + count - 1u]; }
+        if (count % 2u == 1u) { sum += work4(at + 4u * count - 4u) * weights[source + count - 1u]; }
       }
     }
     work[dvalue + pair.base + pair.at] = dot(sum + more, vec4<f32>(1.0));
@@ -161,8 +161,8 @@ fn pairs_gradient_alone(index: u32, value: u32, dy: u32, gradient: u32, touched:
       let r = fine_of(pair.u, a, window.X / window.W, window);
       if (r == NOWHERE) { continue; }
       let to = gradient + pair.base + n * J + (a * window.side + run.first) * I;
-      let from = dy + pair.base + (r * window.W + run.at) * I;
-      for (var j = 0u; j < run.count * I; j += 4u) { put4(to + j, work4(to + j) + factor * work4(from + j)); }
+      let source = dy + pair.base + (r * window.W + run.at) * I;
+      for (var j = 0u; j < run.count * I; j += 4u) { put4(to + j, work4(to + j) + factor * work4(source + j)); }
     }
   }
 }
