@@ -134,7 +134,7 @@ class OpenMemory(Protocol):
 
 
 def ways(make: Factory, *names: str) -> dict[str, Factory]:
-    """The ways of these names in which the factory can run a plan; the factory itself, under "", where it has no
-    ways."""
+    """The ways of these names in which the factory can run a plan, those that it has; the factory itself, under "",
+    where it has no ways."""
     there = getattr(make, "ways", None)
-    return {"": make} if there is None else {name: there[name] for name in names}
+    return {"": make} if there is None else {name: there[name] for name in names if name in there}

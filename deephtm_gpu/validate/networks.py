@@ -18,19 +18,20 @@ STEPS = 18  # rounding has not yet tipped a winner by then; the reference itself
 LIMIT = 1e-6
 
 
-def check_networks(make: Factory, only=None):
-    """Yields a Check per network: predictions, losses, anomaly and all parameters after STEPS steps, in each way that
+def check_networks(make: Factory, only=None, steps=STEPS):
+    """Yields a Check per network: predictions, losses, anomaly and all parameters after so many steps, in each way that
     the device has: with a step in several dispatches, and with many steps in one where a workgroup can do them alone.
     make: a factory of backends. only: the name of one network."""
     for name, (network, losses, optimizer, streams, ahead) in _networks().items():
         if only and name != only:
             continue
         plan, _ = lower(network, losses, optimizer, streams, seeds=3, ahead=ahead)
-        batches = _batches(plan, streams, ahead)
+        batches = _batches(plan, streams, ahead, steps)
         oracle = NumpyBackend(plan, np.float64)
         want = Outputs.joined([oracle.run(b) for b in batches])
         worst = Check("network", name, True, limit=LIMIT, trials=0)
-        for way, make_so in ways(make, *(SEVERAL, IN_ONE) if streams == 1 else (SEVERAL,)).items():
+        names = (SEVERAL, IN_ONE) if streams == 1 else (SEVERAL,)
+        for way, make_so in ways(make, *names).items():
             tried = make_so(plan)
             got = Outputs.joined([tried.run(b) for b in batches])
             _compare(worst, oracle, want, tried, got, f"{way}, " if way == IN_ONE else "")
@@ -192,26 +193,26 @@ def _maps_and_vectors():
 CLASSES = {7: 1, 11: 1, 42: 6}  # of inputs that are symbols, by their size: the positions of each
 
 
-def _batches(plan, streams, ahead) -> list[Batch]:
+def _batches(plan, streams, ahead, T=STEPS) -> list[Batch]:
     """A series: without targets, the first steps have nothing to learn from yet."""
     rng = np.random.default_rng(5)
 
     def series(tensor, positions):
         if positions:
             classes = tensor.size // positions
-            symbols = np.eye(classes, dtype=np.float32)[rng.integers(classes, size=(STEPS, streams, positions))]
-            return np.swapaxes(symbols, 2, 3).reshape(STEPS, streams, -1)
-        return rng.normal(size=(STEPS, streams, tensor.size)).astype(np.float32)
+            symbols = np.eye(classes, dtype=np.float32)[rng.integers(classes, size=(T, streams, positions))]
+            return np.swapaxes(symbols, 2, 3).reshape(T, streams, -1)
+        return rng.normal(size=(T, streams, tensor.size)).astype(np.float32)
 
     inputs = [series(t, CLASSES.get(t.size, 0)) for t in plan.inputs]
     targets = None if ahead else [series(t, 1) for t in plan.targets]
-    active = np.ones((STEPS, streams), bool)
-    active[2 * STEPS // 3:, 1:2] = False  # stream 1 ends early
+    active = np.ones((T, streams), bool)
+    active[2 * T // 3:, 1:2] = False  # stream 1 ends early
     share = shares(active) if streams > 1 else None
-    whole = Batch(GIVEN, inputs, targets, np.full(STEPS, 0.02, np.float32), np.arange(STEPS), first=0, share=share)
+    whole = Batch(GIVEN, inputs, targets, np.full(T, 0.02, np.float32), np.arange(T), first=0, share=share)
     if not ahead:
         return [whole]
-    first, rest = whole.part(0, ahead), whole.part(ahead, STEPS)
+    first, rest = whole.part(0, ahead), whole.part(ahead, T)
     return [
         replace(first, program=Program()),
         replace(
