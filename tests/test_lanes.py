@@ -20,7 +20,7 @@ BREAKS = [
     ("lib/reduce", "scratch[lane] = value;\n  for", "for", "nothing was written there"),
     ("lib/reduce", "    workgroupBarrier();\n    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }",
      "    if (lane % span < half) { scratch[lane] += scratch[lane + half]; }", "with no barrier|nothing was written"),
-    ("context", "    storageBarrier();\n    workgroupBarrier();  // the values", "    workgroupBarrier();",
+    ("context", "    storageBarrier();\n    workgroupBarrier();  // the", "    workgroupBarrier();  // the",
      "work.*with no barrier between"),
     ("update", "      storageBarrier();\n      workgroupBarrier();  // and the counts", "      workgroupBarrier();",
      "params.*with no barrier between"),
