@@ -1,4 +1,4 @@
-// lib: arenas, window
+// lib: arenas, window, eight
 // Convolutions: positions q of a coarse map (O numbers each) see windows of a fine one (I numbers each), W[o, off, i].
 //   conv_forward         y[q, o] = bias[o] + sum over offsets and i of W[o, off, i] x[fine(q, off), i]
 //   conv_backward        dx[p, i] = sum over offsets with p = fine(q, off), and o, of W[o, off, i] dy[q, o]
@@ -43,6 +43,193 @@ fn bias4(bias: u32, o: u32, n: u32, there: bool) -> vec4<f32> {
   let last = n - 1u;
   return vec4<f32>(params[bias + o], params[bias + min(o + 1u, last)], params[bias + min(o + 2u, last)],
                    params[bias + min(o + 3u, last)]);
+}
+
+// With one lane, where positions have whole eights: to coarse positions, 4 of a row x 2 outputs, whose sums stay apart to the end.
+fn to_coarse_eights(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let U = window.Y / window.V;
+  let quads = window.side * window.side * I / 4u;
+  let across = (window.V + 3u) / 4u;
+  let outs = (O + 1u) / 2u;
+  for (var tile = part; tile < STREAMS * U * across * outs; tile += parts) {
+    let o = 2u * (tile % outs);
+    let v = 4u * (tile / outs % across);
+    let u = tile / (outs * across) % U;
+    let base = tile / (outs * across * U) * STREAM;
+    let row0 = weight + o * quads;
+    let row1 = weight + min(o + 1u, O - 1u) * quads;  // a row behind the last is read again, and not written
+    var a0 = Eight();
+    var a1 = Eight();
+    var a2 = Eight();
+    var a3 = Eight();
+    var b0 = Eight();
+    var b1 = Eight();
+    var b2 = Eight();
+    var b3 = Eight();
+    for (var a = 0u; a < window.side; a++) {
+      let row = fine_of(u, a, window.X / window.W, window);
+      if (row == NOWHERE) { continue; }
+      let map = x + base + row * window.W * I;
+      for (var b = 0u; b < window.side; b++) {
+        let c0 = fine_of(v, b, window.W, window);
+        let c1 = fine_of(v + 1u, b, window.W, window);
+        let c2 = fine_of(v + 2u, b, window.W, window);
+        let c3 = fine_of(v + 3u, b, window.W, window);
+        let all = c0 != NOWHERE && c1 != NOWHERE && c2 != NOWHERE && c3 != NOWHERE;
+        let first = (a * window.side + b) * I;
+        for (var i = 0u; i < I; i += 8u) {
+          let w0 = weights8(row0, first + i);
+          let w1 = weights8(row1, first + i);
+          if (all || c0 != NOWHERE) {
+            let x0 = work8(map + c0 * I + i);
+            a0 = add_product8(a0, w0, x0);
+            b0 = add_product8(b0, w1, x0);
+          }
+          if (all || c1 != NOWHERE) {
+            let x1 = work8(map + c1 * I + i);
+            a1 = add_product8(a1, w0, x1);
+            b1 = add_product8(b1, w1, x1);
+          }
+          if (all || c2 != NOWHERE) {
+            let x2 = work8(map + c2 * I + i);
+            a2 = add_product8(a2, w0, x2);
+            b2 = add_product8(b2, w1, x2);
+          }
+          if (all || c3 != NOWHERE) {
+            let x3 = work8(map + c3 * I + i);
+            a3 = add_product8(a3, w0, x3);
+            b3 = add_product8(b3, w1, x3);
+          }
+        }
+      }
+    }
+    let start = bias4(bias, o, O, biased);
+    let sums = vec4<f32>(total8(a0), total8(a1), total8(a2), total8(a3)) + start.x;
+    let others = vec4<f32>(total8(b0), total8(b1), total8(b2), total8(b3)) + start.y;
+    for (var n = 0u; n < 4u && v + n < window.V; n++) {
+      let to = y + base + (u * window.V + v + n) * room_of(O) + o;
+      work[to] = sums[n];
+      if (o + 1u < O) { work[to + 1u] = others[n]; }
+    }
+  }
+}
+
+// Likewise, to fine positions: 4 of a row, one stride apart, x 16 numbers.
+fn to_fine_eights(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let H = window.X / window.W;
+  let quads = window.side * window.side * I / 4u;
+  let step = window.stride;
+  let across = step * ((window.W + 4u * step - 1u) / (4u * step));
+  let ins = I / 16u;
+  for (var tile = part; tile < STREAMS * H * across * ins; tile += parts) {
+    let i = 16u * (tile % ins);
+    let strip = tile / ins % across;
+    let column = strip / step * 4u * step + strip % step;
+    let row = tile / (ins * across) % H;
+    let base = tile / (ins * across * H) * STREAM;
+    var a0 = Eight(bias4(bias, i, I, biased), bias4(bias, i + 4u, I, biased));
+    var b0 = Eight(bias4(bias, i + 8u, I, biased), bias4(bias, i + 12u, I, biased));
+    var a1 = a0;
+    var a2 = a0;
+    var a3 = a0;
+    var b1 = b0;
+    var b2 = b0;
+    var b3 = b0;
+    for (var a = first_offset(row, window); a < window.side; a += step) {
+      let u = coarse_of(row, a, window.Y / window.V, window);
+      if (u == NOWHERE) { continue; }
+      let map = x + base + u * window.V * room_of(O);
+      for (var b = first_offset(column, window); b < window.side; b += step) {
+        let v0 = coarse_of(column, b, window.V, window);
+        let v1 = coarse_of(column + step, b, window.V, window);
+        let v2 = coarse_of(column + 2u * step, b, window.V, window);
+        let v3 = coarse_of(column + 3u * step, b, window.V, window);
+        let all = v0 != NOWHERE && v1 != NOWHERE && v2 != NOWHERE && v3 != NOWHERE;
+        let first = (a * window.side + b) * I + i;
+        for (var o = 0u; o < O; o++) {
+          let w = weights8(weight + o * quads, first);
+          let more = weights8(weight + o * quads, first + 8u);
+          if (all || v0 != NOWHERE) {
+            let d = work[map + v0 * room_of(O) + o];
+            a0 = add_scaled8(a0, d, w);
+            b0 = add_scaled8(b0, d, more);
+          }
+          if (all || v1 != NOWHERE) {
+            let d = work[map + v1 * room_of(O) + o];
+            a1 = add_scaled8(a1, d, w);
+            b1 = add_scaled8(b1, d, more);
+          }
+          if (all || v2 != NOWHERE) {
+            let d = work[map + v2 * room_of(O) + o];
+            a2 = add_scaled8(a2, d, w);
+            b2 = add_scaled8(b2, d, more);
+          }
+          if (all || v3 != NOWHERE) {
+            let d = work[map + v3 * room_of(O) + o];
+            a3 = add_scaled8(a3, d, w);
+            b3 = add_scaled8(b3, d, more);
+          }
+        }
+      }
+    }
+    let to = y + base + row * window.W * I + i;
+    if (column < window.W) { put16(to + column * I, a0, b0); }
+    if (column + step < window.W) { put16(to + (column + step) * I, a1, b1); }
+    if (column + 2u * step < window.W) { put16(to + (column + 2u * step) * I, a2, b2); }
+    if (column + 3u * step < window.W) { put16(to + (column + 3u * step) * I, a3, b3); }
+  }
+}
+
+fn put16(at: u32, a: Eight, b: Eight) {
+  put8(at, a);
+  put8(at + 8u, b);
+}
+
+// Likewise, a gradient: 4 rows x 16 numbers at one offset.
+fn gradient_eights(coarse: u32, fine: u32, gradient: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  let U = window.Y / window.V;
+  let J = window.side * window.side * I;
+  let ins = I / 16u;
+  let offsets = window.side * window.side;
+  for (var tile = part; tile < STREAMS * O / 4u * offsets * ins; tile += parts) {
+    let i = 16u * (tile % ins);
+    let off = tile / ins % offsets;
+    let o = 4u * (tile / (ins * offsets) % (O / 4u));
+    let base = tile / (ins * offsets * (O / 4u)) * STREAM;
+    let to = gradient + base + o * J + off * I + i;
+    var a0 = work8(to);
+    var b0 = work8(to + 8u);
+    var a1 = work8(to + J);
+    var b1 = work8(to + J + 8u);
+    var a2 = work8(to + 2u * J);
+    var b2 = work8(to + 2u * J + 8u);
+    var a3 = work8(to + 3u * J);
+    var b3 = work8(to + 3u * J + 8u);
+    for (var u = 0u; u < U; u++) {
+      let row = fine_of(u, off / window.side, window.X / window.W, window);
+      if (row == NOWHERE) { continue; }
+      for (var v = 0u; v < window.V; v++) {
+        let column = fine_of(v, off % window.side, window.W, window);
+        if (column == NOWHERE) { continue; }
+        let at = fine + base + (row * window.W + column) * I + i;
+        let x = work8(at);
+        let more = work8(at + 8u);
+        let d = work4(coarse + base + (u * window.V + v) * O + o);
+        a0 = add_scaled8(a0, d.x, x);
+        b0 = add_scaled8(b0, d.x, more);
+        a1 = add_scaled8(a1, d.y, x);
+        b1 = add_scaled8(b1, d.y, more);
+        a2 = add_scaled8(a2, d.z, x);
+        b2 = add_scaled8(b2, d.z, more);
+        a3 = add_scaled8(a3, d.w, x);
+        b3 = add_scaled8(b3, d.w, more);
+      }
+    }
+    put16(to, a0, b0);
+    put16(to + J, a1, b1);
+    put16(to + 2u * J, a2, b2);
+    put16(to + 3u * J, a3, b3);
+  }
 }
 
 // With one lane, to coarse positions: 4 of a row x 2 outputs, whose sums stay apart in quads until the end.
@@ -108,6 +295,10 @@ fn to_coarse_alone(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32,
 
 // To coarse positions: 4 of a row x 4 outputs.
 fn to_coarse(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  if (WG == 1u && I % 8u == 0u) {
+    to_coarse_eights(x, weight, bias, biased, y, I, O, window, part, parts);
+    return;
+  }
   if (WG == 1u) {
     to_coarse_alone(x, weight, bias, biased, y, I, O, window, part, parts);
     return;
@@ -172,6 +363,10 @@ fn through(d: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f
 
 // To fine positions: 4 of a row, one stride apart (so that all meet coarse ones at the same offsets), x 4 numbers.
 fn to_fine(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  if (WG == 1u && I % 16u == 0u) {
+    to_fine_eights(x, weight, bias, biased, y, I, O, window, part, parts);
+    return;
+  }
   let H = window.X / window.W;
   let U = window.Y / window.V;
   let quads = (window.side * window.side * I + 3u) / 4u;
@@ -237,6 +432,10 @@ fn transposed_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, window: Wi
 
 // Tiles of a stream's gradient: 4 rows x 4 numbers at one offset.
 fn conv_gradient(coarse: u32, fine: u32, gradient: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  if (WG == 1u && I % 16u == 0u && O % 4u == 0u) {
+    gradient_eights(coarse, fine, gradient, I, O, window, part, parts);
+    return;
+  }
   let H = window.X / window.W;
   let U = window.Y / window.V;
   let J = window.side * window.side * I;

@@ -1,4 +1,4 @@
-// lib: arenas, window, owners
+// lib: arenas, window, owners, eight
 // A transposed convolution of pairs (index, value), L at each position q of a coarse map; W[n, off, i] is what cell n paints.
 //   forward    y[p, i] = bias[i] + sum over offsets with p = fine(q, off), and l, of value[q, l] W[index[q, l], off, i]
 //   backward   dvalue[q, l] = sum over offsets and i of W[index[q, l], off, i] dy[fine(q, off), i], 0 where value is 0
@@ -8,8 +8,6 @@
 // Dispatch: any number of parts, which share out positions (gradient: rows) of all streams. Workgroup memory: that of owners.
 
 // Two quads of a row of weights from number j on; where I is no multiple of 4 they lie in three.
-struct Eight { a: vec4<f32>, b: vec4<f32> }
-
 fn weight8(row: u32, j: u32, quads: u32) -> Eight {
   let last = row + quads - 1u;
   let a = weights[row + j / 4u];
@@ -117,7 +115,9 @@ fn pairs_forward_alone(index: u32, value: u32, weight: u32, bias: u32, y: u32, L
       if (r == NOWHERE) { continue; }
       let source = row + (a * window.side + run.first) * I / 4u;
       let to = y + pair.base + (r * window.W + run.at) * I;
-      for (var j = 0u; j < run.count * I / 4u; j++) { put4(to + 4u * j, work4(to + 4u * j) + factor * weights[source + j]); }
+      let count = run.count * I;
+      for (var j = 0u; j + 4u < count; j += 8u) { put8(to + j, add_scaled8(work8(to + j), factor, weights8(source, j))); }
+      if (count % 8u != 0u) { put4(to + count - 4u, work4(to + count - 4u) + factor * weights[source + count / 4u - 1u]); }
     }
   }
 }
@@ -126,8 +126,9 @@ fn pairs_backward_alone(dy: u32, index: u32, value: u32, weight: u32, dvalue: u3
   let quads = window.side * window.side * I / 4u;
   for (var item = 0u; item < STREAMS * window.Y * L; item++) {
     let pair = pair_of(item, L, window);
-    var sum = vec4<f32>();
-    var more = vec4<f32>();  // two sums side by side: neither waits for the other
+    var sum = Eight();
+    var more = Eight();  // two sums side by side: neither waits for the other
+    var rest = 0.0;
     if (!(work[value + pair.base + pair.at] == 0.0)) {
       let row = weight + lists[index + pair.lists + pair.at] * quads;
       let run = inside(pair.v, window.W, window);
@@ -136,15 +137,15 @@ fn pairs_backward_alone(dy: u32, index: u32, value: u32, weight: u32, dvalue: u3
         if (r == NOWHERE) { continue; }
         let source = row + (a * window.side + run.first) * I / 4u;
         let at = dy + pair.base + (r * window.W + run.at) * I;
-        let count = run.count * I / 4u;
-        for (var j = 0u; j + 1u < count; j += 2u) {
-          sum += work4(at + 4u * j) * weights[source + j];
-          more += work4(at + 4u * j + 4u) * weights[source + j + 1u];
+        let count = run.count * I;
+        for (var j = 0u; j + 8u <= count; j += 16u) {
+          sum = add_product8(sum, work8(at + j), weights8(source, j));
+          if (j + 16u <= count) { more = add_product8(more, work8(at + j + 8u), weights8(source, j + 8u)); }
         }
-        if (count % 2u == 1u) { sum += work4(at + 4u * count - 4u) * weights[source + count - 1u]; }
+        if (count % 8u != 0u) { rest += dot(work4(at + count - 4u), weights[source + count / 4u - 1u]); }
       }
     }
-    work[dvalue + pair.base + pair.at] = dot(sum + more, vec4<f32>(1.0));
+    work[dvalue + pair.base + pair.at] = total8(sum) + total8(more) + rest;
   }
 }
 
@@ -162,7 +163,9 @@ fn pairs_gradient_alone(index: u32, value: u32, dy: u32, gradient: u32, touched:
       if (r == NOWHERE) { continue; }
       let to = gradient + pair.base + n * J + (a * window.side + run.first) * I;
       let source = dy + pair.base + (r * window.W + run.at) * I;
-      for (var j = 0u; j < run.count * I; j += 4u) { put4(to + j, work4(to + j) + factor * work4(source + j)); }
+      let count = run.count * I;
+      for (var j = 0u; j + 4u < count; j += 8u) { put8(to + j, add_scaled8(work8(to + j), factor, work8(source + j))); }
+      if (count % 8u != 0u) { put4(to + count - 4u, work4(to + count - 4u) + factor * work4(source + count - 4u)); }
     }
   }
 }

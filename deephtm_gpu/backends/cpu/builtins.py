@@ -15,6 +15,8 @@ def declaration(name: str) -> str:
     if what in ("fptoui", "fptosi"):
         return f"declare {_ir(suffix[-2])} @{name}({_ir(suffix[-1])})"
     ir = _ir(suffix[-1])
+    if what == "vector":
+        return f"declare float @{name}(float, {ir})"
     if what in ("ctlz", "cttz", "abs"):
         return f"declare {ir} @{name}({ir}, i1)"
     many = {"minnum": 2, "maxnum": 2, "umin": 2, "umax": 2, "smin": 2, "smax": 2, "fma": 3}.get(what, 1)

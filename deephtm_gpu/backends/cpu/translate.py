@@ -40,7 +40,8 @@ _COMPARE = {"<": ("olt", "ult", "slt"), "<=": ("ole", "ule", "sle"), ">": ("ogt"
 _BITS = {"&": "and", "|": "or", "^": "xor"}
 _QUIET = {"workgroupBarrier", "storageBarrier", "textureBarrier"}
 _LANES = "xyzw"
-_AT_ONCE = {"work4", "put4", "weight4"}
+_AT_ONCE = {"work4", "put4", "weight4", "work8", "put8", "weights8"}
+_EIGHTS = {"add_scaled8", "add_product8", "total8"}
 
 
 @dataclass(frozen=True)
@@ -345,6 +346,8 @@ class _Body:
         if isinstance(tree, Index):
             at = self._as(self._value(tree.at), "u32")
             return self._lane(value, at.text)
+        if value.type == "Eight":
+            return self._half(value, tree.name)
         if width(value.type) == 1:
             at, kind = self._types.field(value.type, tree.name)
             return Value(kind, self._new(f"extractvalue {self._types.ir(value.type)} {value.text}, {at}"))
@@ -355,6 +358,11 @@ class _Body:
         ir = self._types.ir(value.type)
         made = self._new(f"shufflevector {ir} {value.text}, {ir} poison, <{n} x i32> <{mask}>")
         return Value(f"vec{n}<{kind}>", made)
+
+    def _half(self, value: Value, name: str) -> Value:
+        lanes = ", ".join(f"i32 {i + 4 * (name == 'b')}" for i in range(4))
+        ir = self._types.ir("Eight")
+        return Value("vec4<f32>", self._new(f"shufflevector {ir} {value.text}, {ir} poison, <4 x i32> <{lanes}>"))
 
     def _lies_in_memory(self, tree) -> bool:
         while isinstance(tree, (Index, Member)):
@@ -473,9 +481,15 @@ class _Body:
             return self._atomic(name, call.arguments)
         if name in _AT_ONCE:
             return self._at_once(name, call.arguments)
+        if name in _EIGHTS:
+            return self._eight(name, [self._value(a) for a in call.arguments])
         if name in self._module.functions:
             return self._own(self._module.functions[name], call)
         arguments = [self._value(a) for a in call.arguments]
+        if not arguments and (name in self._module.structs or name.startswith("vec")):
+            return Value(name, "zeroinitializer")
+        if name == "Eight":
+            return self._halves(*arguments)
         if name in self._module.structs:
             return self._struct(name, arguments)
         if name.startswith("vec"):
@@ -525,19 +539,28 @@ class _Body:
         return Value(function.returns, self._new(f"call {ir} @{function.name}({', '.join(given)})"))
 
     def _at_once(self, name, arguments) -> Value:
-        """Four floats in one load or store, wherever they begin. What lies behind a row's end is not used, and arenas
-        have room behind theirs."""
+        """Four or eight floats in one load or store, wherever they begin. What lies behind a row's end is not used, and
+        arenas have room behind theirs."""
         at = self._as(self._value(arguments[0]), "u32")
-        if name == "weight4":
+        if name in ("weight4", "weights8"):
             row = self._element(Place("array<vec4<f32>>", "%weights"), at)
             at, place = self._as(self._value(arguments[1]), "u32"), Place("array<f32>", row.pointer)
         else:
             place = Place("array<f32>", "%work")
-        quad = Place("vec4<f32>", self._element(place, at).pointer, 4)
-        if name != "put4":
-            return self._load(quad)
-        self._store(quad, self._value(arguments[1]))
+        some = Place("Eight" if name.endswith("8") else "vec4<f32>", self._element(place, at).pointer, 4)
+        if not name.startswith("put"):
+            return self._load(some)
+        self._store(some, self._value(arguments[1]))
         return Value("void", "")
+
+    def _eight(self, name, given) -> Value:
+        ir = self._types.ir("Eight")
+        if name == "total8":
+            total = f"call {FAST} float @llvm.vector.reduce.fadd.v8f32(float -0.0, {ir} {given[0].text})"
+            return Value("f32", self._new(total))
+        factor = given[1] if given[1].type == "Eight" else self._vector("Eight", given[1:2] * 8)
+        product = self._new(f"fmul {FAST} {ir} {factor.text}, {given[2].text}")
+        return Value("Eight", self._new(f"fadd {FAST} {ir} {given[0].text}, {product}"))
 
     def _atomic(self, name, arguments) -> Value:
         """With one lane at a time, nothing comes between."""
@@ -551,6 +574,11 @@ class _Body:
         self._store(place, after)
         return before
 
+    def _halves(self, a, b) -> Value:
+        lanes = ", ".join(f"i32 {i}" for i in range(8))
+        both = f"<4 x float> {a.text}, <4 x float> {b.text}"
+        return Value("Eight", self._new(f"shufflevector {both}, <8 x i32> <{lanes}>"))
+
     def _struct(self, name, arguments) -> Value:
         ir, text = self._types.ir(name), "poison"
         for at, ((_, kind), value) in enumerate(zip(self._module.structs[name], arguments, strict=True)):
@@ -559,8 +587,6 @@ class _Body:
         return Value(name, text)
 
     def _construct(self, kind, arguments) -> Value:
-        if not arguments:
-            return Value(kind, "zeroinitializer")
         if len(arguments) == 1 and width(arguments[0].type) == width(kind):
             return builtins.convert(self._types, self._new, arguments[0], kind)
         if len(arguments) == 1:

@@ -5,7 +5,8 @@ import re
 from deephtm_gpu.backends.cpu.syntax import Binary, Call, Literal, Module, Name, SyntaxNotKnown, parse
 
 _VECTOR = re.compile(r"vec([234])<(\w+)>")
-_PLAIN = {"f32": "float", "u32": "i32", "i32": "i32", "int": "i32", "bool": "i1"}
+EIGHT = "<8 x float>"  # the struct of `shaders/lib/eight.wgsl`, in one register
+_PLAIN = {"Eight": EIGHT, "f32": "float", "u32": "i32", "i32": "i32", "int": "i32", "bool": "i1"}
 
 
 def width(kind: str) -> int:
@@ -16,6 +17,8 @@ def width(kind: str) -> int:
 
 def component(kind: str) -> str:
     """What a vector is made of; anything else itself."""
+    if kind == "Eight":
+        return "f32"
     found = _VECTOR.fullmatch(kind)
     return found.group(2) if found else kind
 
@@ -39,7 +42,7 @@ class Types:
 
     def declarations(self) -> str:
         lines = [f"%{name} = type {{ {', '.join(self.ir(kind) for _, kind in fields)} }}"
-                 for name, fields in self._module.structs.items()]
+                 for name, fields in self._module.structs.items() if name != "Eight"]
         shared = ", ".join(self.ir(self._module.variables[name][1]) for name in self._shared)
         return "\n".join([*lines, f"%Shared = type {{ {shared or 'i32'} }}"])
 

@@ -165,7 +165,9 @@ class _Writer:
     def _zero(self, kind) -> str:
         if kind.startswith("array<"):
             return f"[0] * {self._types.ir(kind)[1:].split(' x ')[0]}"
-        zero = "0.0" if component(kind) == "f32" else "False" if component(kind) == "bool" else "0"
+        if kind in self._module.structs:
+            return f"({', '.join(self._zero(of) for _, of in self._module.structs[kind])},)"
+        zero = {"f32": "0.0", "bool": "False"}.get(component(kind), "0")
         return f"({zero},) * {width(kind)}" if width(kind) > 1 else zero
 
     # Expressions
@@ -257,7 +259,7 @@ class _Writer:
             made = f"f_{name}({', '.join(filter(None, ['lane', given]))})"
             return f"(yield from {made})" if name in self._waiting else made
         if name in self._module.structs:
-            return f"({given},)"
+            return f"({given},)" if given else self._zero(name)
         if name.startswith("vec"):
             return f"vector({width(name)}, {given})" if given else self._zero(name)
         if name not in meaning.FUNCTIONS:
