@@ -293,10 +293,89 @@ fn to_coarse_alone(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32,
   }
 }
 
+// With one lane, where positions have few numbers (less than a quad) and outputs whole eights: the weights are turned over first, so
+// that a number meets eight outputs at once. J: numbers of a window, at most FEW.
+const FEW: u32 = 128u;  // numbers of a window times eights of outputs
+
+fn is_few(I: u32, O: u32, window: Window) -> bool {
+  return I < 4u && O % 8u == 0u && window.side * window.side * I * (O / 8u) <= FEW;
+}
+
+fn to_coarse_few(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window) {
+  var turned: array<Eight, FEW>;
+  let J = window.side * window.side * I;
+  let quads = (J + 3u) / 4u;
+  for (var n = 0u; n < J * O / 8u; n++) {
+    let row = weight + n % (O / 8u) * 8u * quads + n / (O / 8u) / 4u;
+    let j = n / (O / 8u) % 4u;
+    turned[n] = Eight(
+      vec4<f32>(weights[row][j], weights[row + quads][j], weights[row + 2u * quads][j], weights[row + 3u * quads][j]),
+      vec4<f32>(weights[row + 4u * quads][j], weights[row + 5u * quads][j], weights[row + 6u * quads][j],
+                weights[row + 7u * quads][j]));
+  }
+  for (var p = 0u; p < STREAMS * window.Y; p++) {
+    let base = p / window.Y * STREAM;
+    let u = p % window.Y / window.V;
+    let v = p % window.V;
+    for (var e = 0u; e < O / 8u; e++) {
+      var sum = Eight(bias4(bias, 8u * e, O, biased), bias4(bias, 8u * e + 4u, O, biased));
+      for (var a = 0u; a < window.side; a++) {
+        let row = fine_of(u, a, window.X / window.W, window);
+        if (row == NOWHERE) { continue; }
+        for (var b = 0u; b < window.side; b++) {
+          let column = fine_of(v, b, window.W, window);
+          if (column == NOWHERE) { continue; }
+          let at = x + base + (row * window.W + column) * 4u;
+          let first = (a * window.side + b) * I;
+          for (var i = 0u; i < I; i++) { sum = add_scaled8(sum, work[at + i], turned[(first + i) * (O / 8u) + e]); }
+        }
+      }
+      put8(y + base + p % window.Y * O + 8u * e, sum);
+    }
+  }
+}
+
+fn gradient_few(coarse: u32, fine: u32, gradient: u32, I: u32, O: u32, window: Window) {
+  let J = window.side * window.side * I;
+  for (var s = 0u; s < STREAMS; s++) {
+    let base = s * STREAM;
+    var turned: array<Eight, FEW>;
+    for (var p = 0u; p < window.Y; p++) {
+      for (var a = 0u; a < window.side; a++) {
+        let row = fine_of(p / window.V, a, window.X / window.W, window);
+        if (row == NOWHERE) { continue; }
+        for (var b = 0u; b < window.side; b++) {
+          let column = fine_of(p % window.V, b, window.W, window);
+          if (column == NOWHERE) { continue; }
+          let at = fine + base + (row * window.W + column) * 4u;
+          let first = (a * window.side + b) * I;
+          for (var i = 0u; i < I; i++) {
+            for (var e = 0u; e < O / 8u; e++) {
+              let n = (first + i) * (O / 8u) + e;
+              turned[n] = add_scaled8(turned[n], work[at + i], work8(coarse + base + p * O + 8u * e));
+            }
+          }
+        }
+      }
+    }
+    for (var n = 0u; n < J * O / 8u; n++) {
+      let to = gradient + base + n % (O / 8u) * 8u * J + n / (O / 8u);
+      for (var k = 0u; k < 4u; k++) {
+        work[to + k * J] += turned[n].a[k];
+        work[to + (k + 4u) * J] += turned[n].b[k];
+      }
+    }
+  }
+}
+
 // To coarse positions: 4 of a row x 4 outputs.
 fn to_coarse(x: u32, weight: u32, bias: u32, biased: bool, y: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
   if (WG == 1u && I % 8u == 0u) {
     to_coarse_eights(x, weight, bias, biased, y, I, O, window, part, parts);
+    return;
+  }
+  if (WG == 1u && parts == 1u && is_few(I, O, window)) {
+    to_coarse_few(x, weight, bias, biased, y, I, O, window);
     return;
   }
   if (WG == 1u) {
@@ -432,6 +511,10 @@ fn transposed_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, window: Wi
 
 // Tiles of a stream's gradient: 4 rows x 4 numbers at one offset.
 fn conv_gradient(coarse: u32, fine: u32, gradient: u32, I: u32, O: u32, window: Window, part: u32, parts: u32) {
+  if (WG == 1u && parts == 1u && is_few(I, O, window)) {
+    gradient_few(coarse, fine, gradient, I, O, window);
+    return;
+  }
   if (WG == 1u && I % 16u == 0u && O % 4u == 0u) {
     gradient_eights(coarse, fine, gradient, I, O, window, part, parts);
     return;
