@@ -293,6 +293,9 @@ class _Body:
         if width(place.type) > 1:
             return self._element(place, Value("u32", str(_LANES.index(name))))
         at, kind = self._types.field(place.type, name)
+        if place.type == "Eight":  # its halves are no fields of a register
+            half = self._new(f"getelementptr inbounds <4 x float>, ptr {place.pointer}, i32 {at}")
+            return Place(kind, half, place.align)
         ir = self._types.ir(place.type)
         pointer = self._new(f"getelementptr inbounds {ir}, ptr {place.pointer}, i32 0, i32 {at}")
         return Place(kind, pointer, self._types.align(kind))
