@@ -99,7 +99,8 @@ def counted(op, op_pass, adapter, number, lanes, parts):
 @cache
 def all_counts(adapter) -> dict[str, list]:
     """pass -> (size, lanes, in parts?, counted, bound). The sizes take turns with the lanes, beginning elsewhere in
-    every pass, and every other one is shared out among workgroups where it can be. Of passes that have the default
+    every pass, and every other one is shared out among workgroups where it can be. The last sizes, and two of every
+    four before. Of passes that have the default
     bound, the last sizes: one for each number of lanes. An update that looks at more than MOST_ROWS rows takes seconds,
     and has no loop that a smaller one has not."""
     found = {}
@@ -107,6 +108,8 @@ def all_counts(adapter) -> dict[str, list]:
         rows = found[op_pass.name] = []
         for number in range(0 if op_pass.loops else max(0, len(op.sizes) - len(LANES)), len(op.sizes)):
             if op_pass.rows == "N" and op.sizes[number]["N"] > MOST_ROWS:
+                continue
+            if (turn + number // 2) % 2 and number < len(op.sizes) - len(LANES):
                 continue
             lanes, parts = LANES[(turn + number) % len(LANES)], bool(op_pass.rows) and (turn + number) % 2 == 1
             rows.append((op.sizes[number], lanes, parts, *counted(op, op_pass, adapter, number, lanes, parts)))
