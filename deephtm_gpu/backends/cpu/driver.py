@@ -6,6 +6,7 @@ runs, for each model from number `from` to `to`, n steps from step `first` of th
 then `tail`; or a persistent kernel once. each: bytes from a model's arena to that of the next, for all four arenas.
 """
 
+import platform
 import re
 
 from deephtm_gpu.backends.cpu.syntax import parse
@@ -15,6 +16,7 @@ from deephtm_gpu.kernels.program import Kernel, KernelProgram
 
 _RULE, _MAIN = re.compile(r"\bRULE(\d+)\b"), re.compile(r"\bfn main\(")
 _GIVEN = tuple(a for a in ARENAS if a != "turn")
+_FLUSH = 0x8040  # of the control register: what goes in and what comes out
 _MOVED = ("weights", "params", "work", "lists")  # those of a model
 _HEADER = "// program "
 
@@ -113,11 +115,24 @@ def _models() -> str:
     """Model after model: the arenas of the next lie so many bytes behind."""
     moved = [f"  %{a}_each = load i64, ptr {f'%each_{i}' if i else '%each'}\n  %{a}_far = mul i64 %{a}_each, %wide\n"
              f"  %{a}_at = getelementptr i8, ptr %{a}, i64 %{a}_far" for i, a in enumerate(_MOVED)]
+    begin, end, declared = _flushing()
     steps = [f"  %each_{i} = getelementptr i64, ptr %each, i32 {i}" for i in range(1, len(_MOVED))]
     given = ", ".join(f"ptr %{a}{'_at' if a in _MOVED else ''}" for a in _GIVEN)
     return "\n".join([
         f"define void @run({_typed(_MOVED)}, ptr %each, ptr %steps, ptr %shared, i32 %first, i32 %n, i32 %from, "
-        "i32 %to) #0 {", "entry:", *steps, "  br label %model", "model:",
+        "i32 %to) #0 {", "entry:", *begin, *steps, "  br label %model", "model:",
         "  %p = phi i32 [ %from, %entry ], [ %p1, %model ]", "  %wide = zext i32 %p to i64", *moved,
         f"  call void @one({given}, i32 %first, i32 %n)", "  %p1 = add i32 %p, 1", "  %more = icmp ult i32 %p1, %to",
-        "  br i1 %more, label %model, label %end", "end:", "  ret void", "}"])
+        "  br i1 %more, label %model, label %end", "end:", *end, "  ret void", "}", *declared])
+
+
+def _flushing() -> tuple[list[str], list[str], list[str]]:
+    """Numbers too small to be normal are 0, as WGSL allows and GPUs have it: a processor takes a hundred cycles for
+    each. Lines at the beginning and the end of a function, and what they need."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return [], [], []
+    begin = ["%were = alloca i32", "%flush = alloca i32", "call void @llvm.x86.sse.stmxcsr(ptr %were)",
+             "%control = load i32, ptr %were", f"%set = or i32 %control, {_FLUSH}", "store i32 %set, ptr %flush",
+             "call void @llvm.x86.sse.ldmxcsr(ptr %flush)"]
+    return [f"  {line}" for line in begin], ["  call void @llvm.x86.sse.ldmxcsr(ptr %were)"], [
+        f"declare void @llvm.x86.sse.{name}mxcsr(ptr)" for name in ("st", "ld")]

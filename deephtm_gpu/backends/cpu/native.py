@@ -24,8 +24,10 @@ def _machine():
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
+    # The large model: code and its constants may come to lie further apart than 2 GB in a process that holds much, and
+    # LLVM would abort.
     return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(),
-                                        opt=3, reloc="pic", codemodel="default")
+                                        opt=3, reloc="static", codemodel="large")
 
 
 @cache
