@@ -150,6 +150,20 @@ class CpuBackend(ArenaBackend):
                                            range(threads)))
         self._grow(n, time.perf_counter() - began)
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """A copy of all that a step can change, to be given to `restore`. The steps of a chunk, which lie behind it,
+        are made anew by each."""
+        return {arena: self._lasting(arena).copy() for arena in self._memory.arrays}
+
+    def restore(self, snapshot: dict[str, np.ndarray]):
+        for arena, kept in snapshot.items():
+            np.copyto(self._lasting(arena), kept)
+
+    def _lasting(self, arena: str) -> np.ndarray:
+        own = self._layout.one
+        end = self.plan.streams * own.stride["work"] if arena == "work" else None
+        return self._memory.of_models(arena, self.plan.models)[:, :end]
+
     def _program(self, program: Program) -> tuple:
         """(the native function, what keeps it in memory, its kernels)"""
         if program not in self._programs:
