@@ -3,7 +3,7 @@
 import ctypes
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
 
 import numpy as np
@@ -146,8 +146,13 @@ class CpuBackend(ArenaBackend):
             run(*given, _scratch(0), first, n, 0, self.plan.models)
         else:
             bounds = [self.plan.models * t // threads for t in range(threads + 1)]
-            list(_threads(os.getpid()).map(lambda t: run(*given, _scratch(t), first, n, bounds[t], bounds[t + 1]),
-                                           range(threads)))
+            running = [_threads(os.getpid()).submit(run, *given, _scratch(t), first, n, bounds[t], bounds[t + 1])
+                       for t in range(threads)]
+            try:
+                for one in running:
+                    one.result()
+            finally:
+                wait(running)  # whoever is interrupted goes back to a copy: nobody may still be writing
         self._grow(n, time.perf_counter() - began)
 
     def snapshot(self) -> dict[str, np.ndarray]:

@@ -6,9 +6,9 @@ runs, for each model from number `from` to `to`, n steps from step `first` of th
 then `tail`; or a persistent kernel once. each: bytes from a model's arena to that of the next, for all four arenas.
 """
 
-import platform
 import re
 
+from deephtm_gpu.backends.cpu.native import is_x86
 from deephtm_gpu.backends.cpu.syntax import parse
 from deephtm_gpu.backends.cpu.translate import ARENAS, translate
 from deephtm_gpu.kernels.compose import ACROSS, split
@@ -129,7 +129,7 @@ def _models() -> str:
 def _flushing() -> tuple[list[str], list[str], list[str]]:
     """Numbers too small to be normal are 0, as WGSL allows and GPUs have it: a processor takes a hundred cycles for
     each. Lines at the beginning and the end of a function, and what they need."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+    if not is_x86():
         return [], [], []
     begin = ["%were = alloca i32", "%flush = alloca i32", "call void @llvm.x86.sse.stmxcsr(ptr %were)",
              "%control = load i32, ptr %were", f"%set = or i32 %control, {_FLUSH}", "store i32 %set, ptr %flush",

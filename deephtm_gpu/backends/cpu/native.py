@@ -8,6 +8,7 @@ moved there, so that two processes may write at once.
 import contextlib
 import hashlib
 import os
+import platform
 import sys
 import tempfile
 from functools import cache
@@ -24,10 +25,15 @@ def _machine():
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
-    # The large model: code and its constants may come to lie further apart than 2 GB in a process that holds much, and
-    # LLVM would abort.
+    # The large model: code and its constants may come to lie further apart than the 2 GB that an x86 jump goes, in a
+    # process that holds much, and LLVM would abort.
+    far = {"reloc": "static", "codemodel": "large"} if is_x86() else {"reloc": "pic", "codemodel": "default"}
     return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(),
-                                        opt=3, reloc="static", codemodel="large")
+                                        opt=3, **far)
+
+
+def is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
 
 
 @cache
