@@ -1,6 +1,7 @@
 """The processor backend: WGSL to LLVM IR, what is kept on disk, the same bits however a plan runs."""
 
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -279,3 +280,34 @@ def test_one_source_holds_each_declaration_once():
 def test_every_device_string_of_a_copy_asks_for_it_again():
     make = partial(post_model, device="cpu")
     assert make().device.backend == "cpu"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such timers on this system")
+@pytest.mark.parametrize("seconds", [0.003, 0.02, 0.06, 0.15])
+def test_an_interrupted_population_stands_at_a_step(seconds):
+    """Its threads have ended before it goes back to its copy."""
+    def population():
+        net = dh.Sequential(dh.Linear(64), dh.ReLU(), dh.SpatialPooler(64, 5), dh.TemporalMemory(4), dh.Linear(1))
+        return dh.Population(net, 6, (1,), optimizer=dh.PolyakSGD(), device="cpu")
+
+    series = np.stack([sine(8000, period=20 + n) for n in range(6)])
+    interrupted, fresh = population(), population()
+    interrupted.fit(series[:, :40])
+    fresh.fit(series[:, :40])
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            for _ in range(50):
+                interrupted.fit(series[:, 40:])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    done = interrupted.steps - 40
+    whole, rest = divmod(done, series.shape[1] - 40)
+    for _ in range(whole):
+        fresh.fit(series[:, 40:])
+    if rest:
+        fresh.fit(series[:, 40 : 40 + rest])
+    assert fresh.steps == interrupted.steps
+    assert np.array_equal(interrupted.fit(series[:, :40]).prediction, fresh.fit(series[:, :40]).prediction)
