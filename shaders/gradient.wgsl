@@ -109,8 +109,56 @@ fn entries_gradient(rows: u32, left: u32, bias_gradient: u32, X: u32, L: u32, N:
   }
 }
 
+// With one lane: four rows of a site at a time, the context is read once for them.
+fn synapse_gradient_alone(rows: u32, left: u32, index: u32, value: u32, gradient: u32, bias_gradient: u32, touched: u32,
+                          X: u32, L: u32, P: u32, room: u32) {
+  for (var item = 0u; item < STREAMS * X; item++) {
+    let base = item / X * STREAM;
+    let list_base = item / X * LISTS;
+    let x = item % X;
+    let context = index + list_base + x * room_of(room + 1u);
+    let values = value + base + x * room_of(room);
+    let A = lists[context];
+    let end = x * room_of(L) + L;
+    var l = x * room_of(L);
+    while (l < end) {
+      var to = vec4<u32>();
+      var factors = vec4<f32>();
+      var count = 0u;
+      for (; l < end && count < 4u; l++) {
+        let factor = work[left + base + l];
+        if (factor == 0.0) { continue; }
+        let n = lists[rows + list_base + l];
+        work[touched + base + n] = 1.0;
+        work[bias_gradient + base + n] += factor;
+        to[count] = gradient + base + n * P;
+        factors[count] = factor;
+        count++;
+      }
+      if (count == 4u) {
+        for (var a = 0u; a < A; a++) {
+          let source = lists[context + 1u + a];
+          let v = work[values + a];
+          work[to.x + source] += factors.x * v;
+          work[to.y + source] += factors.y * v;
+          work[to.z + source] += factors.z * v;
+          work[to.w + source] += factors.w * v;
+        }
+      } else {
+        for (var k = 0u; k < count; k++) {
+          for (var a = 0u; a < A; a++) { work[to[k] + lists[context + 1u + a]] += factors[k] * work[values + a]; }
+        }
+      }
+    }
+  }
+}
+
 fn synapse_gradient(rows: u32, left: u32, index: u32, value: u32, gradient: u32, bias_gradient: u32, touched: u32,
                     X: u32, L: u32, N: u32, P: u32, room: u32, part: u32, parts: u32) {
+  if (WG == 1u && parts == 1u) {
+    synapse_gradient_alone(rows, left, index, value, gradient, bias_gradient, touched, X, L, P, room);
+    return;
+  }
   let classes = classes_of(parts);
   for (var owner = part; owner < STREAMS * classes; owner += parts) {
     let s = owner / classes;

@@ -141,6 +141,40 @@ fn rows_step(coef: u32, rate: f32, gradient: u32, touched: u32, weight: Paramete
   }
 }
 
+// One step of four entries of a parameter in params, of those whose gradient is not 0.
+fn descend_entries(theta: Parameter, entry: u32, gradient: vec4<f32>, p: StepSize, rule: Rule) {
+  let still = gradient == vec4<f32>();
+  var step = gradient;
+  if (rule.beta1 != 0.0) {
+    let old = params4(theta.moment + entry);
+    step = select(rule.beta1 * old + gradient, old + rule.share1 * (gradient - old), rule.beta2 != 0.0);
+    put_params4(theta.moment + entry, select(step, old, still));
+  }
+  if (rule.beta2 != 0.0) {
+    let old = params4(theta.power + entry);
+    let mean = old + rule.share2 * (gradient * gradient - old);
+    put_params4(theta.power + entry, select(mean, old, still));
+    step /= sqrt(mean) + p.epsilon;
+  }
+  let now = params4(theta.at + entry);
+  put_params4(theta.at + entry, select(p.shrink * now - p.rate * step, now, still));
+}
+
+// With one lane and one stream: the entries of a row, four at a time.
+fn step_row_alone(gradient: u32, coef: u32, weight: Parameter, begin: u32, end: u32, p: StepSize, rule: Rule) {
+  var entry = begin;
+  for (; entry + 4u <= end; entry += 4u) {
+    let sum = work[coef] * work4(gradient + entry);
+    put4(gradient + entry, vec4<f32>());
+    if (!(sum.x == 0.0 && sum.y == 0.0 && sum.z == 0.0 && sum.w == 0.0)) { descend_entries(weight, entry, sum, p, rule); }
+  }
+  for (; entry < end; entry++) {
+    let sum = work[coef] * work[gradient + entry];
+    work[gradient + entry] = 0.0;
+    if (!(sum == 0.0)) { descend(weight, entry, sum, p, rule); }
+  }
+}
+
 fn synapse_step(coef: u32, rate: f32, gradient: u32, bias_gradient: u32, touched: u32,
                 weight: Parameter, bias: Parameter, count: u32, rule: Rule, N: u32, P: u32, most: u32,
                 part: u32, parts: u32) {
@@ -157,9 +191,13 @@ fn synapse_step(coef: u32, rate: f32, gradient: u32, bias_gradient: u32, touched
         var k = 0.0;
         if (counted) { k = params[count + n]; }
         let p = step_size(rate * weight.scale, k, rule);
-        for (var entry = n * P + lane; entry < (n + 1u) * P; entry += WG) {
-          let sum = take_sum(gradient + entry, coef);
-          if (!(sum == 0.0)) { descend(weight, entry, sum, p, rule); }
+        if (WG == 1u && STREAMS == 1u) {
+          step_row_alone(gradient, coef, weight, n * P, (n + 1u) * P, p, rule);
+        } else {
+          for (var entry = n * P + lane; entry < (n + 1u) * P; entry += WG) {
+            let sum = take_sum(gradient + entry, coef);
+            if (!(sum == 0.0)) { descend(weight, entry, sum, p, rule); }
+          }
         }
         if (lane == 0u) {
           let slow = step_size(rate * bias.scale, k, rule);

@@ -12,7 +12,36 @@
 // Dispatch: one workgroup a stream; update: any number of parts. Workgroup memory: 4 bytes a lane and 4,356 bytes.
 var<workgroup> hits: u32;
 
+// With one lane: four rows at a time, the context is read once for them.
+fn forward_rows_alone(rows: u32, index: u32, value: u32, weight: u32, bias: u32, depolarisation: u32, L: u32, P: u32) {
+  let A = lists[index];
+  for (var l = 0u; l < L; l += 4u) {
+    let row = lists[rows + l];  // rows behind the last are read again, and not written
+    let row1 = lists[rows + min(l + 1u, L - 1u)];
+    let row2 = lists[rows + min(l + 2u, L - 1u)];
+    let row3 = lists[rows + min(l + 3u, L - 1u)];
+    var sum = params[bias + row];
+    var sum1 = params[bias + row1];
+    var sum2 = params[bias + row2];
+    var sum3 = params[bias + row3];
+    for (var a = 0u; a < A; a++) {
+      let source = weight + lists[index + 1u + a];
+      let v = work[value + a];
+      sum += params[source + row * P] * v;
+      sum1 += params[source + row1 * P] * v;
+      sum2 += params[source + row2 * P] * v;
+      sum3 += params[source + row3 * P] * v;
+    }
+    let sums = vec4<f32>(sum, sum1, sum2, sum3);
+    for (var k = 0u; k < 4u && l + k < L; k++) { work[depolarisation + l + k] = sums[k]; }
+  }
+}
+
 fn synapse_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, depolarisation: u32, L: u32, P: u32) {
+  if (WG == 1u) {
+    forward_rows_alone(rows, index, value, weight, bias, depolarisation, L, P);
+    return;
+  }
   let A = lists[index];
   let at_once = lanes_for(L);  // rows side by side, the lanes left over share the context
   let span = WG / at_once;

@@ -26,6 +26,17 @@ fn put4(at: u32, v: vec4<f32>) {
   work[at + 3u] = v.w;
 }
 
+fn params4(at: u32) -> vec4<f32> {
+  return vec4<f32>(params[at], params[at + 1u], params[at + 2u], params[at + 3u]);
+}
+
+fn put_params4(at: u32, v: vec4<f32>) {
+  params[at] = v.x;
+  params[at + 1u] = v.y;
+  params[at + 2u] = v.z;
+  params[at + 3u] = v.w;
+}
+
 // The room of a tensor of n elements: so far it is from position to position of a map.
 fn room_of(n: u32) -> u32 {
   return (n + 3u) / 4u * 4u;

@@ -40,7 +40,7 @@ _COMPARE = {"<": ("olt", "ult", "slt"), "<=": ("ole", "ule", "sle"), ">": ("ogt"
 _BITS = {"&": "and", "|": "or", "^": "xor"}
 _QUIET = {"workgroupBarrier", "storageBarrier", "textureBarrier"}
 _LANES = "xyzw"
-_AT_ONCE = {"work4", "put4", "weight4", "work8", "put8", "weights8"}
+_AT_ONCE = {"work4", "put4", "weight4", "work8", "put8", "weights8", "params4", "put_params4"}
 _EIGHTS = {"add_scaled8", "add_product8", "total8"}
 
 
@@ -549,7 +549,7 @@ class _Body:
             row = self._element(Place("array<vec4<f32>>", "%weights"), at)
             at, place = self._as(self._value(arguments[1]), "u32"), Place("array<f32>", row.pointer)
         else:
-            place = Place("array<f32>", "%work")
+            place = Place("array<f32>", "%params" if "params" in name else "%work")
         some = Place("Eight" if name.endswith("8") else "vec4<f32>", self._element(place, at).pointer, 4)
         if not name.startswith("put"):
             return self._load(some)

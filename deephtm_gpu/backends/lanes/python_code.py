@@ -19,7 +19,7 @@ from deephtm_gpu.backends.cpu.syntax import (
     SyntaxNotKnown,
     Unary,
 )
-from deephtm_gpu.backends.cpu.types import Types, component, width
+from deephtm_gpu.backends.cpu.types import Types, component, element_of, width
 from deephtm_gpu.backends.lanes import meaning
 
 BARRIERS = {"workgroupBarrier": "workgroup", "storageBarrier": "storage"}
@@ -164,7 +164,7 @@ class _Writer:
 
     def _zero(self, kind) -> str:
         if kind.startswith("array<"):
-            return f"[0] * {self._types.ir(kind)[1:].split(' x ')[0]}"
+            return f"[{self._zero(element_of(kind))}] * {self._types.ir(kind)[1:].split(' x ')[0]}"
         if kind in self._module.structs:
             return f"({', '.join(self._zero(of) for _, of in self._module.structs[kind])},)"
         zero = {"f32": "0.0", "bool": "False"}.get(component(kind), "0")
