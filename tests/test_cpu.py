@@ -1,10 +1,10 @@
 """The processor backend: WGSL to LLVM IR, what is kept on disk, the same bits however a plan runs."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -277,9 +277,12 @@ def test_one_source_holds_each_declaration_once():
     assert source.count("fn room_of(") == 1 and source.splitlines()[0].startswith("// program 0 ")
 
 
-def test_every_device_string_of_a_copy_asks_for_it_again():
-    make = partial(post_model, device="cpu")
-    assert make().device.backend == "cpu"
+def test_a_copy_is_on_the_processor_and_goes_on_to_the_bit():
+    model = post_model(device="cpu")
+    model.fit(sine(30))
+    copy = pickle.loads(pickle.dumps(model))
+    assert model.device.backend == copy.device.backend == "cpu"
+    assert np.array_equal(copy.fit(sine(20)).prediction, model.fit(sine(20)).prediction)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such timers on this system")

@@ -62,8 +62,7 @@ def _pointers(names) -> str:
 
 
 def _groups(n, x, y) -> str:
-    """All workgroups of a kernel, one after the other; those that fill its last row return at once."""
-    count = x * y if y == 1 else ACROSS * y
+    """All workgroups of a kernel, one after the other."""
     return f"""
 define internal void @all_{n}_{x}_{y}({_typed(ARENAS)}) #0 {{
 entry:
@@ -74,7 +73,7 @@ group:
   %y = udiv i32 %g, {ACROSS}
   call void @main_{n}({_pointers(ARENAS)}, i32 %x, i32 %y)
   %g1 = add nuw i32 %g, 1
-  %more = icmp ult i32 %g1, {count}
+  %more = icmp ult i32 %g1, {x * y}
   br i1 %more, label %group, label %end
 end:
   ret void

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(r"""\s+|//[^\n]*|
-    (?P<number>0[xX][0-9a-fA-F]+[iu]?|\d+\.\d*(?:[eE][+-]?\d+)?f?|\d*\.\d+(?:[eE][+-]?\d+)?f?|\d+[eE][+-]?\d+f?|\d+[iuf]?)|
+    (?P<number>0[xX][0-9a-fA-F]+[iu]?|\d+\.\d*(?:[eE][+-]?\d+)?f?|\d*\.\d+(?:[eE][+-]?\d+)?f?|
+              \d+[eE][+-]?\d+f?|\d+[iuf]?)|
     (?P<word>[A-Za-z_]\w*)|
     (?P<mark><<=|>>=|->|\+\+|--|&&|\|\||<<|>>|<=|>=|==|!=|\+=|-=|\*=|/=|%=|&=|\|=|\^=|[-+*/%&|^!~<>=(){}\[\];:,.@])""",
                     re.VERBOSE)

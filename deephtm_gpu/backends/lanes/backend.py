@@ -8,6 +8,7 @@ import numpy as np
 from deephtm_gpu.backends.arenas import ArenaBackend
 from deephtm_gpu.backends.cpu.backend import HostMemory
 from deephtm_gpu.backends.cpu.syntax import parse
+from deephtm_gpu.backends.cpu.types import Types
 from deephtm_gpu.backends.lanes.memory import UNSET, Faults, Watched
 from deephtm_gpu.backends.lanes.python_code import functions_of
 from deephtm_gpu.backends.protocol import PARTS, SEVERAL, DeviceInfo
@@ -73,14 +74,14 @@ class LanesBackend(ArenaBackend):
             elif name in ("steps", "turn"):
                 data = self._numbers if name == "steps" else [(step, 1, 0, 0)]
                 memories[name] = Watched(name, data, self._faults, False)
-        functions = functions_of(module, memories)
+        functions, op = functions_of(module, memories), _op(kernel.code)
         for group in range(kernel.x * kernel.y):
             for name, (space, kind) in module.variables.items():
                 if space == "workgroup":
                     memories[name] = Watched(name, [UNSET] * _length(module, kind), self._faults, False)
             for memory in memories.values():
                 memory.enter(group)
-                memory.function = next((m for m in _called(kernel.code)), "main")
+                memory.function = op
             place = (group % ACROSS, group // ACROSS, 0)
             self._together([functions["main"](lane, lane, place) for lane in range(kernel.lanes)], module, memories)
         for name, memory in memories.items():
@@ -123,15 +124,14 @@ class LanesBackend(ArenaBackend):
 
 
 def _length(module, kind) -> int:
-    from deephtm_gpu.backends.cpu.types import Types
-
     return int(Types(module).ir(kind)[1:].split(" x ")[0]) if kind.startswith("array<") else 1
 
 
-def _called(code: str):
-    """The op that a kernel of one call makes."""
+def _op(code: str) -> str:
+    """The first op that a kernel calls."""
     body = code[code.rindex("fn main("):]
     for line in body.splitlines():
         line = line.strip()
         if line.endswith(");") and not line.startswith(("let ", "storage", "workgroup", "for ", "if ")):
-            yield line.split("(")[0]
+            return line.split("(")[0]
+    return "main"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 UNSET = object()
-_MOST = 20  # faults that are told
+_MOST = 20  # faults that are kept
 _MANY = -1  # instead of a lane or workgroup: several
 
 
