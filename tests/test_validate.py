@@ -102,7 +102,8 @@ BREAKS = [
     ("gradient_step", "if (counted && moves(touched + n, coef))", "if (counted)"),
     ("gradient_step", "turn % (WG / wide) == 0u", "turn % 2u == 0u"),
     ("gradient_step", "BLOCK) {\n    note_touched(touched, 1u", "2u * BLOCK) {\n    note_touched(touched, 1u"),
-    ("gradient_step", "if (!(sum == 0.0)) { descend(weight", "if (moving) { descend(weight"),
+    ("gradient_step", "if (!(sum == 0.0)) { descend(weight, entry, sum, p, rule); }\n          }",
+     "if (moving) { descend(weight, entry, sum, p, rule); }\n          }"),
     ("wiring", "work[a + i] + work[b + i]", "work[a + i] - work[b + i]"),
     ("wiring", "y + D, I", "y, I"),
     ("sites", "work[flat + i] = work[x + i % X", "work[flat + i] = work[x + i / X"),
@@ -170,7 +171,7 @@ def some_now():
         yield pytest.param(*case, marks=[] if seen[case[0]] <= 1 else [pytest.mark.soak])
 
 
-@pytest.mark.parametrize("shader, there, instead", some_now())
+@pytest.mark.parametrize("shader, there, instead", list(some_now()))
 def test_a_broken_shader_is_seen(adapter, shader, there, instead):
     file = next((f for f in reversed(files_of(shader)) if there in shader_text(f)), None)
     assert file, "the test breaks a line that is no longer there"
