@@ -2,6 +2,8 @@
 forecasts."""
 
 from collections import deque
+from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from deephtm_gpu.data.scaler import OnlineScaler
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.saving.loading import load_beside
-from deephtm_gpu.saving.tree import array_in
+from deephtm_gpu.saving.tree import array_in, count_in
 from deephtm_gpu.saving.writing import save_model
 from deephtm_gpu.sources import Row
 
@@ -31,22 +33,27 @@ class Output(NamedTuple):
     row : Row
     prediction : float or None
         What was predicted for it, `ahead` rows earlier; None in the first `ahead` rows.
-    anomaly : float
-        Anomaly score, 0 to 1.
-    likelihood : float
-        Anomaly likelihood, 0 to 1.
+    anomaly : float or None
+        Anomaly score, 0 to 1; None for a gap, where nothing arrived to be judged.
+    likelihood : float or None
+        Anomaly likelihood, 0 to 1; None for a gap.
     """
 
     row: Row
     prediction: float | None
-    anomaly: float
-    likelihood: float
+    anomaly: float | None
+    likelihood: float | None
 
 
 class Learner:
     """A model of one series, with its scaler, its anomaly likelihood and its comparison with trivial forecasts.
 
     Everything is strictly online: the prediction of a row was made `ahead` rows earlier, from the rows up to then.
+
+    A row without a value is a gap: the temporal state goes on and nothing is learned from it, neither a weight nor the
+    scale nor the anomaly likelihood. What stands in for the value is the model's own prediction of that row; where
+    there is none, the last value; before the first value the row is passed over. A gap without a timestamp has that of
+    the last row. A row with `reset` begins a new sequence: nothing before it is remembered.
 
     Parameters
     ----------
@@ -68,9 +75,13 @@ class Learner:
     comparison : Comparison
         The model's error and that of the trivial forecasts.
     history : dh.History
-        Of the last call of `learn`.
+        Of the last call of `learn`, from the last gap or reset on.
     forecast : ndarray (T,) float64
-        Of the last call of `learn`: the prediction made at each row, for the row `ahead` later.
+        Likewise: the prediction made at each row, for the row `ahead` later.
+    gaps : int
+        Gaps so far.
+    last : tuple of (float or None, datetime or None)
+        The last value that arrived, and its time.
     rows_before : int
         Rows that were learned before `save`.
 
@@ -106,7 +117,8 @@ class Learner:
         self.model, self.ahead, self.timed = model, ahead, timed
         self.comparison = Comparison(ahead, timed, SETTLED_AFTER)
         self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
-        self.rows_before = 0
+        self.rows_before = self.gaps = 0
+        self.last: tuple[float | None, datetime | None] = (None, None)
         self._pending = deque()  # predictions whose rows have not arrived, the oldest first
 
     def learn(self, rows: list[Row]) -> list[Output]:
@@ -127,9 +139,40 @@ class Learner:
         TrainingError
             If the training diverged.
         """
+        outputs = []
+        for part in parts(rows):
+            if part[0].reset:
+                self.reset()
+            outputs += self._learn(part) if part[0].value is not None else [self._pass(row) for row in part]
+        return outputs
+
+    def reset(self) -> None:
+        """Begin a new sequence."""
+        self.model.reset()
+        self.comparison.reset()
+        self._pending.clear()
+
+    def _learn(self, rows):
         inputs, scale = self._inputs(rows)
         self.history = history = self.model.fit(inputs, ahead=self.ahead)
         return self._outputs(rows, scale, history.prediction, history.anomaly)
+
+    def _pass(self, row):
+        """The output of a gap."""
+        self.gaps += 1
+        value, when = self.last
+        if value is None:  # there is nothing to go on from
+            return Output(row, None, None, None)
+        due = self._due()
+        z, mean, deviation = self._scaler.place(value if due is None else due)
+        inputs = [np.array([[z]], np.float32)]  # (1, 1)
+        if self.timed:
+            inputs.append(time_features([row.when or when]))  # (1, 11)
+        self.history = history = self.model.fit(inputs, ahead=self.ahead, learn=False)
+        self.forecast = mean + deviation * history.prediction[:, 0].astype(np.float64)  # (1,)
+        self._pending.append(float(self.forecast[0]))
+        self.comparison.skip(value)
+        return Output(row, due, None, None)
 
     def _inputs(self, rows):
         """The model's inputs, one array (T, D) each, and the scale that turns its predictions into values."""
@@ -144,13 +187,18 @@ class Learner:
         mean, deviation = scale
         self.forecast = mean + deviation * prediction[:, 0]  # (T,), each for the row `ahead` later
         likelihood = self._likelihood.batch(anomaly)
+        self.last = rows[-1].value, rows[-1].when
         return [self._output(*each) for each in zip(rows, self.forecast, anomaly, likelihood)]
 
     def _output(self, row, forecast, anomaly, likelihood):
-        due = self._pending.popleft() if len(self._pending) == self.ahead else None
+        due = self._due()
         self._pending.append(float(forecast))
         self.comparison.update(row.value, row.when, due)
         return Output(row, due, float(anomaly), float(likelihood))
+
+    def _due(self):
+        """What was predicted for the row that comes now, or None."""
+        return self._pending.popleft() if len(self._pending) == self.ahead else None
 
     def save(self, path) -> None:
         """Write everything needed to continue exactly, for `Learner.load`.
@@ -175,6 +223,8 @@ class Learner:
                 "scaler": self._scaler.state(),
                 "likelihood": self._likelihood.state(),
                 "comparison": self.comparison.state(),
+                "gaps": self.gaps,
+                "last": [self.last[0], self.last[1] and self.last[1].isoformat()],
             },
         )
 
@@ -205,12 +255,14 @@ class Learner:
                             "dh.load.")
         learner = cls.__new__(cls)
         try:
+            state = {"gaps": 0, "last": [None, None]} | state  # files of the time before gaps have neither
             ahead = check_count("ahead", state["ahead"])
             learner._set_up(model, ahead, check_flag("timed", state["timed"]))
             learner._pending.extend(array_in(state, "waiting", (None,))[-ahead:].tolist())
             learner._scaler.restore(state["scaler"])
             learner._likelihood.restore(state["likelihood"])
             learner.comparison.restore(state["comparison"])
+            learner.gaps, learner.last = count_in(state, "gaps"), _last_of(state["last"])
             learner.rows_before = learner.comparison.rows
         except Exception as error:  # a file can contain anything
             why = str(error).rstrip(".")
@@ -261,7 +313,9 @@ class PopulationLearner:
         Parameters
         ----------
         rows : dict
-            Number of the learner -> its rows, equally many for each. A series that is missing has ended.
+            Number of the learner -> its rows, equally many for each, all of them plain (`is_plain`): models of a
+            population step together, so one whose series has a gap is to be taken out. A series that is missing has
+            ended.
 
         Returns
         -------
@@ -310,6 +364,26 @@ class PopulationLearner:
             kept = [i for i, n in enumerate(self._numbers) if n in active]
             self._population = self._population.some(kept)
             self._numbers = [self._numbers[i] for i in kept]
+
+
+def is_plain(rows: list[Row]) -> bool:
+    """Whether the rows have neither gaps nor resets."""
+    return not any(row.value is None or row.reset for row in rows)
+
+
+def parts(rows: list[Row]) -> list[list[Row]]:
+    """The rows cut into what a Learner takes at once: either gaps or values, with a reset only in front."""
+    cuts, sequence = [], 0
+    for row in rows:
+        sequence += row.reset
+        cuts.append((sequence, row.value is None))
+    return [[row for _, row in part] for _, part in groupby(zip(cuts, rows), key=lambda pair: pair[0])]
+
+
+def _last_of(saved):
+    value, when = saved
+    value = None if value is None else float(value)
+    return value, None if when is None else datetime.fromisoformat(when).replace(tzinfo=None)
 
 
 def _optimizer(ahead):

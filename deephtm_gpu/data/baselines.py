@@ -53,6 +53,9 @@ class Persistence:
         self._last.append(value)
         return forecast
 
+    def reset(self):
+        self._last.clear()
+
     def state(self):
         return {"last": np.array(self._last, np.float64)}  # the oldest first
 
@@ -145,6 +148,14 @@ class Comparison:
             if self.rows >= self.later:
                 self.late[name].update(value, forecast)
         self.rows += 1
+
+    def skip(self, value):
+        """A row without a number; nothing is scored. value: what is taken for it, the last that came."""
+        self._trivial["persistence"].update(value, None)
+
+    def reset(self):
+        """A new sequence begins: the value before it forecasts nothing."""
+        self._trivial["persistence"].reset()
 
     def state(self):
         """The state, for `restore` of an object made with the same arguments."""

@@ -58,6 +58,21 @@ class OnlineScaler:
             scale[:, t] = self._mean, self._deviation
         return z, scale[0], scale[1]
 
+    def place(self, value):
+        """Where a value that did not arrive would lie. Nothing is learned from it.
+
+        Parameters
+        ----------
+        value : float
+
+        Returns
+        -------
+        z, mean, deviation : float
+            As of `standardise`.
+        """
+        z = _cut((value - self._mean) / self._deviation, LIMIT) if self._deviation else 0.0
+        return z, self._mean, self._deviation
+
     def state(self):
         """The state, for `restore`."""
         return {"rows": self._rows, "mean": self._mean, "deviation": self._deviation}

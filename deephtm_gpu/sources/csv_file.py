@@ -1,17 +1,15 @@
-"""Reads a column of a CSV file or of a live pipe, row by row, in constant memory, without waiting for a full block."""
+"""Reads columns of a CSV file or of a live pipe, row by row, in constant memory, without waiting for a full block."""
 
 import csv
-import math
-import os
-import stat
+from itertools import chain
 
-from deephtm_gpu.data.timestamps import TimestampReader
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.sources.base import CHUNK, Row, Source
+from deephtm_gpu.sources.base import Reading, Record, Source
+from deephtm_gpu.sources.byte_stream import ByteStream
+from deephtm_gpu.sources.lines import Lines
+from deephtm_gpu.sources.numbers import NumberReader
 
-BLOCK = 65536  # bytes per read; a pipe returns what it has
-LONGEST_LINE = 1 << 20  # bytes: a file with longer lines is no CSV file, and would fill the memory
-LARGEST = 1e100  # beyond this, sums and scales leave the range of float64
+DELIMITERS = (",", ";", "\t", "|")
 
 # The second and third line of NuPIC's files: a type and a flag (timestamp, reset, sequence, ...) per column.
 NUPIC_TYPES = {"datetime", "float", "int", "string", "bool", "list", "address"}
@@ -19,28 +17,27 @@ NUPIC_FLAGS = {"", "T", "R", "S", "C", "L"}
 
 
 class CsvStream(Source):
-    """The rows of a CSV file: the number in one column, and the time in another.
+    """The rows of a CSV file: numbers in some columns, and the time in another.
 
-    The first line names the columns. A type line and a flag line in NuPIC's format after it are skipped, and so are
-    blank lines.
+    The first line names the columns. What separates the cells is found from it. Blank lines and a header that comes
+    again are skipped. A type line and a flag line in NuPIC's format after the header are obeyed: a new sequence begins
+    where a column with the flag R is not 0, and where one with the flag S changes. A row that is short is a gap.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or ByteStream
         The file; "-" for the standard input.
-    column : str
-        The name of the column of numbers.
+    columns : str or list of str
+        The names of the columns of numbers.
     timestamp : str, optional
         The name of the column of timestamps.
+    reading : Reading, optional
+        How to read it.
 
     Attributes
     ----------
-    name : str
-        The file, for messages.
-    size : int or None
-        Bytes of the file; None for a pipe.
-    done : int
-        Bytes of the rows that `chunks` has yielded.
+    name, size, done
+        As of `ByteStream`.
 
     Raises
     ------
@@ -52,171 +49,152 @@ class CsvStream(Source):
     >>> import pathlib, tempfile
     >>> from deephtm_gpu.sources.csv_file import CsvStream
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "load.csv"
-    >>> _ = path.write_text("when,load\\n2024-01-01 00:00,1.5\\n2024-01-01 00:30,2\\n")
+    >>> _ = path.write_text("when;load\\n2024-01-01 00:00;1,5\\n2024-01-01 00:30;2\\n")
     >>> with CsvStream(path, "load", "when") as stream:
     ...     for rows in stream.chunks():
     ...         print([row.value for row in rows])
     [1.5, 2.0]
     """
 
-    def __init__(self, path, column, timestamp=None):
-        self.name = "standard input" if path == "-" else str(path)
-        self.done = 0
-        self._line = 0
-        self._nupic_lines = [NUPIC_FLAGS, NUPIC_TYPES]  # that may still come, the next one last
-        self._ready = 0  # complete lines that have arrived and are not parsed yet
-        self._file = self._open(path)
+    def __init__(self, path, columns, timestamp=None, reading=None):
+        self._stream = path if isinstance(path, ByteStream) else ByteStream(path)
+        self.name, self.size = self._stream.name, self._stream.size
+        reading = reading or Reading()
         try:
-            info = os.fstat(self._file.fileno())
-            self.size = info.st_size if stat.S_ISREG(info.st_mode) else None
-            self._rows = csv.reader(self._lines(), skipinitialspace=True, strict=True)
-            self._columns = self._header()
-            self._value_at = self._find(column)
-            self._stamp_at = None if timestamp is None else self._find(timestamp)
+            self._lines = Lines(self._stream)
+            wanted = [columns] if isinstance(columns, str) else list(columns)
+            wanted += [] if timestamp is None else [timestamp]
+            between = self._begin(reading, wanted)
+            super().__init__(columns, timestamp, reading, between)
+            at = [self._find(name, reading) for name in wanted]
         except BaseException:
             self.close()
             raise
-        self._read_time = TimestampReader()
+        self._value_at = at[:len(self.columns)]
+        self._stamp_at = None if timestamp is None else at[-1]
+        self._flags, self._sequence = {}, None  # flag -> the columns that have it
 
     @classmethod
-    def reads(cls, spec):
+    def reads(cls, stream):
         return True
 
+    @property
+    def done(self):
+        return self._stream.done
+
     def close(self):
-        self._file.close()
+        self._stream.close()
 
-    def chunks(self):
-        rows, any_row = [], False
-        for cells in self._parsed():
-            if not self._is_nupic_line(cells):
-                rows.append(self._row(cells))
-            if rows and (len(rows) == CHUNK or not self._ready):
-                yield rows
-                rows, any_row = [], True
-        if rows:
-            yield rows
-        elif not any_row:
-            raise UserError(f"{self.name} must have rows of numbers, got a header and no rows; add rows.")
+    def _waits(self):
+        return not self._lines.ready
 
-    # From bytes to cells
+    # The header
 
-    def _open(self, path):
-        if path != "-" and os.path.isdir(path):
-            raise UserError(f"{self.name} must be a CSV file, got a folder; name a file in it.")
-        try:
-            # Unbuffered: a read returns what the pipe holds and does not wait for a whole block.
-            return open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-")
-        except FileNotFoundError:
-            raise UserError(f"{self.name} cannot be opened (no such file); check its path.") from None
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            raise UserError(f"{self.name} cannot be opened ({_reason(error)}); check the file and its "
-                            "permissions.") from None
-
-    def _lines(self):
-        """The lines as text, each with its "\\n"."""
-        rest = b""
-        while block := self._block():
-            *lines, rest = (rest + block).split(b"\n")
-            if len(rest) > LONGEST_LINE:
-                raise self._error(f"must be at most {LONGEST_LINE:,} bytes; check that this is a "
-                                  "CSV file.", 1 + len(lines))
-            self._ready = len(lines)
-            for line in lines:
-                self._ready -= 1
-                self.done += len(line) + 1
-                yield self._decode(line)
-        if rest:
-            self.done += len(rest)
-            yield self._decode(rest)
-
-    def _block(self):
-        try:
-            return self._file.read(BLOCK)
-        except OSError as error:
-            raise UserError(f"{self.name} cannot be read further ({_reason(error)}); check the file and "
-                            "its disk.") from None
-
-    def _decode(self, line):
-        self._line += 1
-        try:
-            return line.decode("utf-8-sig" if self._line == 1 else "utf-8") + "\n"
-        except UnicodeDecodeError as error:
-            raise self._error(f"must be UTF-8 text, got byte 0x{line[error.start]:02x}; save the file "
-                              "as UTF-8.") from None
-
-    def _parsed(self):
-        """Lists of cells, without blank lines."""
-        while True:
-            try:
-                cells = next(self._rows, None)
-            except csv.Error as error:
-                raise self._error(f"cannot be read as CSV ({error}); look for a quote that is not closed.") from None
-            if cells is None:
-                return
-            if cells:
-                yield [c.strip() for c in cells]
-
-    # From cells to rows
-
-    def _header(self):
-        columns = next(self._parsed(), None)
-        if columns is None:
+    def _begin(self, reading, wanted):
+        """Reads the names of the columns. Returns what separates cells, None where there is one column."""
+        lines = iter(self._lines)
+        first = next((line for line in lines if line.strip()), None)
+        if first is not None and first.lower().startswith("sep=") and len(first) == 5:  # Excel's own line
+            reading = Reading(reading.delimiter or first[4])
+            first = next((line for line in lines if line.strip()), None)
+        if first is None:
             raise UserError(f"{self.name} must have a line of column names and rows of numbers, got an empty file; "
                             "name another file.")
-        return columns
+        sign = reading.delimiter or _delimiter(first, wanted, reading.header)
+        text = (line + "\n" for line in chain([first], lines))
+        self._parser = csv.reader(text, delimiter=sign, skipinitialspace=True, strict=True)
+        self._again = None
+        names = self._cells()
+        if not reading.header:
+            self._again, names = names, [str(n + 1) for n in range(len(names))]
+        self._names, self._nupic_lines = names, [NUPIC_FLAGS, NUPIC_TYPES] if reading.header else []
+        return sign if len(names) > 1 or reading.delimiter else None
 
-    def _find(self, column):
-        found = [i for i, name in enumerate(self._columns) if name == column]
+    def _find(self, column, reading):
+        found = [i for i, name in enumerate(self._names) if name == column]
         if len(found) == 1:
             return found[0]
-        columns = ", ".join(map(repr, self._columns))
+        columns = ", ".join(map(repr, self._names))
+        columns = columns if len(columns) < 1000 else columns[:1000] + " ..."
         if found:
             raise UserError(f"{self.name} has {len(found)} columns named {column!r} (of {columns}); rename all "
                             "but one.")
-        raise UserError(f"{self.name} has no column {column!r}; it has {columns}: name one of these.")
+        hint = "name one of these"
+        if reading.header and any(map(_is_number, self._names)):
+            hint += ", or, where its first line is a row already, give --no-header and the column's number"
+        elif not reading.header:
+            hint = "without a header columns are named by their numbers: name one of these"
+        raise UserError(f"{self.name} has no column {column!r}; it has {columns}: {hint}.")
+
+    # From lines to records
+
+    def _records(self):
+        while (cells := self._cells()) is not None:
+            if not cells or cells == self._names or self._is_nupic_line(cells):
+                yield None
+            else:
+                yield self._record(cells)
+
+    def _cells(self):
+        """The next list of cells, empty for a blank line; None at the end."""
+        if self._again is not None:
+            cells, self._again = self._again, None
+            return cells
+        try:
+            cells = next(self._parser, None)
+        except csv.Error as error:
+            raise self._lines.error(f"cannot be read as CSV ({error}); look for a quote that is not closed.",
+                                    after=0) from None
+        return cells and [c.strip().lstrip("\ufeff") for c in cells]
+
+    def _record(self, cells):
+        where, width, why = f"line {self._lines.number}", len(self._names), ""
+        if len(cells) > width:
+            if any(cells[width:]):
+                raise self._error(where, f"must have {width} cells as the header, got {len(cells)}; correct or remove "
+                                         "the line, and write a number with a decimal comma in quotes.")
+            cells = cells[:width]  # delimiters at the end
+        if len(cells) < width:
+            if any(self._names[len(cells):]):
+                why = f"{len(cells)} of {width} cells"
+            cells = cells + [""] * (width - len(cells))
+        stamp = None if self._stamp_at is None else cells[self._stamp_at]
+        return Record(where, tuple([cells[i] for i in self._value_at]), stamp, self._resets(cells), why)
+
+    # NuPIC
 
     def _is_nupic_line(self, cells):
         """Whether this is the type line, directly after the header, or the flag line, directly after the type line."""
-        if self._nupic_lines and set(cells) <= self._nupic_lines[-1]:
+        if self._nupic_lines and set(cells) <= self._nupic_lines[-1] and any(cells + [len(self._nupic_lines) == 1]):
             self._nupic_lines.pop()
+            if not self._nupic_lines:
+                self._flags = {flag: [i for i, c in enumerate(cells) if c == flag] for flag in "RS" if flag in cells}
             return True
         self._nupic_lines = []
         return False
 
-    def _row(self, cells):
-        if len(cells) != len(self._columns):
-            raise self._error(f"must have {len(self._columns)} cells as the header, got {len(cells)}; correct or "
-                              "remove the line.")
-        text = cells[self._value_at]
-        value = self._number(text)
-        if self._stamp_at is None:
-            return Row(value, text, None, "")
-        stamp = cells[self._stamp_at]
-        try:
-            return Row(value, text, self._read_time(stamp), stamp)
-        except ValueError as error:
-            column = self._columns[self._stamp_at]
-            raise self._error(f"must have a timestamp in column {column!r}, got {stamp!r}; {error}.") from None
-
-    def _number(self, text):
-        column = self._columns[self._value_at]
-        try:
-            value = float(text.replace("_", "?"))  # Python reads 1_000 as a number, other programs do not
-        except ValueError:
-            got = repr(text) if text else "nothing"
-            raise self._error(f"must have a number in column {column!r}, got {got}; write one such as 12.5, or remove "
-                              "the line.") from None
-        if not math.isfinite(value):
-            raise self._error(f"must have a finite number in column {column!r}, got {text}; fill it in, or remove "
-                              "the line.")
-        if abs(value) > LARGEST:
-            raise self._error(f"must have a number up to {LARGEST:g} in column {column!r}, got {text}; use a "
-                              "larger unit.")
-        return value
-
-    def _error(self, what, lines_after=0):
-        return UserError(f"{self.name}: line {self._line + lines_after} {what}")
+    def _resets(self, cells):
+        if not self._flags:
+            return False
+        reset = any(cells[i] not in ("", "0", "0.0", "False", "false") for i in self._flags.get("R", ()))
+        sequence, before = [cells[i] for i in self._flags.get("S", ())], self._sequence
+        self._sequence = sequence
+        return reset or before not in (None, sequence)
 
 
-def _reason(error):
-    return getattr(error, "strerror", None) or error
+def _delimiter(line, wanted, header):
+    """That of the header: the one by which it has the wanted columns, among these the one that makes most of them."""
+    cells = {sign: [c.strip() for c in next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])]
+             for sign in DELIMITERS}
+    if not header:  # a decimal comma is more likely than another sign within a cell
+        return next((sign for sign in (*DELIMITERS[1:], ",") if len(cells[sign]) > 1), ",")
+    fit = [sign for sign in DELIMITERS if set(wanted) <= set(cells[sign])] or DELIMITERS
+    return max(fit, key=lambda sign: len(cells[sign]))
+
+
+def _is_number(text):
+    try:
+        NumberReader()(text)
+    except ValueError:
+        return False
+    return True
