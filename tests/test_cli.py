@@ -193,7 +193,6 @@ def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
     (["none.csv", "--column", "load"], "no such file"),
     (["{wave}", "--column", "height"], "no column 'height'.*'when', 'load'"),
     (["{wave}", "--column", "when"], "line 2 must have a number in column 'when', got '2024-01-01T00:00'"),
-    (["{wave}", "--column", "load", "--timestamp", "load"], "must have a timestamp in column 'load'"),
     (["{wave}", "--column", "load", "--ahead", "0"], "--ahead must be .*got 0"),
     (["{wave}", "--column", "load", "--ahead", "60"], "must have 61 rows .*got 60 rows"),
     (["{wave}", "--column", "load", "--ahead", "1000000"], "--ahead must be .*got 1000000"),
@@ -215,14 +214,115 @@ def test_no_such_device(wave, capsys):
     assert "no-such-card" in _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "no-such-card"])
 
 
-def test_a_mistake_in_the_last_row_leaves_what_was_there(wave, tmp_path, capsys):
+def test_a_mistake_in_the_last_row_keeps_the_rows_before(wave, tmp_path, capsys):
+    out, save = tmp_path / "out.csv", tmp_path / "saved"
+    wave.write_text(wave.read_text() + "2024-02-01T00:00,many\n")
+    assert _run(wave, "--column", "load", "--out", out, "--save", save) == 2
+    shown = capsys.readouterr()
+    assert f"line {ROWS + 2} must have a number in column 'load', got 'many'" in shown.err
+    assert len(_table(out)) == ROWS and save.exists() and f"{ROWS} rows" in shown.out
+
+
+def test_a_mistake_in_the_first_row_leaves_what_was_there(wave, tmp_path, capsys):
     out = tmp_path / "out.csv"
     out.write_text("precious\n")
-    wave.write_text(wave.read_text() + "2024-02-01T00:00,many\n")
-    assert f"line {ROWS + 2} must have a number in column 'load', got 'many'" in _error_of(
-        capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out]
-    )
+    wave.write_text("when,load\n2024-02-01T00:00,many\n")
+    _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", out])
     assert out.read_text() == "precious\n" and {p.name for p in tmp_path.iterdir()} == {"wave.csv", "out.csv"}
+
+
+# Gaps and columns
+
+
+@pytest.fixture
+def gaps(wave):
+    """The wave without its rows 20, 21 and 40."""
+    lines = wave.read_text().splitlines()
+    for t in (20, 21, 40):
+        lines[t + 1] = lines[t + 1].split(",")[0] + ",NA"
+    wave.write_text("\n".join(lines) + "\n")
+    return wave
+
+
+@pytest.mark.parametrize("more", [[], ["--timestamp", "when"]])
+def test_a_gap_is_written_with_its_prediction(gaps, tmp_path, capsys, more):
+    out = tmp_path / "out.csv"
+    assert _run(gaps, "--column", "load", "--ahead", 2, "--out", out, *more) == 0
+    rows = _table(out)
+    assert len(rows) == ROWS
+    for t, row in enumerate(rows):
+        missing = t in (20, 21, 40)
+        assert (row["value"] == "") == (row["anomaly_score"] == "") == (row["anomaly_likelihood"] == "") == missing
+        assert (row["prediction"] == "") == (t < 2)
+    assert re.search(r"skipped rows.*\n.*wave.csv, column 'load' +3  line 22: 'NA'", capsys.readouterr().out)
+
+
+def test_held_rows_are_learned(gaps, tmp_path, capsys):
+    """As the same file with the number before written there."""
+    outs = []
+    lines = gaps.read_text().splitlines()
+    for t in (20, 21, 40):
+        lines[t + 1] = lines[t + 1].split(",")[0] + "," + lines[t].split(",")[1]
+    (tmp_path / "filled.csv").write_text("\n".join(lines))
+    for path in (gaps, tmp_path / "filled.csv"):
+        assert _run(path, "--column", "load", "--missing", "hold", "--out", tmp_path / "out.csv") == 0
+        outs.append([(r["prediction"], r["anomaly_score"]) for r in _table(tmp_path / "out.csv")])
+    assert outs[0] == outs[1] and "held rows" in capsys.readouterr().out
+
+
+def test_stop_writes_and_saves_what_came_before(gaps, tmp_path, capsys):
+    out, save = tmp_path / "out.csv", tmp_path / "saved"
+    assert _run(gaps, "--column", "load", "--missing", "stop", "--out", out, "--save", save) == 2
+    error = capsys.readouterr().err
+    assert "wave.csv: line 22 must have a number in column 'load', got 'NA'" in error and "--missing skip" in error
+    assert len(_table(out)) == 20 and save.exists()
+
+
+def test_a_run_of_gaps_goes_on_from_where_it_was_saved(gaps, tmp_path):
+    lines = gaps.read_text().splitlines(keepends=True)
+    whole, saved = tmp_path / "whole.csv", tmp_path / "saved"
+    assert _run(gaps, "--column", "load", "--out", whole) == 0
+    (tmp_path / "a.csv").write_text("".join(lines[:22]))  # it ends with a gap, and the next begins with one
+    (tmp_path / "b.csv").write_text(lines[0] + "".join(lines[22:]))
+    assert _run(tmp_path / "a.csv", "--column", "load", "--out", tmp_path / "1.csv", "--save", saved) == 0
+    assert _run(tmp_path / "b.csv", "--column", "load", "--out", tmp_path / "2.csv", "--resume", saved) == 0
+    assert _table(whole) == _table(tmp_path / "1.csv") + _table(tmp_path / "2.csv")
+
+
+def test_several_columns_are_models_each(tmp_path, capsys):
+    path, save = tmp_path / "two.csv", tmp_path / "save"
+    save.mkdir()
+    path.write_text("a;b\n" + "".join(f"{t % 3};{t % 4},5\n" if t % 7 else f"{t % 3};NA\n" for t in range(40)))
+    assert _run(path, "--column", "a", "--column", "b", "--out", tmp_path / "both.csv", "--save", save) == 0
+    both, shown = _table(tmp_path / "both.csv"), capsys.readouterr().out
+    assert "'a': 40 rows" in shown and "'b': 34 rows" in shown and "column 'b'" in shown
+    assert [r["column"] for r in both[:4]] == ["a", "b", "a", "b"]
+    for column in "ab":
+        assert _run(path, "--column", column, "--out", tmp_path / "one.csv", "--save", tmp_path / "one") == 0
+        assert _table(tmp_path / "one.csv") == [
+            {name: cell for name, cell in r.items() if name != "column"} for r in both if r["column"] == column]
+        assert (save / f"{column}.model").read_bytes() == (tmp_path / "one").read_bytes()
+
+
+@pytest.mark.parametrize("more, said", [
+    (["--column", "load"], "--column must name each column once, got 'load' 2 times"),
+    (["--column", "when", "--save", "{folder}/none"], "--save must be an existing folder with 2 columns"),
+    (["--column", "when", "--resume", "x"], "--resume x continues one model, got 2 columns"),
+    (["--delimiter", ";;"], "--delimiter must be one sign"),
+    (["--time-format", "odd"], "--time-format must be"),
+    (["--missing", "guess"], "invalid choice"),
+])
+def test_mistakes_in_how_it_is_read(wave, tmp_path, capsys, more, said):
+    filled = [c.format(folder=tmp_path) for c in more]
+    assert said in _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", *filled])
+    assert {p.name for p in tmp_path.iterdir()} == {"wave.csv"}
+
+
+def test_a_european_file(tmp_path):
+    path, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    path.write_text("".join(f"{13 + t // 24}/2/2024 {t % 24}:00;{t % 5},25\n" for t in range(60)))
+    assert _run(path, "--column", "2", "--timestamp", "1", "--no-header", "--out", out) == 0
+    assert [r["value"] for r in _table(out)] == [f"{t % 5}.25" for t in range(60)]
 
 
 def test_diverged_training_names_the_row(wave, tmp_path, capsys, monkeypatch):

@@ -119,29 +119,81 @@ def _named_as_models(folder):
     return [folder / "named.model"]
 
 
-def test_a_bad_row_in_one_file_leaves_no_output(waves, folders, capsys):
+def run(folders, *args):
+    return main(["run", *map(str, args), "--column", "load", "--device", "numpy", "--out", str(folders / "out"),
+                 "--save", str(folders / "save")])
+
+
+def rows_of(folders, name):
+    with open(folders / "out" / name, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_bad_row_stops_its_own_file_alone(waves, folders, capsys):
+    """What came before is written and saved; the others are what they would be without it."""
     bad = folders / "bad.csv"
-    bad.write_text("when,load\n" + "x,1\n" * 600 + "x,many\n")
-    assert (
-        main(
-            [
-                "run",
-                *paths(waves),
-                str(bad),
-                "--column",
-                "load",
-                "--device",
-                "numpy",
-                "--out",
-                str(folders / "out"),
-                "--save",
-                str(folders / "save"),
-            ]
-        )
-        == 2
-    )
-    assert "bad.csv: line 602 must have a number in column 'load', got 'many'" in capsys.readouterr().err
-    assert not list((folders / "out").iterdir()) and not list((folders / "save").iterdir())
+    bad.write_text("when,load\n" + "x,1\n" * 600 + "x,many\n" + "x,2\n")
+    assert run(folders, *paths(waves)[:2], bad) == 2
+    shown = capsys.readouterr()
+    assert "bad.csv: line 602 must have a number in column 'load', got 'many'" in shown.err and "600 rows" in shown.out
+    assert [len(rows_of(folders, name)) for name in ("wave0.csv", "wave1.csv", "bad.csv")] == [*LENGTHS[:2], 600]
+    assert {p.name for p in (folders / "save").iterdir()} == {"wave0.model", "wave1.model", "bad.model"}
+    with_it = {p.name: p.read_bytes() for folder in ("out", "save") for p in (folders / folder).glob("wave*")}
+    assert run(folders, *paths(waves)[:2]) == 0
+    assert with_it == {p.name: p.read_bytes() for folder in ("out", "save") for p in (folders / folder).glob("wave*")}
+
+
+@pytest.mark.parametrize("content, said", [
+    ("when,load\n", "got a header and no rows"),
+    ("when,load\nx,1\n", "must have 2 rows of numbers or more"),
+    ("when,load\nx,NA\nx,NA\nx,NA\n", "must have 2 rows of numbers or more"),
+    ("when,load\nx,oops\n", "line 2 must have a number"),
+])
+def test_a_file_without_enough_rows_stops_alone(waves, folders, content, said, capsys):
+    (folders / "bad.csv").write_text(content)
+    assert run(folders, paths(waves)[2], folders / "bad.csv") == 2
+    assert said in (error := capsys.readouterr().err) and error.count("deephtm:") == 1
+    assert len(rows_of(folders, "wave2.csv")) == LENGTHS[2]
+
+
+def test_several_bad_files_are_all_listed(waves, folders, capsys):
+    for name in "ab":
+        (folders / f"{name}.csv").write_text("when,load\nx,1\nx,2\nx,many\n")
+    assert run(folders, folders / "a.csv", folders / "b.csv", paths(waves)[2]) == 2
+    shown = capsys.readouterr()
+    assert "2 of 3 files" in shown.err and "a.csv: line 4" in shown.out and "b.csv: line 4" in shown.out
+
+
+def test_files_with_gaps_get_what_a_run_of_their_own_gives(waves, folders, capsys):
+    names = []
+    for n, gaps in enumerate(((3,), (), (CHUNK + 1, CHUNK + 2), (CHUNK - 1,), tuple(range(700)))):
+        lines = open(paths(waves)[1]).read().splitlines()
+        lines = [line.split(",")[0] + ",NA" if t - 1 in gaps else line for t, line in enumerate(lines)]
+        names.append(folders / f"gaps{n}.csv")
+        names[-1].write_text("\n".join(lines[:800 + n]))
+    assert run(folders, *names) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines() if "column 'load'" in line]
+    counts = {line[0].rsplit("/", 1)[1]: line[3:6] for line in table}
+    assert counts == {"gaps0.csv,": ["1", "line", "5:"], "gaps2.csv,": ["2", "line", f"{CHUNK + 3}:"],
+                      "gaps3.csv,": ["1", "line", f"{CHUNK + 1}:"], "gaps4.csv,": ["700", "line", "2:"]}
+    for name in names:
+        alone = [str(name), "--column", "load", "--device", "numpy", "--out", str(folders / "alone.csv"), "--save",
+                 str(folders / "alone.model")]
+        assert main(["run", *alone]) == 0
+        assert (folders / "out" / name.name).read_bytes() == (folders / "alone.csv").read_bytes()
+        assert (folders / "save" / f"{name.stem}.model").read_bytes() == (folders / "alone.model").read_bytes()
+
+
+def test_stop_ends_a_file_at_its_first_gap(waves, folders, capsys):
+    (folders / "gap.csv").write_text("when,load\nx,1\nx,2\nx,3\nx,-\nx,5\n")
+    assert run(folders, folders / "gap.csv", paths(waves)[2], "--missing", "stop") == 2
+    assert "gap.csv: line 5 must have a number" in capsys.readouterr().err
+    assert [r["value"] for r in rows_of(folders, "gap.csv")] == ["1", "2", "3"]
+
+
+def test_several_columns_of_several_files_are_refused(waves, folders, capsys):
+    assert run(folders, *paths(waves), "--column", "when") == 2
+    assert "2 columns and 5 files" in capsys.readouterr().err
 
 
 def test_diverged_training_names_file_and_row(waves, folders, capsys, monkeypatch):

@@ -1,5 +1,4 @@
-"""`deephtm run`: learns a column of a CSV file, or of a live pipe, online; writes predictions and anomalies row by
-row."""
+"""`deephtm run`: learns columns of a file, or of a live pipe, online; writes predictions and anomalies row by row."""
 
 import csv
 import sys
@@ -8,32 +7,37 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deephtm_gpu.cli.run_many import run_many
+from deephtm_gpu.cli import reading
+from deephtm_gpu.cli.reading import Missing, columns_of, reading_of
+from deephtm_gpu.cli.run_many import SUFFIX, run_many
 from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged, interrupt_later, output
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Learner
 from deephtm_gpu.saving.container import check_target
-from deephtm_gpu.sources import open_source
+from deephtm_gpu.sources import RowError, open_source
 
 MAX_AHEAD = 10_000  # rows: the model keeps every step whose target has not come
 
 
 def add_arguments(parser):
-    parser.add_argument("files", metavar="FILE.csv", nargs="+",
-                        help="its first line names the columns; '-' reads the standard input. Several files: one "
-                             "model each")
-    parser.add_argument("--column", required=True, metavar="C", help="the column to learn")
+    parser.add_argument("files", metavar="FILE", nargs="+",
+                        help="CSV, whose first line names the columns, JSON lines, Parquet or Arrow; '-' reads the "
+                             "standard input. Several files: one model each")
+    parser.add_argument("--column", required=True, metavar="C", action="append",
+                        help="the column to learn; several of them (--column A --column B): one model each")
     parser.add_argument("--timestamp", metavar="T",
                         help="the column of timestamps; the model then sees time of day and weekday")
     parser.add_argument("--ahead", type=int, metavar="N", help="how many rows ahead to predict (1, or as resumed)")
     parser.add_argument("--out", metavar="FILE.csv",
                         help="the output file (the standard output); with several files a folder")
     parser.add_argument("--save", metavar="FILE",
-                        help="saves the model and its state at the end, for --resume; with several files a folder")
+                        help="saves the model and its state at the end, for --resume; with several files or columns a "
+                             "folder")
     parser.add_argument("--resume", metavar="FILE",
                         help="continues from the file that --save wrote, as if these rows came after those rows")
     parser.add_argument("--device", default="auto", metavar="D",
                         help="auto, gpu, numpy, or part of an adapter's name (auto)")
+    reading.add_arguments(parser)
     parser.add_argument("--seed", type=int, metavar="S", help="of the initial weights (0, or as resumed)")
 
 
@@ -41,25 +45,29 @@ def run(args) -> int:
     """Learns the file, or the files, and returns 0.
 
     Raises UserError and TrainingError; then there is no output file, and the file of --save is unchanged. Raises
-    KeyboardInterrupt after the rows learned so far, the summary and the save are written.
+    KeyboardInterrupt, and RowError for a row that cannot be read, after the rows learned so far, the summary and the
+    save are written.
     """
     if args.ahead is not None and not 1 <= args.ahead <= MAX_AHEAD:
         raise UserError(f"--ahead must be from 1 to {MAX_AHEAD:,} rows, got {args.ahead}.")
+    columns, how = columns_of(args), reading_of(args)
     if len(args.files) > 1:
-        return run_many(args)
+        return run_many(args, how)
     args.file = args.files[0]
     _check_save(args)
-    with open_source(args.file, args.column, args.timestamp) as stream, output(args.out, args.file) as out:
-        learner = _learner(args)
+    with open_source(args.file, columns, args.timestamp, how) as stream, output(args.out, args.file) as out:
+        learners, missing = [_learner(args) for _ in columns], Missing(args.missing)
         try:
-            _learn(learner, stream, out, whole_chunks=args.save is not None)
-        except KeyboardInterrupt:
-            _save(learner, args)
-            _summarise(learner, stream.name, args)
+            _learn(learners, stream, missing, out, whole_chunks=args.save is not None)
+        except (KeyboardInterrupt, RowError) as error:
+            if isinstance(error, RowError) and not any(_new_rows(learner) for learner in learners):
+                raise UserError(str(error)) from None
+            _save(learners, args)
+            _summarise(learners, stream.name, missing, args)
             raise
-        check_enough_rows(learner.comparison, stream.name)
-        _save(learner, args)
-    _summarise(learner, stream.name, args)
+        check_enough_rows(max((one.comparison for one in learners), key=lambda c: c.rows), stream.name)
+        _save(learners, args)
+    _summarise(learners, stream.name, missing, args)
     return 0
 
 
@@ -87,32 +95,56 @@ def _mismatch(args, saved, got, remedy):
 
 def _check_save(args):
     """Raises UserError, before hours of learning, if --save cannot be written or is another file of this run."""
+    several = len(args.column) > 1
+    if several and args.resume is not None:
+        raise UserError(f"--resume {args.resume} continues one model, got {len(args.column)} columns; resume each "
+                        "column in a run of its own.")
     if args.save is None:
         return
-    target = check_target(args.save)
-    for name, other in (("the file that is read", args.file), ("the file of --out", args.out)):
-        if other not in (None, "-", "") and Path(other).resolve() == target:
-            raise UserError(f"--save {args.save} is {name}; name another one.")
+    if several and not Path(args.save).is_dir():
+        raise UserError(f"--save must be an existing folder with {len(args.column)} columns, got {args.save}; give "
+                        "--save FOLDER.")
+    for path in _saved(args):
+        target = check_target(path)
+        for name, other in (("the file that is read", args.file), ("the file of --out", args.out)):
+            if other not in (None, "-", "") and Path(other).resolve() == target:
+                raise UserError(f"--save {args.save} is {name}; name another one.")
 
 
-def _save(learner, args):
+def _saved(args):
+    """The files of --save, one for each column."""
+    if len(args.column) == 1:
+        return [args.save]
+    bad = next((c for c in args.column if Path(c).name != c), None)
+    if bad is not None:
+        raise UserError(f"--save names files after the columns, got the column {bad!r}, which cannot be a file's name; "
+                        "learn it in a run of its own.")
+    return [Path(args.save) / (column + SUFFIX) for column in args.column]
+
+
+def _save(learners, args):
     if args.save is not None:
-        learner.save(args.save)
+        for learner, path in zip(learners, _saved(args)):
+            learner.save(path)
 
 
-def _learn(learner, stream, out, whole_chunks):
+def _learn(learners, stream, missing, out, whole_chunks):
     """Learns the whole stream. The rows of each chunk are written before the next chunk is read.
 
     whole_chunks: whether Ctrl-C takes effect only at the end of a chunk.
     """
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
+    several = len(learners) > 1
+    writer.writerow(("column", *HEADER) if several else HEADER)
     # No progress bar in logs (None: only on a terminal), and none between rows on the same terminal.
     hidden = True if out is sys.stdout and out.isatty() else None
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
-        for rows in stream.chunks():
+        for table in missing.tables(stream, [learner.last for learner in learners]):
             with interrupt_later() if whole_chunks else nullcontext():
-                writer.writerows(map(as_texts, _learn_chunk(learner, rows, stream.name)))
+                columns = [map(as_texts, _learn_chunk(learner, list(rows), stream.name))
+                           for learner, rows in zip(learners, zip(*table))]
+                for row in zip(*columns):
+                    writer.writerows([(name, *texts) for name, texts in zip(stream.columns, row)] if several else row)
                 out.flush()
             bar.update(stream.done - bar.n)
 
@@ -121,16 +153,26 @@ def _learn_chunk(learner, rows, name):
     try:
         return learner.learn(rows)
     except TrainingError as error:
-        before = learner.comparison.rows - learner.rows_before
+        before = _new_rows(learner) + learner.gaps
         raise diverged(error, name, before, "give a smaller --ahead or another --seed") from None
 
 
-def _summarise(learner, name, args):
+def _new_rows(learner):
+    """Rows learned in this run."""
+    return learner.comparison.rows - learner.rows_before
+
+
+def _summarise(learners, name, missing, args):
     """Prints a summary: to the standard error if the rows went to the standard output, else to the standard output."""
-    device, rows, before = learner.model.device, learner.comparison.rows, learner.rows_before
+    target, learner = sys.stdout if args.out else sys.stderr, learners[0]
+    device, before = learner.model.device, learner.rows_before
     earlier = f" after {before:,} earlier ones" if before else ""
-    print(
-        f"{rows - before:,} rows of {name}{earlier} learned on {device.name} ({device.backend}, {device.kind}), "
-        f"seed {learner.model.seed}\n{learner.comparison.table()}",
-        file=sys.stdout if args.out else sys.stderr,
-    )
+    where = f"learned on {device.name} ({device.backend}, {device.kind}), seed {learner.model.seed}"
+    if len(learners) == 1:
+        print(f"{_new_rows(learner):,} rows of {name}{earlier} {where}\n{learner.comparison.table()}", file=target)
+    else:
+        print(f"{len(learners)} columns of {name} {where}", file=target)
+        for column, one in zip(args.column, learners):
+            print(f"{column!r}: {_new_rows(one):,} rows, {one.comparison.line()}", file=target)
+    if table := missing.table():
+        print(table, file=target)

@@ -1,16 +1,17 @@
-"""`deephtm run` of many CSV files at once: one model for each file, all in one population."""
+"""`deephtm run` of many files at once: one model for each file, all in one population while they have no gaps."""
 
 import csv
 import os
 from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
+from deephtm_gpu.cli.reading import Missing
 from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged, interrupt_later, output
 from deephtm_gpu.errors import TrainingError, UserError
-from deephtm_gpu.learner import PopulationLearner
+from deephtm_gpu.learner import PopulationLearner, is_plain
 from deephtm_gpu.saving.container import check_target
 from deephtm_gpu.sources import CHUNK, open_source
 
@@ -19,35 +20,37 @@ SPARE = 64  # files that the rest of the program has open
 REMEDY = "leave this file out, or give a smaller --ahead or another --seed"
 
 
-def run_many(args) -> int:
+def run_many(args, how) -> int:
     """Writes the rows of every file to a file of the same name in the folder --out, and its model to NAME.model in the
-    folder --save.
+    folder --save. how: the Reading.
 
-    As with one file, all outputs are written, or none.
+    A file that cannot be read to its end stops alone: its rows up to there are written and its model is saved. The
+    others go on, and the error is raised at the end. After any other error there are no outputs.
     """
     names = _names(args)
     _allow_open_files(2 * len(names) + SPARE)
     with ExitStack() as opened:
-        streams = [opened.enter_context(open_source(path, args.column, args.timestamp)) for path in args.files]
+        streams = [opened.enter_context(open_source(path, args.column, args.timestamp, how)) for path in args.files]
         writers = [csv.writer(opened.enter_context(output(Path(args.out) / name, path)), lineterminator="\n")
                    for name, path in zip(names, args.files)]
         models = opened.enter_context(_models(args.save))
         learner = PopulationLearner(
             len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device
         )
-        files = _Files(models, learner, names, streams, writers)
+        files = _Files(models, learner, names, streams, writers, Missing(args.missing))
         try:
             files.learn()
         except KeyboardInterrupt:
             files.end_all()
             raise
+    files.report()
     return 0
 
 
 class _Files:
     """The files, by number, until each ends."""
 
-    def __init__(self, models, learner, names, streams, writers):
+    def __init__(self, models, learner, names, streams, writers, missing):
         self._models, self._learner, self._names, self._streams, self._writers = (
             models,
             learner,
@@ -55,7 +58,10 @@ class _Files:
             streams,
             writers,
         )
-        self._active = {n: chain.from_iterable(s.chunks()) for n, s in enumerate(streams)}
+        self._missing = missing
+        self._active = {n: missing.rows(s) for n, s in enumerate(streams)}
+        self._alone = None  # (number, Learner) of a file that is learned outside the population
+        self._stopped: dict[int, UserError] = {}  # why a file could not be read to its end
         for writer in writers:
             writer.writerow(HEADER)
 
@@ -63,13 +69,37 @@ class _Files:
         total = sum(s.size for s in self._streams if s.size is not None)
         with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
             while self._active:
-                rows = {n: list(islice(remaining, CHUNK)) for n, remaining in self._active.items()}
-                with interrupt_later():
-                    for n in [n for n, chunk in rows.items() if len(chunk) < CHUNK]:
-                        self._end(n, rows.pop(n))
-                    if rows:
+                rows = {n: self._take(n) for n in self._active}
+                # What models of a population do, they do together: a file with gaps is learned by itself, to its end.
+                for n in [n for n, chunk in rows.items() if len(chunk) < CHUNK or not is_plain(chunk)]:
+                    self._learn_alone(n, rows.pop(n), bar)
+                if rows:
+                    with interrupt_later():
                         self._write(self._learn(rows))
-                bar.update(sum(s.done for s in self._streams) - bar.n)
+                self._show(bar)
+
+    def report(self):
+        """Prints what was skipped where. Raises UserError if a file could not be read to its end."""
+        if table := self._missing.table():
+            print(table, flush=True)
+        if not self._stopped:
+            return
+        first, *others = self._stopped.values()
+        if not others:
+            raise first
+        print("stopped\n" + "\n".join(map(str, self._stopped.values())), flush=True)
+        raise UserError(f"{len(self._stopped)} of {len(self._names)} files could not be read to their ends, the first: "
+                        f"{first}")
+
+    def _take(self, n):
+        """The next CHUNK rows of a file; fewer at its end."""
+        rows = []
+        try:
+            for row in islice(self._active[n], CHUNK):
+                rows.append(row)
+        except UserError as error:
+            self._stopped[n] = error
+        return rows
 
     def _learn(self, rows):
         try:
@@ -78,24 +108,40 @@ class _Files:
             n = self._learner.learner_of(error.models[0])
             raise self._diverged(n, error) from None
 
-    def _end(self, n, last_rows):
-        """The last chunk has fewer rows than those of the other files, so the model learns it outside the
-        population."""
-        learner = self._learner.take_out(n)
-        del self._active[n]
-        if last_rows:
-            try:
-                self._write({n: learner.learn(last_rows)})
-            except TrainingError as error:
-                raise self._diverged(n, error) from None
-        check_enough_rows(learner.comparison, self._streams[n].name)
-        self._finish(n, learner)
+    def _learn_alone(self, n, rows, bar):
+        """Learns these rows and the rest of the file outside the population."""
+        learner, whole = self._learner.take_out(n), len(rows) == CHUNK
+        self._alone = n, learner
+        while rows:
+            with interrupt_later():
+                try:
+                    self._write({n: learner.learn(rows)})
+                except TrainingError as error:
+                    raise self._diverged(n, error) from None
+            self._show(bar)
+            rows = self._take(n) if whole else []
+            whole = len(rows) == CHUNK
+        with interrupt_later():
+            del self._active[n]
+            self._alone = None
+            self._check_enough(n, learner)
+            self._finish(n, learner)
+
+    def _check_enough(self, n, learner):
+        try:
+            check_enough_rows(learner.comparison, self._streams[n].name)
+        except UserError as error:
+            self._stopped.setdefault(n, error)
+
+    def _show(self, bar):
+        bar.update(sum(s.done for s in self._streams) - bar.n)
 
     def end_all(self):
         """After Ctrl-C: saves what has been learned."""
         for n in list(self._active):
+            alone = self._alone is not None and self._alone[0] == n
             if self._learner.learners[n].comparison.rows:
-                self._finish(n, self._learner.take_out(n))
+                self._finish(n, self._alone[1] if alone else self._learner.take_out(n))
 
     def _finish(self, n, learner):
         if self._models is not None:
@@ -111,7 +157,8 @@ class _Files:
             self._writers[n].writerows(map(as_texts, rows))
 
     def _diverged(self, n, error):
-        return diverged(error, self._streams[n].name, self._learner.learners[n].comparison.rows, REMEDY)
+        learner = self._learner.learners[n]
+        return diverged(error, self._streams[n].name, learner.comparison.rows + learner.gaps, REMEDY)
 
 
 class _Models:
@@ -154,6 +201,9 @@ def _models(folder):
 def _names(args) -> list[str]:
     """The names of the output files, in the order of the files. Raises UserError if two outputs, or an output and an
     input, collide."""
+    if len(args.column) > 1:
+        raise UserError(f"--column must be given once with several files, got {len(args.column)} columns and "
+                        f"{len(args.files)} files; learn each file in a run of its own.")
     if "-" in args.files:
         raise UserError("The standard input cannot be one of several files; learn it alone: deephtm run - --column C.")
     if args.resume is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Output
+from deephtm_gpu.sources import RowError
 
 HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
 
@@ -16,6 +17,8 @@ def as_texts(output: Output) -> tuple[str, ...]:
     """The cells of a row, as in HEADER."""
     row, prediction = output.row, output.prediction
     predicted = "" if prediction is None else f"{prediction:.15g}"
+    if output.anomaly is None:  # a gap
+        return row.stamp, row.text, predicted, "", ""
     return row.stamp, row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}"
 
 
@@ -24,8 +27,8 @@ def output(path, source):
     """The file that rows are written to.
 
     path: None for the standard output. source: the file that is read. The rows go to a temporary file in the same
-    folder, which replaces `path` when the block ends without an error, or with Ctrl-C. After any other error the old
-    file is unchanged.
+    folder, which replaces `path` when the block ends without an error, with Ctrl-C or at a row that cannot be read.
+    After any other error the old file is unchanged.
     """
     if path is None:
         if sys.stdout is None:
@@ -44,7 +47,7 @@ def output(path, source):
             try:
                 yield file
                 complete = True
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, RowError):
                 complete = file.tell() > 0
                 raise
     finally:

@@ -15,15 +15,15 @@ EXAMPLES = "2014-07-01 00:30:00 (ISO 8601), 13/7/2014 0:30, 01.07.2014 00:30 or 
 
 _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +", re.I)
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)(?: ?\([A-Z]{3,4}\))?)?"
-_CLOCK = re.compile(r"(T| |, ?)(\d{1,2})(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?(?: ?([ap])\.?m\.?)?" + _ZONE + "$",
-                    re.I)
+_CLOCK = re.compile(r"(T| |, ?)(\d{1,2})(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
+                    r"(?: ?([ap])\.?m\.?)?" + _ZONE + "$", re.I)
 _DATE = re.compile(r"(\d{1,4})([-/. ])(\d{1,2})\2(\d{1,4})$")
 _DAY_NAMED = re.compile(r"(\d{1,2})[- /]([a-z]+)\.?[-, /]+(\d{4}|\d\d)$", re.I)
 _NAMED_DAY = re.compile(r"([a-z]+)\.?[ -](\d{1,2})(?:st|nd|rd|th)?,?[ -](\d{4})$", re.I)
 _COMPACT = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)T?(\d\d)(\d\d)?(\d\d)?(?:\.(\d+))?$")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?$")
 
-# Name -> the range in which a number is such a time (else half the numbers would be ambiguous), and its unit in seconds.
+# Name -> the range in which a number is such a time, as else most could be two, and its unit in seconds.
 NUMERIC = {
     "seconds": (-1e8, 1e8, 1),  # since the start of the series
     "epoch": (1e8, 1e10, 1),
