@@ -1,5 +1,8 @@
 """What the adapters share: a package that is not there, scales, a model of rows and targets."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,22 @@ import deephtm_gpu as dh
 from deephtm_gpu.adapters.online import Scales, TargetModel
 from deephtm_gpu.adapters.optional import MissingPackageError, import_optional
 from deephtm_gpu.data.scaler import OnlineScaler
+
+ROOT = Path(__file__).resolve().parents[1]
+README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("adapter, package, printed", [
+    ("river", "river", r"MAE: 0\.\d+\n"),
+    ("sklearn", "sklearn", r"\[0\.\d+ +0\.9\d+ +0\.9\d+ *\]\n"),
+    ("frames", "narwhals", r"(?s) *timestamp .*anomaly_likelihood\n10317 2015-01-31 .*"),
+])
+def test_the_readmes_examples_run(adapter, package, printed, capsys, monkeypatch):
+    pytest.importorskip(package)
+    monkeypatch.chdir(ROOT)
+    example, = [block for block in README if f"deephtm_gpu.adapters.{adapter} import" in block]
+    exec(compile(example, "README.md", "exec"), {})
+    assert re.fullmatch(printed, capsys.readouterr().out)
 
 
 def test_a_package_that_is_not_there_is_named_with_its_extra():
