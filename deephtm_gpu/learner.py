@@ -92,7 +92,7 @@ class Learner:
     """
 
     def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto"):
-        optimizer = optimizer or _optimizer(ahead)
+        optimizer = optimizer or steady_optimizer(ahead)
         self._set_up(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
 
     @classmethod
@@ -247,7 +247,7 @@ class PopulationLearner:
         self._numbers = list(range(count))  # of each model of the population the number of its learner
         self._ahead = ahead
         self._population = dh.Population(
-            _network(timed), count, loss="mse", optimizer=_optimizer(ahead), seed=[seed] * count, device=device
+            _network(timed), count, loss="mse", optimizer=steady_optimizer(ahead), seed=[seed] * count, device=device
         )
 
     @property
@@ -312,19 +312,26 @@ class PopulationLearner:
             self._numbers = [self._numbers[i] for i in kept]
 
 
-def _optimizer(ahead):
+def steady_optimizer(ahead: int = 1) -> dh.PolyakSGD:
+    """The optimiser of a Learner: stable for every `ahead`, on noisy series too."""
     # An error is corrected `ahead` rows late: a control loop with a delay. It is unstable if each step corrects more
     # than pi/2 / ahead of the error. The Polyak step knows which part it corrects; a fixed rate diverged at a step in
     # the series. PolyakSGD divides by `ahead` itself.
     return dh.PolyakSGD(scale=min(MAX_CORRECTION * ahead, 1.0))
 
 
-def _network(timed):
-    """The network for noisy regression: from the value, with the clock beside it, to the value."""
-    inputs = [dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
-    x = dh.Concat()(inputs) if timed else inputs[0]
+def regression_network(inputs: list[int], outputs: int = 1) -> dh.Network:
+    """The network of a Learner, for noisy regression. inputs: the number of features of each input. outputs: how many
+    numbers it predicts."""
+    inputs = [dh.Input((features,)) for features in inputs]
+    x = dh.Concat()(inputs) if len(inputs) > 1 else inputs[0]
     h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(x))
     h = dh.RunningNorm()(dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(h)))
     columns = dh.SpatialPooler(columns=256, winners=20, lr_scale=SLOW)(h)
     cells = dh.TemporalMemory(cells_per_column=5)(columns)
-    return dh.Network(inputs=inputs, outputs=dh.Linear(1)(dh.ReLU()(dh.Linear(256)(cells))))
+    return dh.Network(inputs=inputs, outputs=dh.Linear(outputs)(dh.ReLU()(dh.Linear(256)(cells))))
+
+
+def _network(timed):
+    """From the value, with the clock beside it, to the value."""
+    return regression_network([1, FEATURES] if timed else [1])
