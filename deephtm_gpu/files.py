@@ -1,10 +1,16 @@
 """Atomic file writing: a file is complete or it is not there."""
 
+import glob
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from deephtm_gpu.errors import UserError
+
+_PART = ".part"  # the end of the names of temporary files
 
 
 def write_whole(path, content: bytes) -> None:
@@ -33,20 +39,81 @@ def write_whole(path, content: bytes) -> None:
     >>> write_whole(f"{folder}/new/figures.json", b"{}")
     """
     path = make_folder(Path(path).parent) / Path(path).name
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # otherwise the name could reach the disk before the bytes
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)  # it exists only after an error
+        with replacing(path) as file:
+            file.write(content)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another folder, or free "
                         "space there.") from error
+
+
+@contextmanager
+def replacing(path) -> Iterator[BinaryIO]:
+    """A new file, which takes the place of another one when the block ends, and not before it is on the disk.
+
+    After an error there is no trace of it. What a process that was killed left behind is removed by the next one that
+    writes the same file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, in a folder that exists. Links are followed; the mode of an existing file is kept.
+
+    Yields
+    ------
+    file
+        Binary, without a buffer.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    path = Path(path).resolve()
+    _remove_orphans(path)
+    handle, name = tempfile.mkstemp(prefix=f"{_before(path)}{os.getpid()}.", suffix=_PART, dir=path.parent)
+    part = Path(name)
+    try:
+        with open(handle, "wb", buffering=0) as file:
+            if os.name == "posix":
+                os.fchmod(handle, path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
+            yield file
+            os.fsync(handle)  # otherwise the name could reach the disk before the bytes
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)  # it exists only after an error
+
+
+def _before(path) -> str:
+    """What the names of its temporary files begin with."""
+    return f".{path.name[:100]}."
+
+
+def _remove_orphans(path):
+    """Temporary files of this one whose process is gone."""
+    for part in path.parent.glob(f"{glob.escape(_before(path))}*{_PART}"):
+        number = part.name.removeprefix(_before(path)).split(".")[0]
+        if number.isdigit() and not _runs(int(number)):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return True  # it cannot be asked without harm
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # there is no other way to ask
+    os.umask(mask)
+    return mask
 
 
 def make_folder(folder) -> Path:

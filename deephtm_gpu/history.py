@@ -80,9 +80,30 @@ class History:
             arrays["prediction"] = self.prediction
         return arrays | {f"{layer}.{name}": a for layer, found in self.observed.items() for name, a in found.items()}
 
+    def columns(self) -> dict[str, Array]:
+        """One array (T,) per number of a step: "loss", "anomaly", "prediction", or with an index such as
+        "prediction[0]" where a step has several.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        columns = {}
+        for name, array in self.to_dict().items():
+            steps_first = np.moveaxis(array, self.steps_axis, 0) if array.ndim > self.steps_axis else array
+            flat = steps_first.reshape(len(self), -1)  # (T, D)
+            if flat.shape[1] == 1:
+                columns[name] = flat[:, 0]
+            else:
+                columns |= {
+                    f"{name}[{', '.join(map(str, at))}]": flat[:, i]
+                    for i, at in enumerate(np.ndindex(steps_first.shape[1:]))
+                }
+        return columns
+
     def to_pandas(self) -> Any:
-        """The history as a table: a row per step, its index the number of the step; a column per number, "loss",
-        "anomaly", "prediction", or with an index such as "prediction[0]" where a step has several.
+        """The history as a table: a row per step, its index the number of the step; `columns()` are its columns. For
+        other data frames, and for an index of your own, see `deephtm_gpu.adapters.frames`.
 
         Returns
         -------
@@ -98,18 +119,8 @@ class History:
         except ImportError:
             raise UserError("to_pandas needs pandas, which is not installed; install it (pip install pandas), or use "
                             "to_dict().") from None
-        columns = {}
-        for name, array in self.to_dict().items():
-            steps_first = np.moveaxis(array, self.steps_axis, 0) if array.ndim > self.steps_axis else array
-            flat = steps_first.reshape(len(self), -1)  # (T, D)
-            if flat.shape[1] == 1:
-                columns[name] = flat[:, 0]
-            else:
-                columns |= {
-                    f"{name}[{', '.join(map(str, at))}]": flat[:, i]
-                    for i, at in enumerate(np.ndindex(steps_first.shape[1:]))
-                }
-        return pandas.DataFrame(columns, index=pandas.RangeIndex(self.first, self.first + len(self), name="step"))
+        index = pandas.RangeIndex(self.first, self.first + len(self), name="step")
+        return pandas.DataFrame(self.columns(), index=index)
 
 
 @dataclass

@@ -82,6 +82,8 @@ class Learner:
         Gaps so far.
     last : tuple of (float or None, datetime or None)
         The last value that arrived, and its time.
+    run : dict or None
+        What was given to `save`, of a learner that was loaded.
     rows_before : int
         Rows that were learned before `save`.
 
@@ -103,7 +105,7 @@ class Learner:
     """
 
     def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto"):
-        optimizer = optimizer or _optimizer(ahead)
+        optimizer = optimizer or steady_optimizer(ahead)
         self._set_up(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
 
     @classmethod
@@ -119,6 +121,7 @@ class Learner:
         self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
         self.rows_before = self.gaps = 0
         self.last: tuple[float | None, datetime | None] = (None, None)
+        self.run: dict | None = None
         self._pending = deque()  # predictions whose rows have not arrived, the oldest first
 
     def learn(self, rows: list[Row]) -> list[Output]:
@@ -200,13 +203,15 @@ class Learner:
         """What was predicted for the row that comes now, or None."""
         return self._pending.popleft() if len(self._pending) == self.ahead else None
 
-    def save(self, path) -> None:
+    def save(self, path, run: dict | None = None) -> None:
         """Write everything needed to continue exactly, for `Learner.load`.
 
         Parameters
         ----------
         path : str or Path
             The file, in safetensors format.
+        run : dict, optional
+            Numbers and texts of whoever runs it, which `load` leaves in the attribute `run`.
 
         Raises
         ------
@@ -225,6 +230,7 @@ class Learner:
                 "comparison": self.comparison.state(),
                 "gaps": self.gaps,
                 "last": [self.last[0], self.last[1] and self.last[1].isoformat()],
+                "run": run,
             },
         )
 
@@ -255,7 +261,7 @@ class Learner:
                             "dh.load.")
         learner = cls.__new__(cls)
         try:
-            state = {"gaps": 0, "last": [None, None]} | state  # files of the time before gaps have neither
+            state = {"gaps": 0, "last": [None, None], "run": None} | state  # older files have none of these
             ahead = check_count("ahead", state["ahead"])
             learner._set_up(model, ahead, check_flag("timed", state["timed"]))
             learner._pending.extend(array_in(state, "waiting", (None,))[-ahead:].tolist())
@@ -263,7 +269,7 @@ class Learner:
             learner._likelihood.restore(state["likelihood"])
             learner.comparison.restore(state["comparison"])
             learner.gaps, learner.last = count_in(state, "gaps"), _last_of(state["last"])
-            learner.rows_before = learner.comparison.rows
+            learner.run, learner.rows_before = state["run"], learner.comparison.rows
         except Exception as error:  # a file can contain anything
             why = str(error).rstrip(".")
             raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete "
@@ -299,7 +305,7 @@ class PopulationLearner:
         self._numbers = list(range(count))  # of each model of the population the number of its learner
         self._ahead = ahead
         self._population = dh.Population(
-            _network(timed), count, loss="mse", optimizer=_optimizer(ahead), seed=[seed] * count, device=device
+            _network(timed), count, loss="mse", optimizer=steady_optimizer(ahead), seed=[seed] * count, device=device
         )
 
     @property
@@ -386,19 +392,26 @@ def _last_of(saved):
     return value, None if when is None else datetime.fromisoformat(when).replace(tzinfo=None)
 
 
-def _optimizer(ahead):
+def steady_optimizer(ahead: int = 1) -> dh.PolyakSGD:
+    """The optimiser of a Learner: stable for every `ahead`, on noisy series too."""
     # An error is corrected `ahead` rows late: a control loop with a delay. It is unstable if each step corrects more
     # than pi/2 / ahead of the error. The Polyak step knows which part it corrects; a fixed rate diverged at a step in
     # the series. PolyakSGD divides by `ahead` itself.
     return dh.PolyakSGD(scale=min(MAX_CORRECTION * ahead, 1.0))
 
 
-def _network(timed):
-    """The network for noisy regression: from the value, with the clock beside it, to the value."""
-    inputs = [dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
-    x = dh.Concat()(inputs) if timed else inputs[0]
+def regression_network(inputs: list[int], outputs: int = 1) -> dh.Network:
+    """The network of a Learner, for noisy regression. inputs: the number of features of each input. outputs: how many
+    numbers it predicts."""
+    inputs = [dh.Input((features,)) for features in inputs]
+    x = dh.Concat()(inputs) if len(inputs) > 1 else inputs[0]
     h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(x))
     h = dh.RunningNorm()(dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(h)))
     columns = dh.SpatialPooler(columns=256, winners=20, lr_scale=SLOW)(h)
     cells = dh.TemporalMemory(cells_per_column=5)(columns)
-    return dh.Network(inputs=inputs, outputs=dh.Linear(1)(dh.ReLU()(dh.Linear(256)(cells))))
+    return dh.Network(inputs=inputs, outputs=dh.Linear(outputs)(dh.ReLU()(dh.Linear(256)(cells))))
+
+
+def _network(timed):
+    """From the value, with the clock beside it, to the value."""
+    return regression_network([1, FEATURES] if timed else [1])

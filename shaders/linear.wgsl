@@ -1,4 +1,4 @@
-// lib: arenas, reduce
+// lib: arenas, reduce, eight
 // Dense layer, y = W x + b, for all streams of a part of the rows (forward) or columns (backward).
 //   forward   y[s, o] = bias[o] + sum_i weight[o, i] x[s, i]      part: rows of weight
 //   backward  dx[s, i] = sum_o weight[o, i] dy[s, o]              part: columns of weight, four at a time
@@ -68,32 +68,57 @@ fn forward_tiles(x: u32, weight: u32, bias: u32, y: u32, Q: u32, O: u32, begin: 
   }
 }
 
-// What four quads, each the part of a sum, come to.
-fn totals(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
-  let one = vec4<f32>(1.0);
-  return vec4<f32>(dot(a, one), dot(b, one), dot(c, one), dot(d, one));
+// A row times x: the sum of its eights, and its last quad where that stands alone.
+fn row_total(sum: Eight, row: u32, x: u32, Q: u32) -> f32 {
+  if (Q % 2u == 0u) { return total8(sum); }
+  return total8(sum) + dot(weights[row + Q - 1u], work4(x + 4u * (Q - 1u)));
 }
 
-// With one lane: four rows at a time, whose sums stay apart in quads until the end.
+fn write_output(y: u32, bias: u32, o: u32, last: u32, v: f32) {
+  if (o < last) { work[y + o] = v + params[bias + o]; }
+}
+
+// With one lane: eight rows at a time, whose sums stay apart in eights until the end.
 fn forward_alone(x: u32, weight: u32, bias: u32, y: u32, Q: u32, O: u32, begin: u32, last: u32) {
-  for (var s = 0u; s < STREAMS; s++) {
-    for (var o = begin; o < last; o += 4u) {
-      let row = weight + o * Q;
-      let row1 = weight + min(o + 1u, O - 1u) * Q;  // rows behind the last are read again, and not written
-      let row2 = weight + min(o + 2u, O - 1u) * Q;
-      let row3 = weight + min(o + 3u, O - 1u) * Q;
-      var sum = vec4<f32>();
-      var sum1 = vec4<f32>();
-      var sum2 = vec4<f32>();
-      var sum3 = vec4<f32>();
-      for (var q = 0u; q < Q; q++) {
-        let x4 = work4(x + s * STREAM + 4u * q);
-        sum += weights[row + q] * x4;
-        sum1 += weights[row1 + q] * x4;
-        sum2 += weights[row2 + q] * x4;
-        sum3 += weights[row3 + q] * x4;
+  for (var o = begin; o < last; o += 8u) {
+    let row = weight + o * Q;
+    let row1 = weight + min(o + 1u, O - 1u) * Q;  // rows behind the last are read again, and not written
+    let row2 = weight + min(o + 2u, O - 1u) * Q;
+    let row3 = weight + min(o + 3u, O - 1u) * Q;
+    let row4 = weight + min(o + 4u, O - 1u) * Q;
+    let row5 = weight + min(o + 5u, O - 1u) * Q;
+    let row6 = weight + min(o + 6u, O - 1u) * Q;
+    let row7 = weight + min(o + 7u, O - 1u) * Q;
+    for (var s = 0u; s < STREAMS; s++) {
+      let from_x = x + s * STREAM;
+      let to_y = y + s * STREAM;
+      var sum = Eight();
+      var sum1 = Eight();
+      var sum2 = Eight();
+      var sum3 = Eight();
+      var sum4 = Eight();
+      var sum5 = Eight();
+      var sum6 = Eight();
+      var sum7 = Eight();
+      for (var j = 0u; j + 8u <= 4u * Q; j += 8u) {
+        let x8 = work8(from_x + j);
+        sum = add_product8(sum, weights8(row, j), x8);
+        sum1 = add_product8(sum1, weights8(row1, j), x8);
+        sum2 = add_product8(sum2, weights8(row2, j), x8);
+        sum3 = add_product8(sum3, weights8(row3, j), x8);
+        sum4 = add_product8(sum4, weights8(row4, j), x8);
+        sum5 = add_product8(sum5, weights8(row5, j), x8);
+        sum6 = add_product8(sum6, weights8(row6, j), x8);
+        sum7 = add_product8(sum7, weights8(row7, j), x8);
       }
-      write_outputs(y + s * STREAM, bias, o, last, totals(sum, sum1, sum2, sum3));
+      write_output(to_y, bias, o, last, row_total(sum, row, from_x, Q));
+      write_output(to_y, bias, o + 1u, last, row_total(sum1, row1, from_x, Q));
+      write_output(to_y, bias, o + 2u, last, row_total(sum2, row2, from_x, Q));
+      write_output(to_y, bias, o + 3u, last, row_total(sum3, row3, from_x, Q));
+      write_output(to_y, bias, o + 4u, last, row_total(sum4, row4, from_x, Q));
+      write_output(to_y, bias, o + 5u, last, row_total(sum5, row5, from_x, Q));
+      write_output(to_y, bias, o + 6u, last, row_total(sum6, row6, from_x, Q));
+      write_output(to_y, bias, o + 7u, last, row_total(sum7, row7, from_x, Q));
     }
   }
 }
@@ -168,12 +193,64 @@ fn backward_tiles(dy: u32, weight: u32, dx: u32, I: u32, O: u32, begin: u32, las
   }
 }
 
+// With one lane: eight rows at a time, as they lie in memory, added to dx, which stays near.
+fn backward_alone(dy: u32, weight: u32, dx: u32, Q: u32, O: u32, begin: u32, last: u32) {
+  for (var s = 0u; s < STREAMS; s++) {
+    let d = dy + s * STREAM;
+    let to_x = dx + s * STREAM;
+    for (var o = 0u; o < O; o += 8u) {
+      let row = weight + o * Q;
+      let row1 = weight + min(o + 1u, O - 1u) * Q;  // rows behind the last are read again, and do not count
+      let row2 = weight + min(o + 2u, O - 1u) * Q;
+      let row3 = weight + min(o + 3u, O - 1u) * Q;
+      let row4 = weight + min(o + 4u, O - 1u) * Q;
+      let row5 = weight + min(o + 5u, O - 1u) * Q;
+      let row6 = weight + min(o + 6u, O - 1u) * Q;
+      let row7 = weight + min(o + 7u, O - 1u) * Q;
+      let d0 = work[d + o];
+      let d1 = select(0.0, work[d + min(o + 1u, O - 1u)], o + 1u < O);
+      let d2 = select(0.0, work[d + min(o + 2u, O - 1u)], o + 2u < O);
+      let d3 = select(0.0, work[d + min(o + 3u, O - 1u)], o + 3u < O);
+      let d4 = select(0.0, work[d + min(o + 4u, O - 1u)], o + 4u < O);
+      let d5 = select(0.0, work[d + min(o + 5u, O - 1u)], o + 5u < O);
+      let d6 = select(0.0, work[d + min(o + 6u, O - 1u)], o + 6u < O);
+      let d7 = select(0.0, work[d + min(o + 7u, O - 1u)], o + 7u < O);
+      var j = 4u * begin;
+      for (; j + 8u <= 4u * last; j += 8u) {
+        var sum = Eight();
+        if (o > 0u) { sum = work8(to_x + j); }
+        sum = add_scaled8(sum, d0, weights8(row, j));
+        sum = add_scaled8(sum, d1, weights8(row1, j));
+        sum = add_scaled8(sum, d2, weights8(row2, j));
+        sum = add_scaled8(sum, d3, weights8(row3, j));
+        sum = add_scaled8(sum, d4, weights8(row4, j));
+        sum = add_scaled8(sum, d5, weights8(row5, j));
+        sum = add_scaled8(sum, d6, weights8(row6, j));
+        sum = add_scaled8(sum, d7, weights8(row7, j));
+        put8(to_x + j, sum);
+      }
+      if (j < 4u * last) {
+        var sum = vec4<f32>();
+        if (o > 0u) { sum = work4(to_x + j); }
+        let q = j / 4u;
+        sum += d0 * weights[row + q] + d1 * weights[row1 + q] + d2 * weights[row2 + q] + d3 * weights[row3 + q];
+        sum += d4 * weights[row4 + q] + d5 * weights[row5 + q] + d6 * weights[row6 + q] + d7 * weights[row7 + q];
+        put4(to_x + j, sum);
+      }
+    }
+  }
+}
+
 fn linear_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, part: u32, parts: u32) {
   let Q = (I + 3u) / 4u;
   let share = (Q + parts - 1u) / parts;
   let last = min(Q, (part + 1u) * share);
   if (STREAMS >= MANY) {
     backward_tiles(dy, weight, dx, I, O, min(part * share, last), last);
+    return;
+  }
+  if (WG == 1u) {
+    backward_alone(dy, weight, dx, Q, O, min(part * share, last), last);
     return;
   }
   let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four quads of columns each: dy is loaded once for four

@@ -65,10 +65,19 @@ fn first_leader(blocks: u32) -> vec2<u32> {
   return best;
 }
 
-// With one lane: the best so far stand in order, and each overlap goes to its place among them.
+// With one lane: the best so far stand in order, and each overlap goes to its place among them. Most are below the last of
+// these; four that are (and no NaN is) need no closer look.
 fn choose_alone(overlap: u32, winners: u32, rows: u32, K: u32, C: u32) {
   var count = 0u;
   for (var c = 0u; c < C; c++) {
+    if (count > K) {
+      let last = work[overlap + leaders[K].y];
+      for (; c + 4u <= C; c += 4u) {
+        let four = work4(overlap + c);
+        if (!(max(max(four.x, four.y), max(four.z, four.w)) <= last)) { break; }
+      }
+      if (c == C) { break; }
+    }
     let candidate = vec2<u32>(rising(work[overlap + c]), c);
     if (count > K && !before(candidate, leaders[K])) { continue; }
     var at = min(count, K);

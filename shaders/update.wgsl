@@ -1,4 +1,4 @@
-// lib: arenas, reduce, rule, lists
+// lib: arenas, reduce, rule, lists, eight
 // Updates: theta -= rate scale gradient, the gradient being sum_s coef[s] left[s] x right[s], never materialised out.
 //   outer    weight (O, I), every entry               part: rows
 //   vector   bias (D), every entry                    part: entries
@@ -57,7 +57,15 @@ fn update_tiles(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize
 fn outer_alone(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize, rule: Rule, Q: u32, begin: u32, last: u32) {
   for (var o = begin; o < last; o++) {
     if (is_sum(rule) && !is_touched(left, coef, o)) { continue; }
-    for (var q = 0u; q < Q; q++) {
+    var q = 0u;
+    if (is_sum(rule) && STREAMS == 1u) {  // descend4, two quads at a time
+      let row = weight.at + o * Q;
+      let factor = -p.rate * work[coef] * work[left + o];
+      for (; q + 2u <= Q; q += 2u) {
+        put_weights8(row, 4u * q, add_scaled8(weights8(row, 4u * q), factor, work8(right + 4u * q)));
+      }
+    }
+    for (; q < Q; q++) {
       var gradient = vec4<f32>();
       for (var s = 0u; s < STREAMS; s++) {
         let base = s * STREAM;

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,12 @@ from deephtm_gpu.backends.protocol import IN_ONE, PARTS, SEVERAL
 from deephtm_gpu.bench.networks import post_model
 from deephtm_gpu.data.sine import sine
 from deephtm_gpu.kernels.program import build
+from deephtm_gpu.ops.table import OPS
 from deephtm_gpu.plan.lowering import lower
+from deephtm_gpu.validate.ops import check_ops
+
+ARENA = "".join(f"@group(0) @binding({n}) var<storage, read_write> {name}: array<{kind}>;\n" for n, (name, kind) in
+                enumerate([("weights", "vec4<f32>"), ("work", "f32"), ("lists", "u32")]))
 
 
 @pytest.fixture
@@ -103,6 +109,23 @@ def test_a_float_is_written_to_the_bit():
     for number in (0.1, 1e-4, -3.5, 1.17549435e-38, 0.63212055882855767):
         text = float_text(number)
         assert np.frombuffer(bytes.fromhex(text[2:])[::-1], "<f8")[0] == np.float32(number)
+
+
+def test_only_plain_loops_over_the_lanes_shares_are_wide():
+    """What LLVM chose by itself has made it abort; and a loop that it cannot make wide would be reported on stderr."""
+    loops = {"work[x + i] = select(work[i], 0.0, work[i] < 1.0)": 1, "sum += work[x + i] * work[i]": 1,
+             "work[x + i] = exp(work[i])": 0, "work[lists[i]] = 1.0": 0, "if (x > i) { work[i] = 1.0; }": 0,
+             "weights[i] += vec4<f32>(1.0)": 0}
+    for body, wide in loops.items():
+        text = f"fn f(x: u32) {{ var sum = 0.0; for (var i = lane; i < x; i += WG) {{ {body}; }} }}"
+        ir = translate(parse("const WG: u32 = 1u; var<private> lane: u32;" + ARENA + text))
+        assert len(re.findall(r"distinct !\{!\d+, !0\}", ir)) == wide, body
+
+
+def test_compiling_says_nothing(cache, capfd):
+    some = [op for op in OPS if op.name in ("running_norm", "average", "update", "relu", "outer_square")]
+    assert all(check.holds for check in check_ops(OnProcessor(), some))
+    assert capfd.readouterr().err == ""
 
 
 # On disk

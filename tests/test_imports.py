@@ -1,6 +1,8 @@
 """Which module may import which. An import inside a function counts as one at the top of a file."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ ORDER = (
     ("data", "alarm", "anomaly"),
     ("sources",),
     ("learner",),
-    ("validate", "view"),
+    ("validate", "view", "adapters"),
     ("bench",),
     ("cli",),
     ("__main__",),
@@ -44,6 +46,9 @@ ORDER = (
 
 # The driver of the GPU: its own backend, the probes of a compiler, and what draws in a window.
 WGPU = ("backends.wgpu", "validate.probes", "view.live.window", "view.live.paint", "bench.speed.roofline")
+
+# Only adapters need these: who imports the package neither needs them nor waits for them.
+OPTIONAL = {"river", "sklearn", "narwhals", "pandas", "polars", "pyarrow"}
 
 KNOWN_CIRCLES: tuple[set[str], ...] = ()
 KNOWN_IMPORTS: set[tuple[str, str]] = set()
@@ -136,6 +141,26 @@ def test_only_the_backend_knows_wgpu():
     users = {m for m, imported in edges.items()
              if any(name.split(".")[0] in ("wgpu", "rendercanvas") for name in imported)}
     assert users and not [m for m in users if not any(m == w or m.startswith(w + ".") for w in WGPU)]
+
+
+TRIED = """
+import sys
+
+class Watch:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        print(name)
+
+sys.meta_path.insert(0, Watch)
+import deephtm_gpu.cli.main, deephtm_gpu.learner, deephtm_gpu.data, deephtm_gpu.adapters, deephtm_gpu.adapters.online
+"""
+
+
+def test_the_package_does_without_what_adapters_need():
+    """Whether they are installed or not: what is tried to be imported counts."""
+    done = subprocess.run([sys.executable, "-c", TRIED], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    tried = set(done.stdout.split())
+    assert "deephtm_gpu.learner" in tried and not tried & OPTIONAL
 
 
 def test_what_is_known_is_still_so():

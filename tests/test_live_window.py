@@ -47,7 +47,7 @@ def display(adapter):
 class Driver:
     """A demo in a window, and the hands and eyes of who sits before it."""
 
-    def __init__(self, display, out, *options, name="sine", title="DeepHTM learns"):
+    def __init__(self, display, out, *options, name="sine", title="DeepHTM learns", device="numpy"):
         self.title = title
         self.env, self.out = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)}, out
         self.process = subprocess.Popen(
@@ -58,7 +58,7 @@ class Driver:
                 "demo",
                 name,
                 "--device",
-                "numpy",
+                device,
                 "--steps",
                 "1000000",
                 "--out",
@@ -149,7 +149,7 @@ def shown(image, theme):
 
 
 def test_keys_and_the_window_manager(driver):
-    it = driver()
+    it = driver(device="cpu")  # which learns on a thread of its own
     it.until(lambda: shown(it.look(), DARK), "a picture of the data")
 
     it.key("space")
@@ -224,12 +224,13 @@ def test_g_lets_images_dream_and_come_back(driver):
     assert (it.out / "digits-strip.png").exists()
 
 
-def test_what_ends_the_learning_ends_the_window(display, tmp_path):
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_what_ends_the_learning_ends_the_window(display, tmp_path, device):
     """An error in the loop is reported once, not again and again."""
     program = ("import sys, deephtm_gpu as dh; from deephtm_gpu.cli.main import main\n"
                "def fail(*_, **__): raise dh.TrainingError('Out of bounds.', 1, 'layer 2')\n"
                "dh.Model.fit = fail\n"
-               f"sys.exit(main(['demo', 'sine', '--device', 'numpy', '--out', {str(tmp_path)!r}]))")
+               f"sys.exit(main(['demo', 'sine', '--device', {device!r}, '--out', {str(tmp_path)!r}]))")
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)},

@@ -138,7 +138,7 @@ def test_python_m_is_the_same_program():
 
 
 def test_readme_example_runs(capsys):
-    example, more, column, many = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example, more, column, many, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) <= 16
     short = example.replace("steps=4000", "steps=600").replace("seed=0", 'seed=0, device="numpy"')
     assert "steps=600" in short and "numpy" in short

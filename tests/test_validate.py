@@ -198,20 +198,14 @@ def test_a_network_with_a_broken_shader_is_seen(adapter):
 
 
 # The whole takes minutes of compiling, so CI calls the command itself; here it goes through some of all kinds.
-SOME = ("linear", "topk", "synapse", "gate", "update", "conv", "sparse_transposed")
-NETWORKS = ("window 8, Adam, 3 streams", "images in, images out, averaged Adam, 2 streams")
+SOME = ("relu", "topk", "synapse", "gate")
 
 
-def some_networks(make):
-    for name in NETWORKS:
-        yield from check_networks(make, only=name)
-
-
-@pytest.mark.parametrize("device, networks", [("gpu", some_networks), ("cpu", check_networks)])
-def test_command(adapter, device, networks, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_command(adapter, device, tmp_path, capsys, monkeypatch):
     ops = [op for op in OPS if op.name in SOME]
     monkeypatch.setattr(validate, "check_ops", partial(check_ops, ops=ops))
-    monkeypatch.setattr(validate, "check_networks", networks)
+    monkeypatch.setattr(validate, "check_networks", partial(check_networks, only="window 8, Adam, 3 streams"))
     device = adapter.name if device == "gpu" else device
     assert main(["validate", "--device", device, "--json", str(tmp_path / "table.json")]) == 0
     reported = json.loads((tmp_path / "table.json").read_text())

@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from importlib import import_module
 
 import deephtm_gpu
+from deephtm_gpu.cli.signals import Ended
 from deephtm_gpu.errors import TrainingError, UserError
 
 # Each command is a module of this folder with add_arguments(parser) and run(args) -> exit code. It is imported when it
@@ -18,7 +20,8 @@ COMMANDS = {
     "bench": "steps per second on this machine; how well it learns; how well it finds anomalies; what its parts are "
              "good for",
 }
-MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # the last two: 128 + the signal's number, as shells count
+MISTAKE, SIGNALLED = 2, 128  # the latter plus the signal's number, as shells count
+PIPE_CLOSED = SIGNALLED + 13
 
 
 def main(argv=None) -> int:
@@ -35,8 +38,10 @@ def guarded(action) -> int:
         return code
     except (UserError, TrainingError) as error:
         return _say(error, MISTAKE)
-    except KeyboardInterrupt:
-        return _say("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        number = error.signal if isinstance(error, Ended) else signal.SIGINT
+        return _say("interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}",
+                    SIGNALLED + number)
     except BrokenPipeError:
         # The reader (`| head`) has closed the pipe. The remaining buffer must not raise at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,16 +1,19 @@
 """`deephtm run`: learns columns of a file, or of a live pipe, online; writes predictions and anomalies row by row."""
 
-import csv
 import sys
 from contextlib import nullcontext
+from math import isfinite
 from pathlib import Path
 
 from tqdm import tqdm
 
 from deephtm_gpu.cli import reading
+from deephtm_gpu.cli.journal import Journal, Stand, begins_with
 from deephtm_gpu.cli.reading import Missing, columns_of, reading_of
+from deephtm_gpu.cli.row_file import growing_row_file, row_file
 from deephtm_gpu.cli.run_many import SUFFIX, run_many
-from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged, interrupt_later, output
+from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged
+from deephtm_gpu.cli.signals import ended_by_signals, ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Learner
 from deephtm_gpu.saving.container import check_target
@@ -35,6 +38,9 @@ def add_arguments(parser):
                              "folder")
     parser.add_argument("--resume", metavar="FILE",
                         help="continues from the file that --save wrote, as if these rows came after those rows")
+    parser.add_argument("--save-every", type=float, metavar="SECONDS",
+                        help="saves on the way too; after a crash the same command with --resume FILE of --save goes "
+                             "on where the last save stood")
     parser.add_argument("--device", default="auto", metavar="D",
                         help="auto, gpu, numpy, or part of an adapter's name (auto)")
     reading.add_arguments(parser)
@@ -44,31 +50,80 @@ def add_arguments(parser):
 def run(args) -> int:
     """Learns the file, or the files, and returns 0.
 
-    Raises UserError and TrainingError; then there is no output file, and the file of --save is unchanged. Raises
-    KeyboardInterrupt, and RowError for a row that cannot be read, after the rows learned so far, the summary and the
-    save are written.
+    Raises UserError and TrainingError; the rows before are written. Raises KeyboardInterrupt, for a signal too, and
+    RowError for a row that cannot be read, after the rows learned so far, the summary and the save are written.
     """
     if args.ahead is not None and not 1 <= args.ahead <= MAX_AHEAD:
         raise UserError(f"--ahead must be from 1 to {MAX_AHEAD:,} rows, got {args.ahead}.")
     columns, how = columns_of(args), reading_of(args)
-    if len(args.files) > 1:
-        return run_many(args, how)
-    args.file = args.files[0]
-    _check_save(args)
-    with open_source(args.file, columns, args.timestamp, how) as stream, output(args.out, args.file) as out:
-        learners, missing = [_learner(args) for _ in columns], Missing(args.missing)
+    _check_save_every(args)
+    with ended_by_signals():
+        if len(args.files) > 1:
+            return run_many(args, how)
+        args.file = args.files[0]
+        _check_save(args)
+        return _run_one(args, columns, how)
+
+
+def _run_one(args, columns, how) -> int:
+    learners, missing = [_learner(args) for _ in columns], Missing(args.missing)
+    stand, same = _resumed(args, learners[0], columns, how)
+    journal = Journal(args.save_every, args.out, stand if same else None)
+    with open_source(args.file, columns, args.timestamp, how) as stream, _rows(args, stand) as rows:
+        last = None if same else [learner.last for learner in learners]
         try:
-            _learn(learners, stream, missing, out, whole_chunks=args.save is not None)
+            _learn(learners, stream, missing.tables(stream, last), rows, journal, args)
         except (KeyboardInterrupt, RowError) as error:
             if isinstance(error, RowError) and not any(_new_rows(learner) for learner in learners):
                 raise UserError(str(error)) from None
-            _save(learners, args)
-            _summarise(learners, stream.name, missing, args)
+            with ended_later():
+                _save(learners, args, journal, rows)
+                _summarise(learners, stream.name, missing, args)
             raise
-        check_enough_rows(max((one.comparison for one in learners), key=lambda c: c.rows), stream.name)
-        _save(learners, args)
+        with ended_later():
+            if not same:
+                check_enough_rows(max((one.comparison for one in learners), key=lambda c: c.rows), stream.name)
+            _save(learners, args, journal, rows)
     _summarise(learners, stream.name, missing, args)
     return 0
+
+
+def _resumed(args, learner, columns, how) -> tuple[Stand | None, bool]:
+    """Where the run stood that is resumed, and whether the input begins with what it has learned."""
+    if learner.run is None:
+        return None, False
+    try:
+        stand = Stand.of(learner.run)
+    except (KeyError, TypeError, UserError) as error:
+        raise UserError(f"{args.resume} must be a file that `deephtm run --save` wrote, got one whose state is "
+                        f"incomplete ({str(error).rstrip('.')}); name another file.") from None
+    if args.file == "-":  # what went through a pipe does not come again
+        return stand, False
+    with open_source(args.file, columns, args.timestamp, how) as stream:
+        same = stand.rows > 0 and begins_with(stand, stream)
+    if same:
+        print(f"{args.file}: goes on behind its first {stand.rows:,} rows", file=sys.stderr)
+    return stand, same
+
+
+def _rows(args, stand):
+    """The RowFile of --out; where a run is resumed that wrote the same one, behind what that has written."""
+    ours = args.out is not None and stand is not None and stand.out == str(Path(args.out).resolve())
+    if args.out is None or not (ours or args.save_every is not None):
+        return row_file(args.out, args.file)
+    return growing_row_file(args.out, args.file, stand.length if ours else 0)
+
+
+def _check_save_every(args):
+    if args.save_every is None:
+        return
+    if not (isfinite(args.save_every) and args.save_every >= 0):
+        raise UserError(f"--save-every must be 0 seconds or more, got {args.save_every:g}; give another number.")
+    if args.save is None:
+        raise UserError("--save-every says how often --save FILE is written, got no --save; give --save FILE.")
+    if len(args.files) > 1 or len(args.column) > 1:
+        raise UserError(f"--save-every saves one model, got {len(args.files)} files and {len(args.column)} columns; "
+                        "learn each in a run of its own.")
 
 
 def _learner(args):
@@ -122,30 +177,35 @@ def _saved(args):
     return [Path(args.save) / (column + SUFFIX) for column in args.column]
 
 
-def _save(learners, args):
-    if args.save is not None:
-        for learner, path in zip(learners, _saved(args)):
-            learner.save(path)
+def _save(learners, args, journal, rows):
+    """The rows are on the disk before the model is."""
+    if args.save is None:
+        return
+    stand = journal.stand(rows)
+    if args.save_every is not None and args.out is not None:
+        rows.sync()
+    for learner, path in zip(learners, _saved(args)):
+        learner.save(path, stand.as_dict())
 
 
-def _learn(learners, stream, missing, out, whole_chunks):
-    """Learns the whole stream. The rows of each chunk are written before the next chunk is read.
-
-    whole_chunks: whether Ctrl-C takes effect only at the end of a chunk.
-    """
-    writer = csv.writer(out, lineterminator="\n")
+def _learn(learners, stream, tables, rows, journal, args):
+    """Learns the whole stream. The rows of each chunk are written before the next chunk is read. With --save a signal
+    takes effect only at the end of a chunk."""
     several = len(learners) > 1
-    writer.writerow(("column", *HEADER) if several else HEADER)
+    if not rows.length:
+        rows.header(("column", *HEADER) if several else HEADER)
     # No progress bar in logs (None: only on a terminal), and none between rows on the same terminal.
-    hidden = True if out is sys.stdout and out.isatty() else None
+    hidden = True if args.out is None and sys.stdout.isatty() else None
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
-        for table in missing.tables(stream, [learner.last for learner in learners]):
-            with interrupt_later() if whole_chunks else nullcontext():
-                columns = [map(as_texts, _learn_chunk(learner, list(rows), stream.name))
-                           for learner, rows in zip(learners, zip(*table))]
+        for table in journal.remaining(tables):
+            with ended_later() if args.save is not None else nullcontext():
+                columns = [map(as_texts, _learn_chunk(learner, list(cells), stream.name))
+                           for learner, cells in zip(learners, zip(*table))]
                 for row in zip(*columns):
-                    writer.writerows([(name, *texts) for name, texts in zip(stream.columns, row)] if several else row)
-                out.flush()
+                    rows.write([(name, *texts) for name, texts in zip(stream.columns, row)] if several else row)
+                journal.learned(table)
+                if journal.due:
+                    _save(learners, args, journal, rows)
             bar.update(stream.done - bar.n)
 
 

@@ -1,6 +1,5 @@
 """`deephtm run` of many files at once: one model for each file, all in one population while they have no gaps."""
 
-import csv
 import os
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -9,7 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from deephtm_gpu.cli.reading import Missing
-from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged, interrupt_later, output
+from deephtm_gpu.cli.row_file import row_file
+from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged
+from deephtm_gpu.cli.signals import ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import PopulationLearner, is_plain
 from deephtm_gpu.saving.container import check_target
@@ -31,8 +32,7 @@ def run_many(args, how) -> int:
     _allow_open_files(2 * len(names) + SPARE)
     with ExitStack() as opened:
         streams = [opened.enter_context(open_source(path, args.column, args.timestamp, how)) for path in args.files]
-        writers = [csv.writer(opened.enter_context(output(Path(args.out) / name, path)), lineterminator="\n")
-                   for name, path in zip(names, args.files)]
+        writers = [opened.enter_context(row_file(Path(args.out) / name, path)) for name, path in zip(names, args.files)]
         models = opened.enter_context(_models(args.save))
         learner = PopulationLearner(
             len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device
@@ -63,7 +63,7 @@ class _Files:
         self._alone = None  # (number, Learner) of a file that is learned outside the population
         self._stopped: dict[int, UserError] = {}  # why a file could not be read to its end
         for writer in writers:
-            writer.writerow(HEADER)
+            writer.header(HEADER)
 
     def learn(self):
         total = sum(s.size for s in self._streams if s.size is not None)
@@ -74,7 +74,7 @@ class _Files:
                 for n in [n for n, chunk in rows.items() if len(chunk) < CHUNK or not is_plain(chunk)]:
                     self._learn_alone(n, rows.pop(n), bar)
                 if rows:
-                    with interrupt_later():
+                    with ended_later():
                         self._write(self._learn(rows))
                 self._show(bar)
 
@@ -113,7 +113,7 @@ class _Files:
         learner, whole = self._learner.take_out(n), len(rows) == CHUNK
         self._alone = n, learner
         while rows:
-            with interrupt_later():
+            with ended_later():
                 try:
                     self._write({n: learner.learn(rows)})
                 except TrainingError as error:
@@ -121,7 +121,7 @@ class _Files:
             self._show(bar)
             rows = self._take(n) if whole else []
             whole = len(rows) == CHUNK
-        with interrupt_later():
+        with ended_later():
             del self._active[n]
             self._alone = None
             self._check_enough(n, learner)
@@ -154,7 +154,7 @@ class _Files:
 
     def _write(self, outputs):
         for n, rows in outputs.items():
-            self._writers[n].writerows(map(as_texts, rows))
+            self._writers[n].write(map(as_texts, rows))
 
     def _diverged(self, n, error):
         learner = self._learner.learners[n]

@@ -1,14 +1,7 @@
 """What `deephtm run` writes: the rows of one file. Used for one file (`run`) and for many at once (`run_many`)."""
 
-import os
-import signal
-import sys
-from contextlib import contextmanager
-from pathlib import Path
-
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Output
-from deephtm_gpu.sources import RowError
 
 HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
 
@@ -20,76 +13,6 @@ def as_texts(output: Output) -> tuple[str, ...]:
     if output.anomaly is None:  # a gap
         return row.stamp, row.text, predicted, "", ""
     return row.stamp, row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}"
-
-
-@contextmanager
-def output(path, source):
-    """The file that rows are written to.
-
-    path: None for the standard output. source: the file that is read. The rows go to a temporary file in the same
-    folder, which replaces `path` when the block ends without an error, with Ctrl-C or at a row that cannot be read.
-    After any other error the old file is unchanged.
-    """
-    if path is None:
-        if sys.stdout is None:
-            raise UserError("The standard output is closed; give --out FILE.csv.")
-        yield sys.stdout
-        return
-    target, part, replace = _open_target(path, source)
-    try:
-        file = open(part, "w", newline="", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"--out {path} cannot be written ({reason}); name a file in a writable folder.") from None
-    complete = False
-    try:
-        with file:
-            try:
-                yield file
-                complete = True
-            except (KeyboardInterrupt, RowError):
-                complete = file.tell() > 0
-                raise
-    finally:
-        if replace:
-            os.replace(part, target) if complete else part.unlink()
-
-
-def _open_target(path, source):
-    """The file `path`, the file to write to first, and whether that one replaces the other."""
-    if not path:
-        raise UserError("--out must be the name of a file, got an empty name; give --out FILE.csv.")
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():  # a pipe or a device is written to, never replaced
-        return target, target, False
-    if target.exists() and _same_file(source, target):
-        raise UserError(f"--out {path} is the file that is read; name another one.")
-    return target, target.with_name(f".{target.name}.{os.getpid()}"), True
-
-
-def _same_file(source, target):
-    if source == "-":
-        read = os.fstat(sys.stdin.fileno()) if sys.stdin else None
-    else:
-        read = os.stat(source) if os.path.exists(source) else None
-    return read is not None and os.path.samestat(read, target.stat())
-
-
-@contextmanager
-def interrupt_later():
-    """Delays Ctrl-C to the end of the block, so that the model and the output file are never between two rows."""
-    interrupts = []
-    try:
-        before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
-    except ValueError:  # only the main thread may do this, and only the main thread is interrupted
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupts:
-        raise KeyboardInterrupt
 
 
 def check_enough_rows(comparison, name):

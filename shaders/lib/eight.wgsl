@@ -9,6 +9,11 @@ fn work8(at: u32) -> Eight { return Eight(work4(at), work4(at + 4u)); }
 // Two quads of weights, from number j (a multiple of 4) of the row on.
 fn weights8(row: u32, j: u32) -> Eight { return Eight(weights[row + j / 4u], weights[row + j / 4u + 1u]); }
 
+fn put_weights8(row: u32, j: u32, v: Eight) {
+  weights[row + j / 4u] = v.a;
+  weights[row + j / 4u + 1u] = v.b;
+}
+
 fn put8(at: u32, v: Eight) {
   put4(at, v.a);
   put4(at + 4u, v.b);

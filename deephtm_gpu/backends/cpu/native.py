@@ -107,7 +107,7 @@ def compiled(ir: str) -> bytes:
     module.triple = llvm.get_default_triple()
     module.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = True
+    tuning.slp_vectorization = False
     passes = llvm.create_pass_builder(_machine(), tuning)
     passes.getModulePassManager().run(module, passes)
     return _machine().emit_object(module)

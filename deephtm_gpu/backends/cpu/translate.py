@@ -31,6 +31,7 @@ from deephtm_gpu.backends.cpu.syntax import (
     Unary,
 )
 from deephtm_gpu.backends.cpu.types import Types, component, element_of, width
+from deephtm_gpu.backends.cpu.wide import METADATA, mark_of, metadata_of
 
 ARENAS = ("weights", "params", "work", "lists", "steps", "turn", "shared")
 FAST = "reassoc nsz contract"
@@ -40,7 +41,7 @@ _COMPARE = {"<": ("olt", "ult", "slt"), "<=": ("ole", "ule", "sle"), ">": ("ogt"
 _BITS = {"&": "and", "|": "or", "^": "xor"}
 _QUIET = {"workgroupBarrier", "storageBarrier", "textureBarrier"}
 _LANES = "xyzw"
-_AT_ONCE = {"work4", "put4", "weight4", "work8", "put8", "weights8", "params4", "put_params4"}
+_AT_ONCE = {"work4", "put4", "weight4", "work8", "put8", "weights8", "put_weights8", "params4", "put_params4"}
 _EIGHTS = {"add_scaled8", "add_product8", "total8"}
 
 
@@ -64,14 +65,14 @@ class Place:
 def translate(module: Module) -> str:
     """LLVM IR of all functions of a module; entry points are called `main` and get the workgroup's number along both
     axes behind the arenas."""
-    types, calls = Types(module), {}
+    types, calls, loops = Types(module), {}, []
     texts = [types.declarations()]
     for function in module.functions.values():
-        texts.append(_Body(module, types, function, calls).text())
+        texts.append(_Body(module, types, function, calls, loops).text())
     for function in calls.values():
-        texts.append(_Body(module, types, function, None).text())
+        texts.append(_Body(module, types, function, None, loops).text())
     used = set(re.findall(r"@(llvm\.[\w.]+)", "\n".join(texts)))
-    return "\n".join([*texts, *map(builtins.declaration, sorted(used))])
+    return "\n".join([*texts, *map(builtins.declaration, sorted(used)), METADATA, *loops])
 
 
 def arena_arguments() -> str:
@@ -81,9 +82,10 @@ def arena_arguments() -> str:
 class _Body:
     """The IR of one function."""
 
-    def __init__(self, module: Module, types: Types, function: Function, calls: dict | None):
-        """calls: the functions made of calls of entry points, by what is called; None within one of them."""
-        self._module, self._types, self._function, self._calls = module, types, function, calls
+    def __init__(self, module: Module, types: Types, function: Function, calls: dict | None, loops: list):
+        """calls: the functions made of calls of entry points, by what is called; None within one of them. loops:
+        metadata of the module's loops."""
+        self._module, self._types, self._function, self._calls, self._all_loops = module, types, function, calls, loops
         self._lines: list[str] = []
         self._allocas: list[str] = []
         self._scopes: list[dict[str, Value | Place]] = [{}]
@@ -139,9 +141,9 @@ class _Body:
         self._lines.append(f"{name}:")
         self._closed = False
 
-    def _jump(self, name):
+    def _jump(self, name, mark=""):
         if not self._closed:
-            self._emit(f"br label %{name}")
+            self._emit(f"br label %{name}{mark}")
         self._closed = True
 
     def _branch(self, condition: Value, yes, no):
@@ -242,7 +244,8 @@ class _Body:
         self._label(f"next_{n}")
         for step in s.step:
             self._statement(step)
-        self._jump(f"head_{n}")
+        self._jump(f"head_{n}", mark_of(len(self._all_loops)))
+        self._all_loops.append(metadata_of(len(self._all_loops), s))
         self._label(f"end_{n}")
         self._scopes.pop()
 
@@ -545,7 +548,7 @@ class _Body:
         """Four or eight floats in one load or store, wherever they begin. What lies behind a row's end is not used, and
         arenas have room behind theirs."""
         at = self._as(self._value(arguments[0]), "u32")
-        if name in ("weight4", "weights8"):
+        if "weight" in name:
             row = self._element(Place("array<vec4<f32>>", "%weights"), at)
             at, place = self._as(self._value(arguments[1]), "u32"), Place("array<f32>", row.pointer)
         else:
@@ -553,7 +556,7 @@ class _Body:
         some = Place("Eight" if name.endswith("8") else "vec4<f32>", self._element(place, at).pointer, 4)
         if not name.startswith("put"):
             return self._load(some)
-        self._store(some, self._value(arguments[1]))
+        self._store(some, self._value(arguments[-1]))
         return Value("void", "")
 
     def _eight(self, name, given) -> Value:

@@ -4,11 +4,14 @@ caller."""
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
+from deephtm_gpu.backends.cpu.backend import cores
 from deephtm_gpu.backends.wgpu.adapters import list_adapters
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.view.files import write_whole
+from deephtm_gpu.view.live.apart import LearningThread
 from deephtm_gpu.view.live.look import DARK, LIGHT, THEMES
 from deephtm_gpu.view.live.offscreen import SIZE, as_png
 from deephtm_gpu.view.live.pace import Pace
@@ -30,11 +33,13 @@ class LiveWindow:
         self._glfw = _start_glfw()
         self.name, self.folder, self._show = name, folder, show
         self._theme, self._status_time, self.frames = THEMES[theme], 0.0, 0
-        self._helper = self._presenting = None
+        self._helper = self._presenting = self._learning = None
         self._pace = Pace(numpy=show.model.device.backend == "numpy")
         self.ring = show.ring()
         self.training = Training(show, self.ring)
         self._open()
+        if show.model.device.backend == "cpu" and cores() > 1:
+            self._learning = LearningThread(self.training)
 
     # Keys
 
@@ -60,11 +65,11 @@ class LiveWindow:
         glfw, pace = self._glfw, self._pace
         try:
             while not glfw.window_should_close(self._window):
-                if self.training.waits or self.training.slow:
+                if self._learning or self.training.waits or self.training.slow:
                     glfw.wait_events_timeout(max(1e-3, pace.left))
                 else:
                     glfw.poll_events()
-                if not self.training.waits:
+                if not (self._learning or self.training.waits):
                     pace.learn(self.training.turn)
                 if pace.left < 1e-3:
                     pace.draw(self._frame)
@@ -77,7 +82,8 @@ class LiveWindow:
         if 0 in size:  # minimised
             return
         if size != (self._scene.width, self._scene.height):
-            self._lay_out()
+            with self._still():
+                self._lay_out()
         now = time.perf_counter()
         if now - self._status_time > STATUS_SECONDS and self.frames % STATUS_FRAMES == 0:
             self._status_time = now
@@ -86,12 +92,17 @@ class LiveWindow:
             texture = self._context.get_current_texture()
         except self._cancelled:  # during a resize
             return
-        drawing = self._painter.draw(texture)
+        with self._still():
+            drawing = self._painter.draw(texture)
         if self._helper:
             self._presenting = self._helper.submit(self._present, drawing)
         else:
             self._present(drawing)
         self.frames += 1
+
+    def _still(self):
+        """Within this block the show does not change."""
+        return self._learning.held() if self._learning else nullcontext()
 
     def _present(self, drawing):
         """On a software adapter this waits for the drawing. There a helper thread runs it, so that the learning
@@ -162,9 +173,12 @@ class LiveWindow:
         from deephtm_gpu.view.live.keys import pressed
 
         if action in (self._glfw.PRESS, self._glfw.REPEAT):
-            pressed(self, key, repeated=action == self._glfw.REPEAT)
+            with self._still():
+                pressed(self, key, repeated=action == self._glfw.REPEAT)
 
     def _end(self):
+        if self._learning:
+            self._learning.end()
         self._presented()
         if self._helper:
             self._helper.shutdown()
