@@ -9,7 +9,7 @@ import pytest
 from deephtm_gpu.cli import run_many
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.errors import TrainingError
-from deephtm_gpu.learner import PopulationLearner
+from deephtm_gpu.learner import Learner, PopulationLearner
 from deephtm_gpu.sources import CHUNK
 
 LENGTHS = (CHUNK + 9, 2 * CHUNK, 30, CHUNK, 2 * CHUNK + 1)
@@ -239,10 +239,24 @@ def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
     assert len(list((folders / "save").iterdir())) == len(LENGTHS)
 
 
+def test_ctrl_c_keeps_what_a_file_with_gaps_has_learned(waves, folders, monkeypatch):
+    learn, done = Learner.learn, []
+
+    def interrupted(learner, rows):
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(True)
+        return learn(learner, rows)
+
+    monkeypatch.setattr(Learner, "learn", interrupted)
+    (folders / "gap.csv").write_text("when,load\nx,NA\n" + "x,1\nx,2\n" * CHUNK)
+    assert run(folders, folders / "gap.csv", paths(waves)[1]) == 130
+    assert len(rows_of(folders, "gap.csv")) == CHUNK and (folders / "save" / "gap.model").exists()
+
+
 def test_ended_series_are_removed_from_the_population(waves):
     """When half have ended, the population is compacted, and the others continue to the bit."""
     learner, rng = PopulationLearner(4, 1, False, device="numpy"), np.random.default_rng(0)
-    from deephtm_gpu.learner import Learner
     from deephtm_gpu.sources import Row
 
     series = [[Row(float(v), str(v), None, "") for v in rng.normal(size=60)] for _ in range(4)]

@@ -1,6 +1,7 @@
 """Files that are damaged in every way: rows, or one sentence. Never another exception."""
 
 import gzip
+import io
 import random
 
 import pytest
@@ -60,6 +61,34 @@ def fuzz(tmp_path, numbers):
     # Many of both kinds, or nothing was tested.
     refused = sum(bad for _, bad in results)
     assert 0.1 < refused / len(results) < 0.9 and sum(count for count, _ in results) > 10 * len(results)
+
+
+def test_damaged_arrow_files(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = arrow.table({"when": arrow.array(range(90), arrow.timestamp("s")), "load": [str(n) for n in range(90)]})
+    wholes = []
+    for kind in (arrow.ipc.new_file, arrow.ipc.new_stream, None):
+        whole = io.BytesIO()
+        if kind is None:
+            parquet.write_table(table, whole)
+        else:
+            with kind(whole, table.schema) as writer:
+                writer.write_table(table)
+        wholes.append(whole.getvalue())
+    results = []
+    for number in range(300):
+        rng = random.Random(number)
+        content = bytearray(rng.choice(wholes))
+        for _ in range(rng.choice((1, 2, 8))):
+            content[rng.randrange(6, len(content))] = rng.randrange(256)
+        (tmp_path / "a").write_bytes(content[:rng.choice((len(content),) * 4 + (rng.randrange(8, len(content)),))])
+        try:
+            with open_source(str(tmp_path / "a"), "load", "when") as stream:
+                results.append(sum(map(len, stream.chunks())))
+        except UserError as error:
+            assert "\n" not in str(error)
+            results.append(0)
+    assert 10 < sum(count > 0 for count in results) < 290
 
 
 def test_damaged_files(tmp_path):

@@ -31,6 +31,7 @@ class Choice:
 
     def __init__(self, ways: dict[str, Callable], certain: Iterable[str] = ()):
         self._ways, self._certain = ways, certain
+        self.only = next(iter(ways)) if len(ways) == 1 else None  # the name of the way, once it is decided
 
     def read(self, text: str, later: Iterable[str] = ()):
         """The value of a text.
@@ -68,6 +69,7 @@ class Choice:
     def _keep(self, names):
         if names and len(names) < len(self._ways):  # none: an error of that text, reported when its turn comes
             self._ways = {name: self._ways[name] for name in names}
+            self.only = next(iter(names)) if len(names) == 1 else None
 
 
 def _values(ways, text):

@@ -17,6 +17,7 @@ _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +", re.I)
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)(?: ?\([A-Z]{3,4}\))?)?"
 _CLOCK = re.compile(r"(T| |, ?)(\d{1,2})(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
                     r"(?: ?([ap])\.?m\.?)?" + _ZONE + "$", re.I)
+_USUAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?$", re.ASCII)
 _DATE = re.compile(r"(\d{1,4})([-/. ])(\d{1,2})\2(\d{1,4})$")
 _DAY_NAMED = re.compile(r"(\d{1,2})[- /]([a-z]+)\.?[-, /]+(\d{4}|\d\d)$", re.I)
 _NAMED_DAY = re.compile(r"([a-z]+)\.?[ -](\d{1,2})(?:st|nd|rd|th)?,?[ -](\d{4})$", re.I)
@@ -76,6 +77,11 @@ class TimestampReader:
     def __call__(self, text: str, later=()) -> datetime:
         """The time. later: the texts after it, see `Choice.read`. Raises ValueError with the second half of a
         message."""
+        try:
+            if self._choice.only == "year-first" and _USUAL.match(text):  # the same, ten times as fast
+                return datetime.fromisoformat(text)
+        except ValueError:  # 24:00, or a leap second
+            pass
         try:
             return self._choice.read(text.strip(), later)
         except Ambiguous as error:

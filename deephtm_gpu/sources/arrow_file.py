@@ -88,6 +88,7 @@ class ArrowFile(Source):
     def _records(self):
         with _sentences(self, RowError):
             for batch in self._batches():
+                batch.validate(full=True)  # pyarrow would read outside of a damaged batch
                 for begin in range(0, batch.num_rows, CHUNK):
                     part = batch.slice(begin, CHUNK)
                     columns = [_cells(self._arrow, part.column(part.schema.names.index(n))) for n in self._wanted]
@@ -138,8 +139,8 @@ class _sentences:
         return self
 
     def __exit__(self, kind, error, _):
-        arrow = self._source._arrow
-        if isinstance(error, (arrow.ArrowException, OSError, EOFError)) and not isinstance(error, UserError):
+        its_own = (self._source._arrow.ArrowException, OSError, EOFError, ValueError, OverflowError)
+        if isinstance(error, its_own) and not isinstance(error, UserError):
             first = " ".join(str(error).split())[:200].rstrip(".")
             raise self._kind(f"{self._source.name} cannot be read as Parquet or Arrow ({first}); write the file "
                              "again.") from None

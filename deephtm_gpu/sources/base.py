@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from deephtm_gpu.data.timestamps import TimestampReader
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.sources.numbers import NumberReader, checked, is_gap
+from deephtm_gpu.sources.numbers import NumberReader, checked, is_gap, is_plain
 
 CHUNK = 512  # rows, the most that `chunks` yields at once
 LOOK = 20_000  # rows of a file that are looked at to find out how to read one: two weeks of minutes
@@ -144,6 +144,7 @@ class Source:
         self.columns = [columns] if isinstance(columns, str) else list(columns)
         self.timestamp, self._reading = timestamp, reading or Reading()
         self._numbers = [NumberReader(self._reading.decimal, between) for _ in self.columns]
+        self._cell_of = [partial(_value_of, i) for i in range(len(self.columns))]
         self._read_time = TimestampReader(self._reading.time_format)
         self._queue: deque[Record | RowError | None] = deque()  # looked at, and not yet taken
         self._incoming: Iterator[Record | None] = iter(())
@@ -254,8 +255,8 @@ class Source:
         try:
             if isinstance(cell, str):
                 text = cell.strip()
-                value = self._numbers[i](text, self._later(partial(_value_of, i)))
-                return value, text if _is_plain(text) else f"{value:.15g}"
+                value = self._numbers[i](text, self._later(self._cell_of[i]))
+                return value, text if is_plain(text) else f"{value:.15g}"
             if isinstance(cell, bool) or not isinstance(cell, (int, float, Decimal)):
                 raise ValueError("a number", "write one such as 12.5, or remove the row")
             return checked(_as_float(cell)), str(cell)
@@ -320,11 +321,3 @@ def _as_float(number):
         return float(number)
     except OverflowError:
         return float("inf")
-
-
-def _is_plain(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.isascii()

@@ -13,13 +13,14 @@ LARGEST = 1e100  # beyond this, sums and scales leave the range of float64
 GAPS = {"", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "none", "nil", "-", "--", ".",
         "?", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "1.#nan", "missing"}
 _SPACES = "'\u2019 \u00a0\u2009\u202f"  # between thousands, whatever the decimal sign
+_PROGRAM = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INFINITE = {"inf", "infinity", "\u221e"}
 
 
 def is_gap(cell) -> bool:
     """Whether a cell has no number, such as "", "NA", "-", None or NaN."""
     if isinstance(cell, str):
-        return cell.strip().lower() in GAPS
+        return not cell[:1].isdigit() and cell.strip().lower() in GAPS
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
@@ -53,6 +54,8 @@ class NumberReader:
     def __call__(self, text: str, later=()) -> float:
         """The number. later: the texts after it, see `Choice.read`. Raises ValueError with the message in two parts:
         what there must be, and what to do."""
+        if self._choice.only == "." and is_plain(text) or text.isascii() and text.isdigit():
+            return checked(float(text))
         if text.lower().lstrip("+-") in _INFINITE:
             raise ValueError("a finite number", "fill it in, or remove the line")
         try:
@@ -66,6 +69,11 @@ class NumberReader:
                     "write one such as 12.5, without a unit, or remove the line")
             raise ValueError("a number", hint) from None
         return checked(value)
+
+
+def is_plain(text: str) -> bool:
+    """Whether it is a number as programs write it, such as -12.5 and 1e5."""
+    return _PROGRAM.fullmatch(text) is not None
 
 
 def checked(value: float) -> float:
