@@ -41,7 +41,7 @@ def write_whole(path, content: bytes) -> None:
     path = make_folder(Path(path).parent) / Path(path).name
     try:
         with replacing(path) as file:
-            file.write(content)
+            write_all(file, content)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another folder, or free "
                         "space there.") from error
@@ -83,6 +83,24 @@ def replacing(path) -> Iterator[BinaryIO]:
         _sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)  # it exists only after an error
+
+
+def write_all(file: BinaryIO, content: bytes) -> None:
+    """Write bytes to a file without a buffer, which may take a part of them at a time.
+
+    Parameters
+    ----------
+    file : file
+    content : bytes
+
+    Raises
+    ------
+    OSError
+        If it cannot take them all.
+    """
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _before(path) -> str:

@@ -50,6 +50,7 @@ class Journal:
         self._every, self._out = every, str(Path(out).resolve()) if out else ""
         self._rows, self._digest = 0, hashlib.sha256()
         self._skip = stand.rows if stand is not None else 0
+        self._kept = every is not None or stand is not None
         self._saved = time.monotonic()
 
     def remaining(self, tables):
@@ -70,10 +71,10 @@ class Journal:
         """Whether it is time to save."""
         return self._every is not None and time.monotonic() - self._saved >= self._every
 
-    def stand(self, rows: RowFile) -> Stand:
-        """For the save that follows."""
+    def stand(self, rows: RowFile) -> Stand | None:
+        """For the save that follows; None where nobody asked for saves on the way."""
         self._saved = time.monotonic()
-        return Stand(self._rows, self._digest.hexdigest(), self._out if self._every is not None else "", rows.length)
+        return Stand(self._rows, self._digest.hexdigest(), self._out, rows.length) if self._kept else None
 
     def _note(self, table):
         self._rows += len(table)

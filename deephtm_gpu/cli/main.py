@@ -27,6 +27,7 @@ PIPE_CLOSED = SIGNALLED + 13
 def main(argv=None) -> int:
     """argv: the arguments after the program's name (None: those of the command line). Returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    _keep_closed_streams_closed()
     return guarded(lambda: _run(argv))
 
 
@@ -52,6 +53,19 @@ def guarded(action) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", MISTAKE)
+
+
+def _keep_closed_streams_closed():
+    """No file that is opened later gets the number of a standard stream that was closed (2>&-): what libraries write to
+    the standard error would go into it."""
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
 
 
 def _run(argv):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deephtm_gpu.cli.signals import ended_later
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.files import replacing
+from deephtm_gpu.files import replacing, write_all
 
 
 class RowFile:
@@ -41,7 +41,8 @@ class RowFile:
         csv.writer(text, lineterminator="\n").writerows(rows)
         content = text.getvalue().encode("utf-8", "surrogateescape")
         try:
-            _write_all(self._file, content)
+            write_all(self._file, content)
+            self._file.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -113,7 +114,9 @@ def check_rows_target(path, source) -> Path:
     """The file, links followed. Raises UserError where --out cannot be that."""
     if not path:
         raise UserError("--out must be the name of a file, got an empty name; give --out FILE.csv.")
-    target = Path(path).resolve()
+    target = Path(path)
+    if not target.exists() or target.is_file():  # the name of a pipe may be no path: /dev/stdout
+        target = target.resolve()
     if target.is_dir():
         raise UserError(f"--out {path} cannot be written (Is a directory); name a file in it.")
     if target.exists() and _same_file(source, target):
@@ -121,18 +124,21 @@ def check_rows_target(path, source) -> Path:
     return target
 
 
+def is_standard_output(path) -> bool:
+    """Whether the rows of --out go there, by whatever name."""
+    if path is None:
+        return True
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(1))
+    except OSError:
+        return False
+
+
 def _standard_output() -> RowFile:
     if sys.stdout is None:
         raise UserError("The standard output is closed; give --out FILE.csv.")
     sys.stdout.flush()
     return RowFile(sys.stdout.buffer, "the standard output", whole=False)
-
-
-def _write_all(file, content):
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]
-    file.flush()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from deephtm_gpu.cli import reading
 from deephtm_gpu.cli.journal import Journal, Stand, begins_with
 from deephtm_gpu.cli.reading import Missing, columns_of, reading_of
-from deephtm_gpu.cli.row_file import growing_row_file, row_file
+from deephtm_gpu.cli.row_file import growing_row_file, is_standard_output, row_file
 from deephtm_gpu.cli.run_many import SUFFIX, run_many
 from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged
 from deephtm_gpu.cli.signals import ended_by_signals, ended_later
@@ -182,10 +182,10 @@ def _save(learners, args, journal, rows):
     if args.save is None:
         return
     stand = journal.stand(rows)
-    if args.save_every is not None and args.out is not None:
+    if stand is not None and args.out is not None:
         rows.sync()
     for learner, path in zip(learners, _saved(args)):
-        learner.save(path, stand.as_dict())
+        learner.save(path, stand and stand.as_dict())
 
 
 def _learn(learners, stream, tables, rows, journal, args):
@@ -195,7 +195,7 @@ def _learn(learners, stream, tables, rows, journal, args):
     if not rows.length:
         rows.header(("column", *HEADER) if several else HEADER)
     # No progress bar in logs (None: only on a terminal), and none between rows on the same terminal.
-    hidden = True if args.out is None and sys.stdout.isatty() else None
+    hidden = True if is_standard_output(args.out) and sys.stdout.isatty() else None
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
         for table in journal.remaining(tables):
             with ended_later() if args.save is not None else nullcontext():
@@ -224,7 +224,7 @@ def _new_rows(learner):
 
 def _summarise(learners, name, missing, args):
     """Prints a summary: to the standard error if the rows went to the standard output, else to the standard output."""
-    target, learner = sys.stdout if args.out else sys.stderr, learners[0]
+    target, learner = sys.stderr if is_standard_output(args.out) else sys.stdout, learners[0]
     device, before = learner.model.device, learner.rows_before
     earlier = f" after {before:,} earlier ones" if before else ""
     where = f"learned on {device.name} ({device.backend}, {device.kind}), seed {learner.model.seed}"
