@@ -1,5 +1,5 @@
-"""An online learner of one series of numbers, row by row: model, scale, anomaly likelihood, comparison with trivial
-forecasts."""
+"""An online learner of one series of numbers, row by row: model, scale, mixture of forecasts, anomaly likelihood,
+comparison with trivial forecasts."""
 
 from collections import deque
 from typing import NamedTuple
@@ -10,9 +10,10 @@ import deephtm_gpu as dh
 from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.arguments import check_count, check_flag
 from deephtm_gpu.data.baselines import Comparison
-from deephtm_gpu.data.scaler import OnlineScaler
+from deephtm_gpu.data.changes import Changes, Levels
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.forecast import Mixture
 from deephtm_gpu.saving.loading import load_beside
 from deephtm_gpu.saving.tree import array_in
 from deephtm_gpu.saving.writing import save_model
@@ -30,21 +31,26 @@ class Output(NamedTuple):
     ----------
     row : Row
     prediction : float or None
-        What was predicted for it, `ahead` rows earlier; None in the first `ahead` rows.
+        What was predicted for it, `ahead` rows earlier: the mixture of the network's forecast and of those without a
+        network. None in the first `ahead` rows.
     anomaly : float
         Anomaly score, 0 to 1.
     likelihood : float
         Anomaly likelihood, 0 to 1.
+    network : float or None
+        What the network alone predicted for it.
     """
 
     row: Row
     prediction: float | None
     anomaly: float
     likelihood: float
+    network: float | None
 
 
 class Learner:
-    """A model of one series, with its scaler, its anomaly likelihood and its comparison with trivial forecasts.
+    """A model of one series, with its scaler, the mixture of its forecast with others, its anomaly likelihood and its
+    comparison with trivial forecasts.
 
     Everything is strictly online: the prediction of a row was made `ahead` rows earlier, from the rows up to then.
 
@@ -65,12 +71,14 @@ class Learner:
     ----------
     model : dh.Model
         The model; None for a Learner of a PopulationLearner.
+    mixture : Mixture
+        Mixes the network's forecast with those of `deephtm_gpu.forecast`.
     comparison : Comparison
-        The model's error and that of the trivial forecasts.
+        The errors of the mixture, of the network and of the trivial forecasts.
     history : dh.History
         Of the last call of `learn`.
     forecast : ndarray (T,) float64
-        Of the last call of `learn`: the prediction made at each row, for the row `ahead` later.
+        Of the last call of `learn`: the network's prediction made at each row, for the row `ahead` later.
     rows_before : int
         Rows that were learned before `save`.
 
@@ -105,9 +113,10 @@ class Learner:
     def _set_up(self, model, ahead, timed):
         self.model, self.ahead, self.timed = model, ahead, timed
         self.comparison = Comparison(ahead, timed, SETTLED_AFTER)
-        self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
+        self._scaler, self._likelihood = Changes(ahead), AnomalyLikelihood()
+        self.mixture = Mixture(ahead, timed)
         self.rows_before = 0
-        self._pending = deque()  # predictions whose rows have not arrived, the oldest first
+        self._pending = deque()  # (prediction, network's) whose rows have not arrived, the oldest first
 
     def learn(self, rows: list[Row]) -> list[Output]:
         """Learn a chunk of rows.
@@ -133,24 +142,33 @@ class Learner:
 
     def _inputs(self, rows):
         """The model's inputs, one array (T, D) each, and the scale that turns its predictions into values."""
-        z, mean, deviation = self._scaler.standardise([r.value for r in rows])  # (T,) each
-        inputs = [z[:, None]]
+        inputs, base, unit = self._scaler.standardise([r.value for r in rows])
         if self.timed:
             inputs.append(time_features([r.when for r in rows]))
-        return inputs, (mean, deviation)
+        return inputs, (base, unit)
 
     def _outputs(self, rows, scale, prediction, anomaly):
         """The output of each row. prediction (T, 1), anomaly (T,): the model's, at these rows."""
-        mean, deviation = scale
-        self.forecast = mean + deviation * prediction[:, 0]  # (T,), each for the row `ahead` later
+        base, unit = scale
+        self.forecast = base + unit * prediction[:, 0]  # (T,), each for the row `ahead` later
         likelihood = self._likelihood.batch(anomaly)
         return [self._output(*each) for each in zip(rows, self.forecast, anomaly, likelihood)]
 
     def _output(self, row, forecast, anomaly, likelihood):
-        due = self._pending.popleft() if len(self._pending) == self.ahead else None
-        self._pending.append(float(forecast))
-        self.comparison.update(row.value, row.when, due)
-        return Output(row, due, float(anomaly), float(likelihood))
+        due, network = self._pending.popleft() if len(self._pending) == self.ahead else (None, None)
+        self._pending.append((self.mixture.update(row.value, row.when, float(forecast)), float(forecast)))
+        self.comparison.update(row.value, row.when, due, network)
+        return Output(row, due, float(anomaly), float(likelihood), network)
+
+    def summary(self) -> str:
+        """Lines of text: the comparison, and the regret of the mixture against the best expert."""
+        regret = {name: r for name, r in self.mixture.regret().items() if r.rows}
+        if not regret:
+            return self.comparison.table()
+        best = min(regret, key=lambda name: regret[name].expert - regret[name].mixture)
+        rows, mixture, expert = regret[best]
+        return (f"{self.comparison.table()}\nmean |error| of the mixture {mixture:.4g}, of the best expert ({best}) "
+                f"{expert:.4g}: regret {mixture - expert:.4g} ({rows:,} rows)")
 
     def save(self, path) -> None:
         """Write everything needed to continue exactly, for `Learner.load`.
@@ -171,8 +189,9 @@ class Learner:
             {
                 "ahead": self.ahead,
                 "timed": self.timed,
-                "waiting": np.array(self._pending, np.float64),
-                "scaler": self._scaler.state(),
+                "predictions": np.array(self._pending, np.float64).reshape(-1, 2),
+                "inputs": self._scaler.state(),
+                "mixture": self.mixture.state(),
                 "likelihood": self._likelihood.state(),
                 "comparison": self.comparison.state(),
             },
@@ -207,16 +226,28 @@ class Learner:
         try:
             ahead = check_count("ahead", state["ahead"])
             learner._set_up(model, ahead, check_flag("timed", state["timed"]))
-            learner._pending.extend(array_in(state, "waiting", (None,))[-ahead:].tolist())
-            learner._scaler.restore(state["scaler"])
-            learner._likelihood.restore(state["likelihood"])
-            learner.comparison.restore(state["comparison"])
-            learner.rows_before = learner.comparison.rows
+            learner._restore(state)
         except Exception as error:  # a file can contain anything
             why = str(error).rstrip(".")
             raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete "
                             f"({why}); name another file.") from None
         return learner
+
+    def _restore(self, state):
+        if "mixture" in state:
+            self._pending.extend(map(tuple, array_in(state, "predictions", (None, 2))[-self.ahead:].tolist()))
+            if "past" not in state["inputs"]:  # it began in a file from before there was a mixture
+                self._scaler = Levels()
+            self._scaler.restore(state["inputs"])
+            self.mixture.restore(state["mixture"])
+        else:  # a file from before there was a mixture: the network sees the values alone, and the mixture begins
+            waiting = array_in(state, "waiting", (None,))[-self.ahead:].tolist()
+            self._pending.extend((network, network) for network in waiting)
+            self._scaler = Levels()
+            self._scaler.restore(state["scaler"])
+        self._likelihood.restore(state["likelihood"])
+        self.comparison.restore(state["comparison"])
+        self.rows_before = self.comparison.rows
 
 
 class PopulationLearner:
@@ -320,10 +351,9 @@ def _optimizer(ahead):
 
 
 def _network(timed):
-    """The network for noisy regression: from the value, with the clock beside it, to the value."""
-    inputs = [dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
-    x = dh.Concat()(inputs) if timed else inputs[0]
-    h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(x))
+    """The network for noisy regression: from the change and the value, with the clock beside them, to the change."""
+    inputs = [dh.Input((1,)), dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
+    h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(dh.Concat()(inputs)))
     h = dh.RunningNorm()(dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(h)))
     columns = dh.SpatialPooler(columns=256, winners=20, lr_scale=SLOW)(h)
     cells = dh.TemporalMemory(cells_per_column=5)(columns)

@@ -289,9 +289,9 @@ def _rows(begin, end):
 
 
 def _small_network(timed):
-    value, when = dh.Input((1,)), dh.Input((learners.FEATURES,))
-    cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Concat()([value, when])))
-    return dh.Network([value, when], dh.Linear(1)(cells))
+    inputs = [dh.Input((1,)), dh.Input((1,)), dh.Input((learners.FEATURES,))]
+    cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Concat()(inputs)))
+    return dh.Network(inputs, dh.Linear(1)(cells))
 
 
 def test_a_forged_learner_is_refused_or_goes_on(tmp_path, monkeypatch):

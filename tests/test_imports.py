@@ -35,6 +35,7 @@ ORDER = (
     ("deephtm_gpu",),  # the public names
     ("data", "alarm", "anomaly"),
     ("sources",),
+    ("forecast",),
     ("learner",),
     ("validate", "view"),
     ("bench",),

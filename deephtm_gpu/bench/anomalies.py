@@ -110,7 +110,7 @@ def _learn(series, seed, device):
     with open_source(series.path, "value", "timestamp") as stream:
         for rows in stream.chunks():
             outputs += learner.learn(rows)
-    _, predicted, anomaly, likelihood = zip(*outputs)
+    _, predicted, anomaly, likelihood, network = zip(*outputs)
     error = [0.0 if p is None else abs(value - p) for value, p in zip(series.values, predicted)]
     return np.array(anomaly, np.float64), np.array(likelihood, np.float64), np.array(error)
 

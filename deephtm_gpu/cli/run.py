@@ -131,6 +131,6 @@ def _summarise(learner, name, args):
     earlier = f" after {before:,} earlier ones" if before else ""
     print(
         f"{rows - before:,} rows of {name}{earlier} learned on {device.name} ({device.backend}, {device.kind}), "
-        f"seed {learner.model.seed}\n{learner.comparison.table()}",
+        f"seed {learner.model.seed}\n{learner.summary()}",
         file=sys.stdout if args.out else sys.stderr,
     )

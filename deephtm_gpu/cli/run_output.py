@@ -9,14 +9,13 @@ from pathlib import Path
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Output
 
-HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
+HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood", "network")
 
 
 def as_texts(output: Output) -> tuple[str, ...]:
     """The cells of a row, as in HEADER."""
-    row, prediction = output.row, output.prediction
-    predicted = "" if prediction is None else f"{prediction:.15g}"
-    return row.stamp, row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}"
+    predicted, network = ("" if x is None else f"{x:.15g}" for x in (output.prediction, output.network))
+    return output.row.stamp, output.row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}", network
 
 
 @contextmanager
