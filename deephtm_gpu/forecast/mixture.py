@@ -59,10 +59,11 @@ class Mixture:
     With ahead = 1 this is the posterior of the experts when errors are Laplace distributed with an unknown scale
     (integrated out with the prior 1/scale), so units do not matter and there is no learning rate to choose: an expert
     that is 1 % worse loses a factor e every 100 rows. Feedback that is late by `ahead` rows makes the best rate smaller
-    by the root of it (Joulani, György & Szepesvári, "Online learning under delayed feedback", 2013). Forgetting in place of fixed share: Raftery, Kárný & Ettler, "Online prediction
-    under model uncertainty via dynamic model averaging" (Technometrics 52, 2010). The loss of an expert without a
-    forecast is the mixture's (Freund, Schapire, Singer & Warmuth, "Using and combining predictors that specialize",
-    1997). A forecast is judged when its row arrives, `ahead` rows later.
+    by the root of it (Joulani, György & Szepesvári, "Online learning under delayed feedback", 2013). Forgetting in
+    place of fixed share: Raftery, Kárný & Ettler, "Online prediction under model uncertainty via dynamic model
+    averaging" (Technometrics 52, 2010). The loss of an expert without a forecast is the mixture's (Freund, Schapire,
+    Singer & Warmuth, "Using and combining predictors that specialize", 1997). A forecast is judged when its row
+    arrives, `ahead` rows later.
 
     In addition, while the mixture's loss over the last MEMORY rows exceeds that of a trivial forecast by more than
     TOLERANCE of the latter and SLACK rows of it, only trivial forecasts are mixed, unless the mixture of all would have

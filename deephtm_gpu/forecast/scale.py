@@ -3,11 +3,14 @@
 from deephtm_gpu.saving.tree import count_in, number_in
 
 HORIZON = 200  # differences: older ones are forgotten exponentially
+MOST_RUN = 1000  # differences: by then the limit has left the range of float64
 LIMIT = 8.0  # scales: the largest difference that counts; larger ones are outliers or steps
 
 
 class Scale:
     """Mean absolute difference of about the last HORIZON rows, in which none counts as more than LIMIT times the mean.
+
+    In a run of larger ones the limit doubles with each, so that the scale follows a series that comes alive.
 
     Attributes
     ----------
@@ -27,13 +30,19 @@ class Scale:
     def __init__(self):
         self.value = 0.0
         self._rows = 0
+        self._run = 0  # of differences beyond the limit
 
     def update(self, difference: float) -> None:
         """Take the next difference of two values."""
         self._rows += 1
         size = abs(difference)
         if self.value > 0:
-            size = min(size, LIMIT * self.value)
+            limit = LIMIT * self.value
+            if size > limit:
+                size = min(size, limit * 2.0**self._run)
+                self._run = min(self._run + 1, MOST_RUN)
+            else:
+                self._run = 0
         self.value += max(1 / self._rows, 1 / HORIZON) * (size - self.value)
 
     def clip(self, difference: float, times: float = 1.0) -> float:
@@ -42,7 +51,8 @@ class Scale:
         return min(limit, max(-limit, difference))
 
     def state(self) -> dict:
-        return {"value": self.value, "rows": self._rows}
+        return {"value": self.value, "rows": self._rows, "run": self._run}
 
     def restore(self, state: dict) -> None:
         self.value, self._rows = number_in(state, "value"), count_in(state, "rows")
+        self._run = count_in(state, "run", MOST_RUN)
