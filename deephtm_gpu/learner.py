@@ -66,6 +66,9 @@ class Learner:
         Seed of the initial weights.
     device : str, default "auto"
         As in `dh.Model`.
+    values_alone : bool, default False
+        Whether the network sees and predicts the values, rather than the changes with the values beside them. It then
+        forecasts worse, and its anomaly score finds anomalies better.
 
     Attributes
     ----------
@@ -99,9 +102,12 @@ class Learner:
     (100, None, False)
     """
 
-    def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto"):
-        optimizer = optimizer or _optimizer(ahead)
-        self._set_up(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
+    def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto",
+                 values_alone: bool = False):
+        optimizer, network = optimizer or _optimizer(ahead), _network(timed, check_flag("values_alone", values_alone))
+        self._set_up(dh.Model(network, loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
+        if values_alone:
+            self._scaler = Levels()
 
     @classmethod
     def without_model(cls, ahead: int, timed: bool) -> "Learner":
@@ -236,7 +242,7 @@ class Learner:
     def _restore(self, state):
         if "mixture" in state:
             self._pending.extend(map(tuple, array_in(state, "predictions", (None, 2))[-self.ahead:].tolist()))
-            if "past" not in state["inputs"]:  # it began in a file from before there was a mixture
+            if "past" not in state["inputs"]:  # values_alone
                 self._scaler = Levels()
             self._scaler.restore(state["inputs"])
             self.mixture.restore(state["mixture"])
@@ -350,10 +356,12 @@ def _optimizer(ahead):
     return dh.PolyakSGD(scale=min(MAX_CORRECTION * ahead, 1.0))
 
 
-def _network(timed):
-    """The network for noisy regression: from the change and the value, with the clock beside them, to the change."""
-    inputs = [dh.Input((1,)), dh.Input((1,))] + ([dh.Input((FEATURES,))] if timed else [])
-    h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(dh.Concat()(inputs)))
+def _network(timed, values_alone=False):
+    """The network for noisy regression: from the change and the value, with the clock beside them, to the change; or
+    from the value, with the clock beside it, to the value."""
+    inputs = [dh.Input((1,)) for _ in range(1 if values_alone else 2)] + ([dh.Input((FEATURES,))] if timed else [])
+    x = dh.Concat()(inputs) if len(inputs) > 1 else inputs[0]
+    h = dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(x))
     h = dh.RunningNorm()(dh.ReLU()(dh.Linear(256, lr_scale=SLOW)(h)))
     columns = dh.SpatialPooler(columns=256, winners=20, lr_scale=SLOW)(h)
     cells = dh.TemporalMemory(cells_per_column=5)(columns)

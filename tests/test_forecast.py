@@ -23,7 +23,9 @@ from deephtm_gpu.forecast.least_squares import LAGS, RIDGE
 from deephtm_gpu.forecast.scale import LIMIT, Scale
 from deephtm_gpu.forecast.slots import DAY, WEEK
 from deephtm_gpu.learner import Learner
+from deephtm_gpu.saving.container import read_container
 from deephtm_gpu.saving.tree import join, split
+from deephtm_gpu.saving.writing import save_model
 
 DATA = Path(__file__).parents[1] / "demos" / "data"
 T = 3000
@@ -250,7 +252,7 @@ def _plain_weights(losses, prior, ahead):
 def test_weights_are_those_of_the_formula(ahead):
     rng = np.random.default_rng(1108)
     values = _ar(rng.normal(size=T), 0.9)[:120]
-    network = np.roll(values, -ahead) + rng.normal(size=120)  # about as good as the others
+    network = np.roll(values, -ahead) + math.sqrt(ahead) * rng.normal(size=120)  # about as good as the others
     mixture = Mixture(ahead, False)
     experts = [Persistence(), Drift(ahead), LeastSquares(ahead)]
     made, losses, shared = [], [], 0
@@ -373,11 +375,35 @@ def test_the_learner_gives_the_mixture_and_the_network():
     assert regret.expert == pytest.approx(np.abs(values[2:] - network[2:]).mean())
 
 
-def test_a_learner_continues_to_the_bit(tmp_path):
+@pytest.mark.parametrize("values_alone", [False, True])
+def test_a_learner_continues_to_the_bit(tmp_path, values_alone):
     rows = bench.as_rows(_series("autoregression", 1113)[:120])
-    whole, first = (Learner(3, timed=False, device="numpy") for _ in range(2))
+    whole, first = (Learner(3, timed=False, device="numpy", values_alone=values_alone) for _ in range(2))
     want = whole.learn(rows)
     first.learn(rows[:70])
     first.save(tmp_path / "m")
     again = Learner.load(tmp_path / "m", "numpy")
     assert again.learn(rows[70:]) == want[70:] and again.summary() == whole.summary()
+
+
+def test_a_file_from_before_the_mixture_goes_on(tmp_path):
+    """Its network sees the values alone and predicts as before; the mixture begins."""
+    rows = bench.as_rows(_series("autoregression", 1114)[:120])
+    learner = Learner(3, timed=False, device="numpy", values_alone=True)
+    learner.learn(rows[:70])
+    learner.save(tmp_path / "m")
+    description, arrays = read_container(tmp_path / "m")
+    state = join(description["beside"], arrays)
+    waiting, comparison = state.pop("predictions")[:, 1].copy(), state["comparison"]
+    state |= {"scaler": state.pop("inputs"), "waiting": waiting}
+    del state["mixture"]
+    for part in ("whole", "late"):
+        comparison[part]["model"] = comparison[part].pop("network")
+        del comparison[part]["mixture"]
+    save_model(learner.model, tmp_path / "old", state)
+    old, again = Learner.load(tmp_path / "old", "numpy"), tmp_path / "again"
+    want = [output.network for output in learner.learn(rows[70:])]
+    assert [output.network for output in old.learn(rows[70:])] == want
+    assert old.comparison.whole["network"].percent == learner.comparison.whole["network"].percent
+    old.save(again)
+    assert Learner.load(again, "numpy").learn(rows[:9]) == old.learn(rows[:9])

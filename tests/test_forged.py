@@ -288,7 +288,7 @@ def _rows(begin, end):
     return [Row(math.sin(t / 5), "", datetime(2024, 1, 1) + timedelta(hours=t), "") for t in range(begin, end)]
 
 
-def _small_network(timed):
+def _small_network(timed, values_alone):
     inputs = [dh.Input((1,)), dh.Input((1,)), dh.Input((learners.FEATURES,))]
     cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Concat()(inputs)))
     return dh.Network(inputs, dh.Linear(1)(cells))

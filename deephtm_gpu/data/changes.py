@@ -11,7 +11,7 @@ from deephtm_gpu.saving.tree import array_in
 class Levels:
     """The values alone, standardised.
 
-    Learners that were saved before there were `Changes` go on with it.
+    For a Learner with values_alone, and for those that were saved before there were `Changes`.
     """
 
     def __init__(self):
