@@ -76,7 +76,7 @@ class LeastSquares(Expert):
         if known or self._last is not None:
             self._observe(value if known else self._last)
         scale = self._scale.value if known else 0.0
-        self._waiting.append(np.array([*self._inputs, self._last or 0.0, scale]))
+        self._waiting.append(np.concatenate([self._inputs, (self._last or 0.0, scale)]))
 
     def predict(self):
         if self._last is None or self._scale.value == 0:
@@ -120,8 +120,10 @@ class LeastSquares(Expert):
         if scale > 0:
             limit = self._scale.clip(float("inf"), self._ahead)
             change = min(limit, max(-limit, value - before)) / scale
-            self._products = self._decay * self._products + np.outer(inputs, inputs)
-            self._targets = self._decay * self._targets + change * inputs
+            self._products *= self._decay
+            self._products += inputs[:, None] * inputs
+            self._targets *= self._decay
+            self._targets += change * inputs
 
     def _observe(self, value):
         difference = 0.0 if self._last is None else value - self._last

@@ -214,8 +214,8 @@ class Mixture:
             return np.nan, np.nan
         of_all = self._average(forecasts, awake)
         losses, (of_all_excess, excess) = self._losses[self._trivial], self._excess[:, self._trivial]
-        if self._count and ((excess > (TOLERANCE + SLACK / self._count) * losses)
-                            & (of_all_excess > -CLEAR * losses)).any():
+        slack = TOLERANCE + SLACK / max(self._count, 1.0)
+        if ((excess > slack * losses) & (of_all_excess > -CLEAR * losses)).any():
             return of_all, self._average(forecasts, awake & self._trivial)
         return of_all, of_all
 
