@@ -1,5 +1,5 @@
-"""An online learner of one series of numbers, row by row: model, scale, anomaly likelihood, comparison with trivial
-forecasts."""
+"""An online learner of one series of numbers, row by row: model, scale, mixture of forecasts, anomaly likelihood,
+comparison with trivial forecasts."""
 
 from collections import deque
 from datetime import datetime
@@ -12,9 +12,10 @@ import deephtm_gpu as dh
 from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.arguments import check_count, check_flag
 from deephtm_gpu.data.baselines import Comparison
-from deephtm_gpu.data.scaler import OnlineScaler
+from deephtm_gpu.data.changes import Changes, Levels
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.forecast import Mixture
 from deephtm_gpu.saving.loading import load_beside
 from deephtm_gpu.saving.tree import array_in, count_in
 from deephtm_gpu.saving.writing import save_model
@@ -32,21 +33,26 @@ class Output(NamedTuple):
     ----------
     row : Row
     prediction : float or None
-        What was predicted for it, `ahead` rows earlier; None in the first `ahead` rows.
+        What was predicted for it, `ahead` rows earlier: the mixture of the network's forecast and of those without a
+        network. None in the first `ahead` rows.
     anomaly : float or None
         Anomaly score, 0 to 1; None for a gap, where nothing arrived to be judged.
     likelihood : float or None
         Anomaly likelihood, 0 to 1; None for a gap.
+    network : float or None
+        What the network alone predicted for it.
     """
 
     row: Row
     prediction: float | None
     anomaly: float | None
     likelihood: float | None
+    network: float | None
 
 
 class Learner:
-    """A model of one series, with its scaler, its anomaly likelihood and its comparison with trivial forecasts.
+    """A model of one series, with its scaler, the mixture of its forecast with others, its anomaly likelihood and its
+    comparison with trivial forecasts.
 
     Everything is strictly online: the prediction of a row was made `ahead` rows earlier, from the rows up to then.
 
@@ -67,17 +73,22 @@ class Learner:
         Seed of the initial weights.
     device : str, default "auto"
         As in `dh.Model`.
+    values_alone : bool, default False
+        Whether the network sees and predicts the values, rather than the changes with the values beside them. It then
+        forecasts worse, and its anomaly score finds anomalies better.
 
     Attributes
     ----------
     model : dh.Model
         The model; None for a Learner of a PopulationLearner.
+    mixture : Mixture
+        Mixes the network's forecast with those of `deephtm_gpu.forecast`.
     comparison : Comparison
-        The model's error and that of the trivial forecasts.
+        The errors of the mixture, of the network and of the trivial forecasts.
     history : dh.History
         Of the last call of `learn`, from the last gap or reset on.
     forecast : ndarray (T,) float64
-        Likewise: the prediction made at each row, for the row `ahead` later.
+        Likewise: the network's prediction made at each row, for the row `ahead` later.
     gaps : int
         Gaps so far.
     last : tuple of (float or None, datetime or None)
@@ -104,9 +115,13 @@ class Learner:
     (100, None, False)
     """
 
-    def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto"):
+    def __init__(self, ahead: int, timed: bool, optimizer=None, seed: int = 0, device: str = "auto",
+                 values_alone: bool = False):
+        network = _network(timed, check_flag("values_alone", values_alone))
         optimizer = optimizer or steady_optimizer(ahead)
-        self._set_up(dh.Model(_network(timed), loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
+        self._set_up(dh.Model(network, loss="mse", optimizer=optimizer, seed=seed, device=device), ahead, timed)
+        if values_alone:
+            self._scaler = Levels()
 
     @classmethod
     def without_model(cls, ahead: int, timed: bool) -> "Learner":
@@ -118,11 +133,12 @@ class Learner:
     def _set_up(self, model, ahead, timed):
         self.model, self.ahead, self.timed = model, ahead, timed
         self.comparison = Comparison(ahead, timed, SETTLED_AFTER)
-        self._scaler, self._likelihood = OnlineScaler(), AnomalyLikelihood()
+        self._scaler, self._likelihood = Changes(ahead), AnomalyLikelihood()
+        self.mixture = Mixture(ahead, timed)
         self.rows_before = self.gaps = 0
         self.last: tuple[float | None, datetime | None] = (None, None)
         self.run: dict | None = None
-        self._pending = deque()  # predictions whose rows have not arrived, the oldest first
+        self._pending = deque()  # (prediction, network's) whose rows have not arrived, the oldest first
 
     def learn(self, rows: list[Row]) -> list[Output]:
         """Learn a chunk of rows.
@@ -153,6 +169,8 @@ class Learner:
         """Begin a new sequence."""
         self.model.reset()
         self.comparison.reset()
+        self.mixture.reset()
+        self._scaler.reset()
         self._pending.clear()
 
     def _learn(self, rows):
@@ -165,43 +183,55 @@ class Learner:
         self.gaps += 1
         value, when = self.last
         if value is None:  # there is nothing to go on from
-            return Output(row, None, None, None)
-        due = self._due()
-        z, mean, deviation = self._scaler.place(value if due is None else due)
-        inputs = [np.array([[z]], np.float32)]  # (1, 1)
+            return Output(row, None, None, None, None)
+        due, network = self._due()
+        inputs, base, unit = self._scaler.pass_over(value if due is None else due)
         if self.timed:
             inputs.append(time_features([row.when or when]))  # (1, 11)
         self.history = history = self.model.fit(inputs, ahead=self.ahead, learn=False)
-        self.forecast = mean + deviation * history.prediction[:, 0].astype(np.float64)  # (1,)
-        self._pending.append(float(self.forecast[0]))
+        self.forecast = base + unit * history.prediction[:, 0].astype(np.float64)  # (1,)
+        self._forecast(None, row.when or when, float(self.forecast[0]))
         self.comparison.skip(value)
-        return Output(row, due, None, None)
+        return Output(row, due, None, None, network)
 
     def _inputs(self, rows):
         """The model's inputs, one array (T, D) each, and the scale that turns its predictions into values."""
-        z, mean, deviation = self._scaler.standardise([r.value for r in rows])  # (T,) each
-        inputs = [z[:, None]]
+        inputs, base, unit = self._scaler.standardise([r.value for r in rows])
         if self.timed:
             inputs.append(time_features([r.when for r in rows]))
-        return inputs, (mean, deviation)
+        return inputs, (base, unit)
 
     def _outputs(self, rows, scale, prediction, anomaly):
         """The output of each row. prediction (T, 1), anomaly (T,): the model's, at these rows."""
-        mean, deviation = scale
-        self.forecast = mean + deviation * prediction[:, 0]  # (T,), each for the row `ahead` later
+        base, unit = scale
+        self.forecast = base + unit * prediction[:, 0]  # (T,), each for the row `ahead` later
         likelihood = self._likelihood.batch(anomaly)
         self.last = rows[-1].value, rows[-1].when
         return [self._output(*each) for each in zip(rows, self.forecast, anomaly, likelihood)]
 
     def _output(self, row, forecast, anomaly, likelihood):
-        due = self._due()
-        self._pending.append(float(forecast))
-        self.comparison.update(row.value, row.when, due)
-        return Output(row, due, float(anomaly), float(likelihood))
+        due, network = self._due()
+        self._forecast(row.value, row.when, float(forecast))
+        self.comparison.update(row.value, row.when, due, network)
+        return Output(row, due, float(anomaly), float(likelihood), network)
+
+    def _forecast(self, value, when, network):
+        """Takes the row, None for a gap, into the mixture with what the network forecasts."""
+        self._pending.append((self.mixture.update(value, when, network), network))
+
+    def summary(self) -> str:
+        """Lines of text: the comparison, and the regret of the mixture against the best expert."""
+        regret = {name: r for name, r in self.mixture.regret().items() if r.rows}
+        if not regret:
+            return self.comparison.table()
+        best = min(regret, key=lambda name: regret[name].expert - regret[name].mixture)
+        rows, mixture, expert = regret[best]
+        return (f"{self.comparison.table()}\nmean |error| of the mixture {mixture:.4g}, of the best expert ({best}) "
+                f"{expert:.4g}: regret {mixture - expert:.4g} ({rows:,} rows)")
 
     def _due(self):
-        """What was predicted for the row that comes now, or None."""
-        return self._pending.popleft() if len(self._pending) == self.ahead else None
+        """What was predicted for the row that comes now, and by the network; None where there was nothing."""
+        return self._pending.popleft() if len(self._pending) == self.ahead else (None, None)
 
     def save(self, path, run: dict | None = None) -> None:
         """Write everything needed to continue exactly, for `Learner.load`.
@@ -224,8 +254,9 @@ class Learner:
             {
                 "ahead": self.ahead,
                 "timed": self.timed,
-                "waiting": np.array(self._pending, np.float64),
-                "scaler": self._scaler.state(),
+                "predictions": np.array(self._pending, np.float64).reshape(-1, 2),
+                "inputs": self._scaler.state(),
+                "mixture": self.mixture.state(),
                 "likelihood": self._likelihood.state(),
                 "comparison": self.comparison.state(),
                 "gaps": self.gaps,
@@ -264,17 +295,29 @@ class Learner:
             state = {"gaps": 0, "last": [None, None], "run": None} | state  # older files have none of these
             ahead = check_count("ahead", state["ahead"])
             learner._set_up(model, ahead, check_flag("timed", state["timed"]))
-            learner._pending.extend(array_in(state, "waiting", (None,))[-ahead:].tolist())
-            learner._scaler.restore(state["scaler"])
-            learner._likelihood.restore(state["likelihood"])
-            learner.comparison.restore(state["comparison"])
-            learner.gaps, learner.last = count_in(state, "gaps"), _last_of(state["last"])
-            learner.run, learner.rows_before = state["run"], learner.comparison.rows
+            learner._restore(state)
         except Exception as error:  # a file can contain anything
             why = str(error).rstrip(".")
             raise UserError(f"{path} must be a file that `deephtm run --save` wrote, got one whose state is incomplete "
                             f"({why}); name another file.") from None
         return learner
+
+    def _restore(self, state):
+        if "mixture" in state:
+            self._pending.extend(map(tuple, array_in(state, "predictions", (None, 2))[-self.ahead:].tolist()))
+            if "past" not in state["inputs"]:  # values_alone
+                self._scaler = Levels()
+            self._scaler.restore(state["inputs"])
+            self.mixture.restore(state["mixture"])
+        else:  # a file from before there was a mixture: the network sees the values alone, and the mixture begins
+            waiting = array_in(state, "waiting", (None,))[-self.ahead:].tolist()
+            self._pending.extend((network, network) for network in waiting)
+            self._scaler = Levels()
+            self._scaler.restore(state["scaler"])
+        self._likelihood.restore(state["likelihood"])
+        self.comparison.restore(state["comparison"])
+        self.gaps, self.last = count_in(state, "gaps"), _last_of(state["last"])
+        self.run, self.rows_before = state["run"], self.comparison.rows
 
 
 class PopulationLearner:
@@ -398,6 +441,12 @@ def steady_optimizer(ahead: int = 1) -> dh.PolyakSGD:
     # than pi/2 / ahead of the error. The Polyak step knows which part it corrects; a fixed rate diverged at a step in
     # the series. PolyakSGD divides by `ahead` itself.
     return dh.PolyakSGD(scale=min(MAX_CORRECTION * ahead, 1.0))
+
+
+def _network(timed, values_alone=False):
+    """From the change and the value, with the clock beside them, to the change; or from the value, with the clock
+    beside it, to the value."""
+    return regression_network([1] * (1 if values_alone else 2) + ([FEATURES] if timed else []))
 
 
 def regression_network(inputs: list[int], outputs: int = 1) -> dh.Network:

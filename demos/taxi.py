@@ -18,8 +18,8 @@ def demo(steps=10_320, seed=0, device="auto"):
         rows = [row for chunk in stream.chunks() for row in chunk]
     values = np.array([row.value for row in rows])  # (10320,)
 
-    # 2. The model, the one of `deephtm run` for any CSV file. It sees the value, scaled online, and the clock: two
-    #    harmonics of the time of day, and the weekday.
+    # 2. The model, the one of `deephtm run` for any CSV file. It sees the change over AHEAD rows and the value, both
+    #    scaled online, and the clock: two harmonics of the time of day, and the weekday.
     learner = Learner(AHEAD, timed=True, optimizer=dh.SGD(0.01), seed=seed, device=device)
 
     # 3. Watch it. The prediction made at half-hour t, for t + 5, is learned when that value arrives, never before.

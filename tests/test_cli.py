@@ -125,7 +125,7 @@ def test_run_writes_a_row_for_a_row(wave, tmp_path, capsys):
     out = tmp_path / "out.csv"
     assert _run(wave, "--column", "load", "--timestamp", "when", "--ahead", 3, "--out", out) == 0
     written, given = _table(out), _table(wave)
-    assert list(written[0]) == ["timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood"]
+    assert list(written[0]) == ["timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood", "network"]
     assert [(r["timestamp"], r["value"]) for r in written] == [(r["when"], r["load"]) for r in given]
     assert [r["prediction"] == "" for r in written] == [True] * 3 + [False] * (ROWS - 3)
     for name in ("anomaly_score", "anomaly_likelihood"):
@@ -166,7 +166,7 @@ def test_learning_helps():
     for i in range(0, 3000, 500):
         learner.learn(rows[i: i + 500])
     whole = learner.comparison.whole
-    assert whole["model"].percent < 0.5 * whole["persistence"].percent
+    assert whole["network"].percent < 0.5 * whole["persistence"].percent
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
     rows = [Row(math.sin(i / 5) + 1000 * (i > 300), "", None, "") for i in range(700)]
     for i in range(0, 700, 100):
         learner.learn(rows[i: i + 100])
-    assert learner.comparison.whole["model"].percent < 100
+    assert learner.comparison.whole["network"].percent < 100
 
 
 @pytest.mark.parametrize("change, said", [

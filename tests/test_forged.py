@@ -288,10 +288,10 @@ def _rows(begin, end):
     return [Row(math.sin(t / 5), "", datetime(2024, 1, 1) + timedelta(hours=t), "") for t in range(begin, end)]
 
 
-def _small_network(timed):
-    value, when = dh.Input((1,)), dh.Input((learners.FEATURES,))
-    cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Concat()([value, when])))
-    return dh.Network([value, when], dh.Linear(1)(cells))
+def _small_network(timed, values_alone):
+    inputs = [dh.Input((1,)), dh.Input((1,)), dh.Input((learners.FEATURES,))]
+    cells = dh.TemporalMemory(2)(dh.SpatialPooler(9, 2)(dh.Concat()(inputs)))
+    return dh.Network(inputs, dh.Linear(1)(cells))
 
 
 def test_a_forged_learner_is_refused_or_goes_on(tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ ORDER = (
     ("deephtm_gpu",),  # the public names
     ("data", "alarm", "anomaly"),
     ("sources",),
+    ("forecast",),
     ("learner",),
     ("validate", "view", "adapters"),
     ("bench",),

@@ -658,7 +658,7 @@ def test_what_stands_around_the_model_goes_on_to_the_bit(half):
     def run(parts, begin, end):
         scaler, likelihood, comparison = parts
         for t in range(begin, end):
-            comparison.update(values[t], times[t], values[t] + scores[t])
+            comparison.update(values[t], times[t], values[t] + scores[t], values[t] - scores[t])
         return *scaler.standardise(values[begin:end]), likelihood.batch(scores[begin:end])
 
     whole, first, second = made(), made(), made()

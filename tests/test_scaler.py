@@ -116,9 +116,10 @@ def test_comparison_on_the_taxi_series():
     comparison = Comparison(ahead=5, timed=True, later=5000)
     with open_source(TAXI, "value", "timestamp") as stream:
         for row in [row for rows in stream.chunks() for row in rows]:
-            comparison.update(row.value, row.when, 2 * row.value)
+            comparison.update(row.value, row.when, row.value, 2 * row.value)
     late = {name: mape.percent for name, mape in comparison.late.items()}
-    assert late == pytest.approx({"model": 100, "persistence": 32.5, "same slot last week": 12.4}, abs=0.1)
+    want = {"mixture": 0, "network": 100, "persistence": 32.5, "same slot last week": 12.4}
+    assert late == pytest.approx(want, abs=0.1)
     assert comparison.whole["same slot last week"].rows == 10_320 - 336
     assert "100 % (5,320 rows)" in comparison.table()
 
@@ -127,5 +128,5 @@ def test_comparison_of_zeros_and_of_few_rows():
     comparison = Comparison(ahead=1, timed=False, later=5000)
     assert "no forecast" in comparison.table()
     for _ in range(3):
-        comparison.update(0.0, None, 0.0)
+        comparison.update(0.0, None, 0.0, 0.0)
     assert "all values are 0 (2 rows)" in comparison.table() and "last week" not in comparison.table()

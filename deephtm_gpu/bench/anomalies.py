@@ -105,12 +105,12 @@ def controls(series, seeds):
 def _learn(series, seed, device):
     """Anomaly score, anomaly likelihood and prediction error of each row, (T,) each; the error is 0 without a
     prediction."""
-    learner = Learner(AHEAD, timed=True, seed=seed, device=device)
+    learner = Learner(AHEAD, timed=True, seed=seed, device=device, values_alone=True)
     outputs = []
     with open_source(series.path, "value", "timestamp") as stream:
         for rows in stream.chunks():
             outputs += learner.learn(rows)
-    _, predicted, anomaly, likelihood = zip(*outputs)
+    _, _, anomaly, likelihood, predicted = zip(*outputs)  # the network's own prediction
     error = [0.0 if p is None else abs(value - p) for value, p in zip(series.values, predicted)]
     return np.array(anomaly, np.float64), np.array(likelihood, np.float64), np.array(error)
 

@@ -13,7 +13,7 @@ FILE = "demos/data/nyc_taxi.csv"
 
 
 def _compare(path, seed, device):
-    """The errors of the model and of the trivial forecasts from row 5,000 on, learned strictly online.
+    """The errors of the network, of the mixture and of the trivial forecasts from row 5,000 on, strictly online.
 
     The settings are those of the table: SGD 0.01, encoder and pooler × 0.1, K = 20.
     """
@@ -25,9 +25,9 @@ def _compare(path, seed, device):
 
 
 def _mape(seed, device, path) -> Figures:
-    """The MAPE of the model and of the trivial forecasts."""
+    """The MAPE of the network, of the mixture and of the trivial forecasts."""
     return {
-        f"MAPE {name}" if name != "model" else "MAPE": error.percent
+        f"MAPE {name}" if name != "network" else "MAPE": error.percent
         for name, error in _compare(path, seed, device).items()
     }
 

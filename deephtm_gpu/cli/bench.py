@@ -13,10 +13,13 @@ IMAGES = ("errors are squared and summed over a frame, class accuracies those of
           "trivial predictors reach on the same sequences. A control\nis the network with a part taken out.\n")
 
 
+MOST_RATIO = 1.02  # forecasts: the mixture's error over that of the best trivial forecast
+
+
 def add_arguments(parser):
-    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow", "images"),
+    parser.add_argument("what", nargs="?", choices=("speed", "learning", "anomalies", "flow", "images", "forecasts"),
                         default="speed", help="speed (the default), learning, anomalies, flow: grid cells, objects, "
-                                              "levels; or images")
+                                              "levels; images; or forecasts")
     parser.add_argument("--device",
                         help="numpy, cpu, gpu or part of an adapter's name (speed, learning: numpy, cpu, and gpu "
                              "if there is an adapter; else: numpy)")
@@ -24,16 +27,16 @@ def add_arguments(parser):
                         help="all but speed: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
     parser.add_argument("--rows", metavar="NAME",
-                        help="all but anomalies: only the rows with this in their names, such as letters")
+                        help="speed, learning, flow, images: only the rows with this in their names, such as letters")
     parser.add_argument("--taxi", default="demos/data/nyc_taxi.csv", metavar="FILE.csv",
                         help="learning: the taxi series (demos/data/nyc_taxi.csv)")
     parser.add_argument("--data", default="demos/data", metavar="FOLDER",
-                        help="anomalies: the labelled series (demos/data)")
+                        help="anomalies, forecasts: the series (demos/data)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
 def run(args) -> int:
-    """Prints the figures. Returns 1 if a learning row misses its bounds, else 0."""
+    """Prints the figures. Returns 1 if a row misses its bounds, else 0."""
     from deephtm_gpu.errors import UserError
 
     if args.seeds < 1:
@@ -59,6 +62,8 @@ def run(args) -> int:
         report, good = _learning(args.device and devices or ["numpy"], seeds, images.rows(args.rows), "images", IMAGES)
         if not images.has_torch():
             print("PyTorch is not installed: without it there is neither its speed nor a ConvGRU to compare with.")
+    elif args.what == "forecasts":
+        report, good = _forecasts(args.data, seeds, args.device or "auto")
     else:
         report, good = _anomalies(args.data, seeds, args.device or "numpy")
     if args.json:
@@ -156,6 +161,28 @@ def _anomalies(folder, seeds, device):
             )
             results.append(vars(f))
     return {"anomalies": results, "device": device, "seeds": list(seeds)}, True
+
+
+def _forecasts(folder, seeds, device):
+    from itertools import groupby
+
+    from deephtm_gpu.bench import forecasts
+
+    print(f"Mean absolute errors from row {forecasts.LATE:,} on, learned online on {device}, means of seeds "
+          f"{seeds[0]} to {seeds[-1]}; the bound is {MOST_RATIO} times the best\n"
+          f"trivial forecast for every seed.\n\n{'series':40s}{'ahead':>5s}"
+          f"{'network':>12s}{'trivial':>12s}{'mixture':>12s}{'ratio, worst':>14s}")
+    results, good = [], True
+    for (name, ahead), group in groupby(forecasts.run(folder, seeds, device), key=lambda f: (f.name, f.ahead)):
+        each = list(group)
+        worst = max(f.ratio for f in each)
+        good &= worst <= MOST_RATIO
+        network, trivial, mixture = (sum(f.errors[of or f.best] for f in each) / len(each)
+                                     for of in ("network", None, "mixture"))
+        print(f"{name:40s}{ahead:5d}{network:12.4g}{trivial:12.4g}{mixture:12.4g}{worst:14.4f}"
+              f"{'' if worst <= MOST_RATIO else '  MISSED'}  {each[0].best}", flush=True)
+        results += [f._asdict() | {"ratio": f.ratio} for f in each]
+    return {"forecasts": _finite(results), "device": device}, good
 
 
 def _spread(figures):

@@ -229,7 +229,7 @@ def _summarise(learners, name, missing, args):
     earlier = f" after {before:,} earlier ones" if before else ""
     where = f"learned on {device.name} ({device.backend}, {device.kind}), seed {learner.model.seed}"
     if len(learners) == 1:
-        print(f"{_new_rows(learner):,} rows of {name}{earlier} {where}\n{learner.comparison.table()}", file=target)
+        print(f"{_new_rows(learner):,} rows of {name}{earlier} {where}\n{learner.summary()}", file=target)
     else:
         print(f"{len(learners)} columns of {name} {where}", file=target)
         for column, one in zip(args.column, learners):

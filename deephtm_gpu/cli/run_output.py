@@ -3,16 +3,19 @@
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Output
 
-HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood")
+HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood", "network")
 
 
 def as_texts(output: Output) -> tuple[str, ...]:
     """The cells of a row, as in HEADER."""
-    row, prediction = output.row, output.prediction
-    predicted = "" if prediction is None else f"{prediction:.15g}"
+    row, predicted, network = output.row, _number(output.prediction), _number(output.network)
     if output.anomaly is None:  # a gap
-        return row.stamp, row.text, predicted, "", ""
-    return row.stamp, row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}"
+        return row.stamp, row.text, predicted, "", "", network
+    return row.stamp, row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}", network
+
+
+def _number(x) -> str:
+    return "" if x is None else f"{x:.15g}"
 
 
 def check_enough_rows(comparison, name):

@@ -1,4 +1,5 @@
-"""Trivial forecasts, and the error that compares them with the model. A useful model must beat them."""
+"""Trivial forecasts, and the error that compares them with the mixture and the network. A useful model must beat
+them."""
 
 from collections import deque
 from datetime import datetime
@@ -126,7 +127,8 @@ class SameSlotLastWeek:
 
 
 class Comparison:
-    """The error of the model's forecasts and of the trivial ones, over the whole series and over its later part.
+    """The error of the mixture's forecasts, of the network's and of the trivial ones, over the whole series and over
+    its later part.
 
     later: the row, counted from 0, at which the later part begins. timed: whether rows have timestamps.
     """
@@ -137,12 +139,13 @@ class Comparison:
         self._trivial = {"persistence": Persistence(ahead)}
         if timed:
             self._trivial["same slot last week"] = SameSlotLastWeek(ahead)
-        self.whole = {name: Mape() for name in ("model", *self._trivial)}
+        self.whole = {name: Mape() for name in ("mixture", "network", *self._trivial)}
         self.late = {name: Mape() for name in self.whole}
 
-    def update(self, value, when, prediction):
-        """Takes the next row. prediction: what the model predicted for it, or None."""
-        forecasts = {"model": prediction} | {name: t.update(value, when) for name, t in self._trivial.items()}
+    def update(self, value, when, mixture, network):
+        """Takes the next row. mixture, network: what they predicted for it, or None."""
+        forecasts = {"mixture": mixture, "network": network}
+        forecasts |= {name: t.update(value, when) for name, t in self._trivial.items()}
         for name, forecast in forecasts.items():
             self.whole[name].update(value, forecast)
             if self.rows >= self.later:
@@ -165,8 +168,11 @@ class Comparison:
     def restore(self, state):
         self.rows = count_in(state, "rows")
         for part, members in self._parts().items():
+            saved = state[part]
+            if "model" in saved:  # a file from before there was a mixture
+                saved = {"mixture": Mape().state(), "network": saved["model"]} | saved
             for name, each in members.items():
-                each.restore(state[part][name])
+                each.restore(saved[name])
 
     def _parts(self):
         return {"trivial": self._trivial, "whole": self.whole, "late": self.late}
