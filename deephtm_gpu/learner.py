@@ -459,8 +459,3 @@ def regression_network(inputs: list[int], outputs: int = 1) -> dh.Network:
     columns = dh.SpatialPooler(columns=256, winners=20, lr_scale=SLOW)(h)
     cells = dh.TemporalMemory(cells_per_column=5)(columns)
     return dh.Network(inputs=inputs, outputs=dh.Linear(outputs)(dh.ReLU()(dh.Linear(256)(cells))))
-
-
-def _network(timed):
-    """From the value, with the clock beside it, to the value."""
-    return regression_network([1, FEATURES] if timed else [1])

@@ -22,6 +22,11 @@ def weights(learner):
     return {name: array.copy() for name, array in learner.model.state_dict().items()}
 
 
+def scales(learner):
+    state = learner._scaler.state()
+    return state["changes"], state["values"]
+
+
 def same(a, b):
     return all(np.array_equal(a[name], b[name]) for name in a)
 
@@ -31,10 +36,10 @@ def test_nothing_is_learned_in_a_gap_and_the_state_goes_on(ahead):
     learner = Learner(ahead, timed=True, device="numpy")
     learner.learn(wave(60))
     before, steps = weights(learner), learner.model.steps
-    scale, likelihood = learner._scaler.state(), learner._likelihood.state()["seen"]
+    scale, likelihood = scales(learner), learner._likelihood.state()["seen"]
     outputs = learner.learn([row(None, 60 + t) for t in range(5)])
     assert same(before, weights(learner)) and learner.model.steps == steps + 5 and learner.gaps == 5
-    assert learner._scaler.state() == scale and learner._likelihood.state()["seen"] == likelihood
+    assert scales(learner) == scale and learner._likelihood.state()["seen"] == likelihood
     assert all(math.isfinite(o.prediction) and o.anomaly is None and o.likelihood is None for o in outputs)
     assert len({o.prediction for o in outputs}) == 5
     assert learner.comparison.rows == 60
@@ -87,7 +92,7 @@ def test_nothing_is_remembered_beyond_a_reset():
     for first in (1.0, 5.0):
         learner = Learner(1, False, device="numpy")
         learner.learn(wave(30))
-        learner.model.step(np.float32([first]), learn=False)  # another state, the same weights
+        learner.model.step([np.float32([first]), np.float32([first])], learn=False)  # another state, the same weights
         outputs.append(learner.learn([row(0.5, 30, reset=True)]))
         assert learner.learn(wave(40)[31:])
     assert outputs[0] == outputs[1] and outputs[0][0].prediction is None
@@ -97,7 +102,7 @@ def test_persistence_does_not_reach_over_a_reset():
     learner = Learner(1, False, device="numpy")
     learner.learn([row(float(t)) for t in range(5)] + [row(9.0, reset=True), row(None), row(2.0)])
     assert learner.comparison.whole["persistence"].rows == 5  # 4, and the last, forecast by the 9 before the gap
-    assert learner.comparison.whole["model"].rows == 5
+    assert learner.comparison.whole["network"].rows == 5
 
 
 def test_parts():
