@@ -6,12 +6,14 @@
 """
 
 from deephtm_gpu import layers, losses, optimisers
+from deephtm_gpu.anomaly import AnomalyLikelihood
 from deephtm_gpu.callbacks import LogTo, SaveEvery, StopWhen
 from deephtm_gpu.errors import DeviceError, TrainingError, UserError
 from deephtm_gpu.history import History, StepResult
 from deephtm_gpu.layers import *  # noqa: F403  a new layer is public when its own package names it
 from deephtm_gpu.losses import *  # noqa: F403
 from deephtm_gpu.model import Model
+from deephtm_gpu.novelty import Novelty
 from deephtm_gpu.optimisers import *  # noqa: F403
 from deephtm_gpu.population import Population
 from deephtm_gpu.saving.loading import load
@@ -20,8 +22,8 @@ from deephtm_gpu.sensorimotor import SensorimotorColumn
 __version__ = "0.1.0"
 
 __all__ = [
-    "DeviceError", "History", "LogTo", "Model", "Population", "SaveEvery", "SensorimotorColumn", "StepResult",
-    "StopWhen", "TrainingError", "UserError", "load",
+    "AnomalyLikelihood", "DeviceError", "History", "LogTo", "Model", "Novelty", "Population", "SaveEvery",
+    "SensorimotorColumn", "StepResult", "StopWhen", "TrainingError", "UserError", "load",
 ]
 __all__ += layers.__all__
 __all__ += losses.__all__

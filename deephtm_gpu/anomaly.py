@@ -6,6 +6,7 @@ quiet one a few are a sign.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -43,8 +44,8 @@ class AnomalyLikelihood:
 
     Examples
     --------
-    >>> from deephtm_gpu.anomaly import AnomalyLikelihood
-    >>> likelihood = AnomalyLikelihood(window=200, learning=0, estimation=50)
+    >>> import deephtm_gpu as dh
+    >>> likelihood = dh.AnomalyLikelihood(window=200, learning=0, estimation=50)
     >>> for _ in range(100):
     ...     usual = likelihood.update(0.1)
     >>> round(usual, 3), round(likelihood.update(0.9), 3)
@@ -53,7 +54,7 @@ class AnomalyLikelihood:
 
     def __init__(
         self, window: int = 8640, short: int = 10, learning: int = 288, estimation: int = 100, floor: float = 0.01
-    ):
+    ) -> None:
         if not 1 <= short <= estimation <= window or learning < 0 or not floor > 0:
             raise UserError(
                 "AnomalyLikelihood must have 1 <= short <= estimation <= window, learning >= 0 and floor > 0, got "
@@ -66,7 +67,23 @@ class AnomalyLikelihood:
         self._sum = self._squares = self._short_sum = 0.0
 
     def update(self, score: float) -> float:
-        """Take the next score and return the likelihood, 0 to 1. Raises UserError if the score is not finite."""
+        """Take the next score.
+
+        Parameters
+        ----------
+        score : float
+            The anomaly score of the row, 0 (expected) to 1.
+
+        Returns
+        -------
+        float
+            The likelihood, 0 to 1.
+
+        Raises
+        ------
+        UserError
+            If the score is not finite.
+        """
         score = float(score)
         if not math.isfinite(score):
             raise UserError(f"Anomaly scores must be finite numbers, 0 (expected) to 1, got {score}.")
@@ -82,17 +99,45 @@ class AnomalyLikelihood:
         variance = max(0.0, self._squares / count - mean * mean)
         return _below((self._short_sum / self._short - mean) / max(self._floor, math.sqrt(variance)))
 
-    def batch(self, scores) -> np.ndarray:
-        """`update` for each score in turn. scores: (T,). Returns (T,) float64."""
+    def batch(self, scores: Iterable[float]) -> np.ndarray:
+        """`update` for each score in turn.
+
+        Parameters
+        ----------
+        scores : array (T,)
+            The anomaly scores.
+
+        Returns
+        -------
+        ndarray (T,) float64
+            The likelihoods.
+        """
         return np.array([self.update(s) for s in scores], np.float64)
 
     def state(self) -> dict:
-        """The state, for `restore` of an object with the same settings: the ring of scores (window,), and numbers."""
+        """The state, for `restore` of an object with the same settings.
+
+        Returns
+        -------
+        dict
+            The ring of scores (window,), and numbers.
+        """
         return {"scores": self._scores.copy(), "seen": self._seen, "sum": self._sum, "squares": self._squares,
                 "short_sum": self._short_sum}
 
     def restore(self, state: dict) -> None:
-        """Take over a state of `state()`. Raises UserError if it is of another window."""
+        """Take over a state of `state()`.
+
+        Parameters
+        ----------
+        state : dict
+            Of an object with the same settings.
+
+        Raises
+        ------
+        UserError
+            If it is of another window.
+        """
         if np.shape(state["scores"]) != self._scores.shape:
             raise UserError(f"The state must hold a ring of {len(self._scores)} scores, got shape "
                             f"{np.shape(state['scores'])}; make the AnomalyLikelihood with the same window.")

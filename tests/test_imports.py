@@ -26,6 +26,7 @@ ORDER = (
     ("backends",),
     ("history", "series", "state"),
     ("saving",),  # of tensors, networks and objects; a model is read from a file by the last line of it
+    ("anomaly", "novelty"),
     ("session",),
     ("saving.writing", "arrangement", "callbacks"),
     ("copying", "inspection", "fitting"),
@@ -35,7 +36,7 @@ ORDER = (
     ("saving.loading",),
     ("sensorimotor",),
     ("deephtm_gpu",),  # the public names
-    ("data", "alarm", "anomaly"),
+    ("data", "alarm"),
     ("sources",),
     ("forecast",),
     ("learner",),
