@@ -16,6 +16,7 @@ from deephtm_gpu.data.changes import Changes, Levels
 from deephtm_gpu.data.time_features import FEATURES, time_features
 from deephtm_gpu.errors import UserError
 from deephtm_gpu.forecast import Mixture
+from deephtm_gpu.novelty import Novelty
 from deephtm_gpu.saving.loading import load_beside
 from deephtm_gpu.saving.tree import array_in, count_in
 from deephtm_gpu.saving.writing import save_model
@@ -41,6 +42,10 @@ class Output(NamedTuple):
         Anomaly likelihood, 0 to 1; None for a gap.
     network : float or None
         What the network alone predicted for it.
+    novelty : float or None
+        The score of `dh.Novelty`, 0 to 1; None for a gap.
+    forecast : float or None
+        What is predicted now, for the row `ahead` later; None before the first value.
     """
 
     row: Row
@@ -48,6 +53,8 @@ class Output(NamedTuple):
     anomaly: float | None
     likelihood: float | None
     network: float | None
+    novelty: float | None
+    forecast: float | None
 
 
 class Learner:
@@ -81,6 +88,8 @@ class Learner:
     ----------
     model : dh.Model
         The model; None for a Learner of a PopulationLearner.
+    novelty : dh.Novelty
+        Of the values.
     mixture : Mixture
         Mixes the network's forecast with those of `deephtm_gpu.forecast`.
     comparison : Comparison
@@ -93,6 +102,8 @@ class Learner:
         Gaps so far.
     last : tuple of (float or None, datetime or None)
         The last value that arrived, and its time.
+    learning : bool
+        False: the network and its scale stay as they are, and the temporal state goes on.
     run : dict or None
         What was given to `save`, of a learner that was loaded.
     rows_before : int
@@ -134,10 +145,11 @@ class Learner:
         self.model, self.ahead, self.timed = model, ahead, timed
         self.comparison = Comparison(ahead, timed, SETTLED_AFTER)
         self._scaler, self._likelihood = Changes(ahead), AnomalyLikelihood()
-        self.mixture = Mixture(ahead, timed)
+        self.mixture, self.novelty = Mixture(ahead, timed), Novelty()
         self.rows_before = self.gaps = 0
         self.last: tuple[float | None, datetime | None] = (None, None)
         self.run: dict | None = None
+        self.learning = True
         self._pending = deque()  # (prediction, network's) whose rows have not arrived, the oldest first
 
     def learn(self, rows: list[Row]) -> list[Output]:
@@ -175,7 +187,7 @@ class Learner:
 
     def _learn(self, rows):
         inputs, scale = self._inputs(rows)
-        self.history = history = self.model.fit(inputs, ahead=self.ahead)
+        self.history = history = self.model.fit(inputs, ahead=self.ahead, learn=self.learning)
         return self._outputs(rows, scale, history.prediction, history.anomaly)
 
     def _pass(self, row):
@@ -183,20 +195,25 @@ class Learner:
         self.gaps += 1
         value, when = self.last
         if value is None:  # there is nothing to go on from
-            return Output(row, None, None, None, None)
+            return Output(row, None, None, None, None, None, None)
         due, network = self._due()
         inputs, base, unit = self._scaler.pass_over(value if due is None else due)
         if self.timed:
             inputs.append(time_features([row.when or when]))  # (1, 11)
         self.history = history = self.model.fit(inputs, ahead=self.ahead, learn=False)
         self.forecast = base + unit * history.prediction[:, 0].astype(np.float64)  # (1,)
-        self._forecast(None, row.when or when, float(self.forecast[0]))
+        now = self._forecast(None, row.when or when, float(self.forecast[0]))
         self.comparison.skip(value)
-        return Output(row, due, None, None, network)
+        return Output(row, due, None, None, network, None, now)
 
     def _inputs(self, rows):
         """The model's inputs, one array (T, D) each, and the scale that turns its predictions into values."""
-        inputs, base, unit = self._scaler.standardise([r.value for r in rows])
+        if self.learning:
+            inputs, base, unit = self._scaler.standardise([r.value for r in rows])
+        else:
+            each = [self._scaler.pass_over(r.value) for r in rows]
+            inputs = [np.concatenate(x) for x in zip(*(x for x, _, _ in each))]
+            base, unit = (np.array(x, np.float64) for x in zip(*(scale for _, *scale in each)))
         if self.timed:
             inputs.append(time_features([r.when for r in rows]))
         return inputs, (base, unit)
@@ -211,13 +228,21 @@ class Learner:
 
     def _output(self, row, forecast, anomaly, likelihood):
         due, network = self._due()
-        self._forecast(row.value, row.when, float(forecast))
+        now = self._forecast(row.value, row.when, float(forecast))
         self.comparison.update(row.value, row.when, due, network)
-        return Output(row, due, float(anomaly), float(likelihood), network)
+        novelty = self.novelty.update(row.value)
+        return Output(row, due, float(anomaly), float(likelihood), network, novelty, now)
 
     def _forecast(self, value, when, network):
-        """Takes the row, None for a gap, into the mixture with what the network forecasts."""
-        self._pending.append((self.mixture.update(value, when, network), network))
+        """Takes the row, None for a gap, into the mixture with what the network forecasts. -> what is predicted."""
+        now = self.mixture.update(value, when, network)
+        self._pending.append((now, network))
+        return now
+
+    @property
+    def waiting(self) -> list[tuple[float | None, float | None]]:
+        """What is predicted for the rows that come next, and by the network alone, the next first."""
+        return list(self._pending)
 
     def summary(self) -> str:
         """Lines of text: the comparison, and the regret of the mixture against the best expert."""
@@ -258,6 +283,7 @@ class Learner:
                 "inputs": self._scaler.state(),
                 "mixture": self.mixture.state(),
                 "likelihood": self._likelihood.state(),
+                "novelty": self.novelty.state(),
                 "comparison": self.comparison.state(),
                 "gaps": self.gaps,
                 "last": [self.last[0], self.last[1] and self.last[1].isoformat()],
@@ -315,6 +341,8 @@ class Learner:
             self._scaler = Levels()
             self._scaler.restore(state["scaler"])
         self._likelihood.restore(state["likelihood"])
+        if "novelty" in state:  # older files have none: it begins
+            self.novelty.restore(state["novelty"])
         self.comparison.restore(state["comparison"])
         self.gaps, self.last = count_in(state, "gaps"), _last_of(state["last"])
         self.run, self.rows_before = state["run"], self.comparison.rows

@@ -53,12 +53,13 @@ class Journal:
         self._kept = every is not None or stand is not None
         self._saved = time.monotonic()
 
-    def remaining(self, tables):
-        """The tables of the input without the rows that have been learned before."""
+    def remaining(self, tables, skip):
+        """The tables of the input without the rows that have been learned before; skip(rows) gets these."""
         for table in tables:
             skipped = min(len(table), self._skip)
             self._skip -= skipped
             self._note(table[:skipped])
+            skip(table[:skipped])
             if skipped < len(table):
                 yield table[skipped:]
 

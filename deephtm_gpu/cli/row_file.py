@@ -1,7 +1,5 @@
 """Where the rows of `deephtm run` go: whole rows only, whatever happens."""
 
-import csv
-import io
 import os
 import sys
 from contextlib import ExitStack, contextmanager
@@ -13,7 +11,7 @@ from deephtm_gpu.files import replacing, write_all
 
 
 class RowFile:
-    """Rows as CSV in UTF-8, into a binary file.
+    """Rows of text, in UTF-8, into a binary file.
 
     name: for messages. length: of the file, in bytes, after the last whole row. whole: whether the file is this
     object's alone, so that a row that was half written can be cut off.
@@ -23,23 +21,20 @@ class RowFile:
         self._file, self.name, self.length, self._whole = file, name, length, whole
         self.rows = 0  # written by this object, without a header
 
-    def header(self, names):
-        self._add([names])
+    def header(self, text: str):
+        self._add(text)
 
-    def write(self, rows):
-        """Raises UserError where there is no room; the file then ends with a whole row."""
-        rows = list(rows)
-        self._add(rows)
-        self.rows += len(rows)
+    def write(self, text: str, rows: int):
+        """So many whole rows. Raises UserError where there is no room; the file then ends with a whole row."""
+        self._add(text)
+        self.rows += rows
 
     def sync(self):
         """Returns when all is on the disk."""
         os.fsync(self._file.fileno())
 
-    def _add(self, rows):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        content = text.getvalue().encode("utf-8", "surrogateescape")
+    def _add(self, text):
+        content = text.encode("utf-8", "surrogateescape")
         try:
             write_all(self._file, content)
             self._file.flush()

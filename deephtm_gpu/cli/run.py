@@ -7,12 +7,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deephtm_gpu.cli import reading
+from deephtm_gpu.cli import alarms, reading
+from deephtm_gpu.cli.alarms import Alarms, check_alarm
 from deephtm_gpu.cli.journal import Journal, Stand, begins_with
 from deephtm_gpu.cli.reading import Missing, columns_of, reading_of
 from deephtm_gpu.cli.row_file import growing_row_file, is_standard_output, row_file
+from deephtm_gpu.cli.row_format import CSV, JSON_LINES, RowFormat
 from deephtm_gpu.cli.run_many import SUFFIX, run_many
-from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged
+from deephtm_gpu.cli.run_output import check_enough_rows, diverged
 from deephtm_gpu.cli.signals import ended_by_signals, ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import Learner
@@ -38,12 +40,18 @@ def add_arguments(parser):
                              "folder")
     parser.add_argument("--resume", metavar="FILE",
                         help="continues from the file that --save wrote, as if these rows came after those rows")
+    parser.add_argument("--no-learn", action="store_true",
+                        help="with --resume: the network stays as it is; predictions and alarms go on")
     parser.add_argument("--save-every", type=float, metavar="SECONDS",
                         help="saves on the way too; after a crash the same command with --resume FILE of --save goes "
                              "on where the last save stood")
     parser.add_argument("--device", default="auto", metavar="D",
                         help="auto, gpu, numpy, or part of an adapter's name (auto)")
     reading.add_arguments(parser)
+    parser.add_argument("--format", choices=(CSV, JSON_LINES), default=CSV,
+                        help="of the rows that are written; a JSON line also has what is predicted at its row, and for "
+                             "when (csv)")
+    alarms.add_arguments(parser)
     parser.add_argument("--seed", type=int, metavar="S", help="of the initial weights (0, or as resumed)")
 
 
@@ -57,6 +65,9 @@ def run(args) -> int:
         raise UserError(f"--ahead must be from 1 to {MAX_AHEAD:,} rows, got {args.ahead}.")
     columns, how = columns_of(args), reading_of(args)
     _check_save_every(args)
+    check_alarm(args)
+    if args.no_learn and args.resume is None:
+        raise UserError("--no-learn looks with a network that has learned, got none; give --resume FILE.")
     with ended_by_signals():
         if len(args.files) > 1:
             return run_many(args, how)
@@ -71,8 +82,9 @@ def _run_one(args, columns, how) -> int:
     journal = Journal(args.save_every, args.out, stand if same else None)
     with open_source(args.file, columns, args.timestamp, how) as stream, _rows(args, stand) as rows:
         last = None if same else [learner.last for learner in learners]
+        form = RowFormat(columns, args.format, args.alarm, learners[0].ahead)
         try:
-            _learn(learners, stream, missing.tables(stream, last), rows, journal, args)
+            _learn(learners, stream, missing.tables(stream, last), rows, form, journal, args)
         except (KeyboardInterrupt, RowError) as error:
             if isinstance(error, RowError) and not any(_new_rows(learner) for learner in learners):
                 raise UserError(str(error)) from None
@@ -84,6 +96,7 @@ def _run_one(args, columns, how) -> int:
             if not same:
                 check_enough_rows(max((one.comparison for one in learners), key=lambda c: c.rows), stream.name)
             _save(learners, args, journal, rows)
+            rows.write(form.to_come([learner.waiting for learner in learners]), 0)
     _summarise(learners, stream.name, missing, args)
     return 0
 
@@ -132,6 +145,7 @@ def _learner(args):
     if args.resume is None:
         return Learner(args.ahead or 1, timed, seed=args.seed or 0, device=args.device)
     learner = Learner.load(args.resume, args.device)
+    learner.learning = not args.no_learn
     if args.ahead not in (None, learner.ahead):
         raise _mismatch(args, f"--ahead {learner.ahead}", f"--ahead {args.ahead}", "leave --ahead out")
     if args.seed not in (None, learner.model.seed):
@@ -188,25 +202,27 @@ def _save(learners, args, journal, rows):
         learner.save(path, stand and stand.as_dict())
 
 
-def _learn(learners, stream, tables, rows, journal, args):
+def _learn(learners, stream, tables, rows, form, journal, args):
     """Learns the whole stream. The rows of each chunk are written before the next chunk is read. With --save a signal
     takes effect only at the end of a chunk."""
-    several = len(learners) > 1
     if not rows.length:
-        rows.header(("column", *HEADER) if several else HEADER)
+        rows.header(form.header())
+    alarms = Alarms(args.alarm, args.exec)
     # No progress bar in logs (None: only on a terminal), and none between rows on the same terminal.
     hidden = True if is_standard_output(args.out) and sys.stdout.isatty() else None
     with tqdm(total=stream.size, unit="B", unit_scale=True, disable=hidden) as bar:
-        for table in journal.remaining(tables):
+        for table in journal.remaining(tables, form.skip):
             with ended_later() if args.save is not None else nullcontext():
-                columns = [map(as_texts, _learn_chunk(learner, list(cells), stream.name))
+                outputs = [_learn_chunk(learner, list(cells), stream.name)
                            for learner, cells in zip(learners, zip(*table))]
-                for row in zip(*columns):
-                    rows.write([(name, *texts) for name, texts in zip(stream.columns, row)] if several else row)
+                rows.write(form.rows(outputs), len(table))
                 journal.learned(table)
                 if journal.due:
                     _save(learners, args, journal, rows)
+            for column, own in zip(stream.columns, outputs):
+                alarms.look(f"{stream.name}, column {column!r}", own)
             bar.update(stream.done - bar.n)
+    alarms.wait()
 
 
 def _learn_chunk(learner, rows, name):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from deephtm_gpu.cli.alarms import Alarms
 from deephtm_gpu.cli.reading import Missing
 from deephtm_gpu.cli.row_file import row_file
-from deephtm_gpu.cli.run_output import HEADER, as_texts, check_enough_rows, diverged
+from deephtm_gpu.cli.row_format import RowFormat
+from deephtm_gpu.cli.run_output import check_enough_rows, diverged
 from deephtm_gpu.cli.signals import ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import PopulationLearner, is_plain
@@ -37,12 +39,15 @@ def run_many(args, how) -> int:
         learner = PopulationLearner(
             len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device
         )
-        files = _Files(models, learner, names, streams, writers, Missing(args.missing))
+        forms = [RowFormat(args.column, args.format, args.alarm, args.ahead or 1) for _ in names]
+        alarms = Alarms(args.alarm, args.exec)
+        files = _Files(models, learner, names, streams, writers, forms, alarms, Missing(args.missing))
         try:
             files.learn()
         except KeyboardInterrupt:
             files.end_all()
             raise
+    alarms.wait()
     files.report()
     return 0
 
@@ -50,20 +55,14 @@ def run_many(args, how) -> int:
 class _Files:
     """The files, by number, until each ends."""
 
-    def __init__(self, models, learner, names, streams, writers, missing):
-        self._models, self._learner, self._names, self._streams, self._writers = (
-            models,
-            learner,
-            names,
-            streams,
-            writers,
-        )
-        self._missing = missing
+    def __init__(self, models, learner, names, streams, writers, forms, alarms, missing):
+        self._models, self._learner, self._names, self._streams = models, learner, names, streams
+        self._writers, self._forms, self._alarms, self._missing = writers, forms, alarms, missing
         self._active = {n: missing.rows(s) for n, s in enumerate(streams)}
         self._alone = None  # (number, Learner) of a file that is learned outside the population
         self._stopped: dict[int, UserError] = {}  # why a file could not be read to its end
-        for writer in writers:
-            writer.header(HEADER)
+        for writer, form in zip(writers, forms):
+            writer.header(form.header())
 
     def learn(self):
         total = sum(s.size for s in self._streams if s.size is not None)
@@ -125,6 +124,8 @@ class _Files:
             del self._active[n]
             self._alone = None
             self._check_enough(n, learner)
+            if n not in self._stopped:
+                self._writers[n].write(self._forms[n].to_come([learner.waiting]), 0)
             self._finish(n, learner)
 
     def _check_enough(self, n, learner):
@@ -154,7 +155,8 @@ class _Files:
 
     def _write(self, outputs):
         for n, rows in outputs.items():
-            self._writers[n].write(map(as_texts, rows))
+            self._writers[n].write(self._forms[n].rows([rows]), len(rows))
+            self._alarms.look(self._streams[n].name, rows)
 
     def _diverged(self, n, error):
         learner = self._learner.learners[n]

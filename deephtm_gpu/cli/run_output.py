@@ -1,21 +1,6 @@
-"""What `deephtm run` writes: the rows of one file. Used for one file (`run`) and for many at once (`run_many`)."""
+"""What ends a run of `deephtm run`, of one file (`run`) or of many at once (`run_many`)."""
 
 from deephtm_gpu.errors import TrainingError, UserError
-from deephtm_gpu.learner import Output
-
-HEADER = ("timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood", "network")
-
-
-def as_texts(output: Output) -> tuple[str, ...]:
-    """The cells of a row, as in HEADER."""
-    row, predicted, network = output.row, _number(output.prediction), _number(output.network)
-    if output.anomaly is None:  # a gap
-        return row.stamp, row.text, predicted, "", "", network
-    return row.stamp, row.text, predicted, f"{output.anomaly:.6f}", f"{output.likelihood:.10f}", network
-
-
-def _number(x) -> str:
-    return "" if x is None else f"{x:.15g}"
 
 
 def check_enough_rows(comparison, name):
