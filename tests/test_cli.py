@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import types
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -39,9 +40,15 @@ def _run(*args):
     return main(["run", *map(str, args), "--device", "numpy"])
 
 
-def _table(path):
+def _table(path, behind=None):
+    """The rows that came; what is predicted behind the last one, in `behind` rows, is left out."""
     with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if behind is not None:
+        return rows[: len(rows) - behind]
+    while rows and rows[-1].get("value") == rows[-1].get("anomaly_score") == "" and rows[-1]["prediction"]:
+        rows.pop()
+    return rows
 
 
 def _error_of(capsys, code, args):
@@ -125,7 +132,8 @@ def test_run_writes_a_row_for_a_row(wave, tmp_path, capsys):
     out = tmp_path / "out.csv"
     assert _run(wave, "--column", "load", "--timestamp", "when", "--ahead", 3, "--out", out) == 0
     written, given = _table(out), _table(wave)
-    assert list(written[0]) == ["timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood", "network"]
+    assert list(written[0]) == [
+        "timestamp", "value", "prediction", "anomaly_score", "anomaly_likelihood", "alarm", "network", "novelty"]
     assert [(r["timestamp"], r["value"]) for r in written] == [(r["when"], r["load"]) for r in given]
     assert [r["prediction"] == "" for r in written] == [True] * 3 + [False] * (ROWS - 3)
     for name in ("anomaly_score", "anomaly_likelihood"):
@@ -153,7 +161,7 @@ def test_rows_to_standard_output_and_repeatable(wave, capsys):
     for _ in range(2):
         assert _run(wave, "--column", "load", "--seed", 3) == 0
         shown.append(capsys.readouterr())
-    assert shown[0].out == shown[1].out and len(shown[0].out.splitlines()) == ROWS + 1
+    assert shown[0].out == shown[1].out and len(shown[0].out.splitlines()) == ROWS + 2
     assert "MAPE" in shown[0].err and "MAPE" not in shown[0].out
     assert _run(wave, "--column", "load", "--seed", 4) == 0
     assert capsys.readouterr().out != shown[0].out
@@ -286,7 +294,7 @@ def test_a_run_of_gaps_goes_on_from_where_it_was_saved(gaps, tmp_path):
     (tmp_path / "b.csv").write_text(lines[0] + "".join(lines[22:]))
     assert _run(tmp_path / "a.csv", "--column", "load", "--out", tmp_path / "1.csv", "--save", saved) == 0
     assert _run(tmp_path / "b.csv", "--column", "load", "--out", tmp_path / "2.csv", "--resume", saved) == 0
-    assert _table(whole) == _table(tmp_path / "1.csv") + _table(tmp_path / "2.csv")
+    assert _table(whole, 1) == _table(tmp_path / "1.csv", 1) + _table(tmp_path / "2.csv", 1)
 
 
 def test_several_columns_are_models_each(tmp_path, capsys):
@@ -416,3 +424,75 @@ def test_bench_learning_tells_figures_bounds_and_baselines(monkeypatch, tmp_path
         and written["trivial"] == [{"trivial": 3.0}] * 2
         and not written["holds"]
     )
+
+
+# Behind the last row, and on alarms
+
+
+def test_what_is_predicted_behind_the_last_row(wave, tmp_path):
+    """As many rows as it looks ahead, with the times that they will have; they are what the next rows then get."""
+    out, lines = tmp_path / "out.csv", wave.read_text().splitlines(keepends=True)
+    how = ["--column", "load", "--timestamp", "when", "--ahead", 3, "--out", out]
+    assert _run(wave, *how) == 0
+    whole = _table(out, 0)
+    (tmp_path / "part.csv").write_text("".join(lines[:41]))
+    assert _run(tmp_path / "part.csv", *how) == 0
+    part = _table(out, 0)
+    assert len(part) == 43 and part[:40] == whole[:40]
+    for now, then in zip(part[40:], whole[40:43]):
+        assert now["value"] == now["anomaly_score"] == now["alarm"] == ""
+        assert [now[n] for n in ("timestamp", "prediction", "network")] == [
+            then[n] for n in ("timestamp", "prediction", "network")]
+
+
+def test_a_json_line_tells_what_is_predicted_now_and_for_when(wave, tmp_path):
+    out = tmp_path / "out.jsonl"
+    assert _run(wave, "--column", "load", "--timestamp", "when", "--ahead", 2, "--out", out, "--format", "jsonl") == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(lines) == ROWS + 2 and "forecast" not in lines[-1] and lines[-1]["value"] is None
+    for now, later in zip(lines[1:ROWS], lines[3:]):
+        assert now["forecast"] == {"ahead": 2, "timestamp": later["timestamp"], "value": later["prediction"]}
+    assert all(isinstance(line["value"], float) and line["alarm"] in (0, 1) for line in lines[:ROWS])
+
+
+@pytest.mark.parametrize("stamps", ["%d.%m.%Y %H:%M", "%m/%d/%y %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"])
+def test_times_to_come_are_written_as_those_that_came(tmp_path, stamps):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    step = timedelta(days=1)
+    times = [datetime(2024, 3, 25) + n * step for n in range(12)]
+    path.write_text("when,load\n" + "".join(f"{t.strftime(stamps)},{n % 3}\n" for n, t in enumerate(times)))
+    assert _run(path, "--column", "load", "--timestamp", "when", "--out", out) == 0
+    assert _table(out, 0)[-1]["timestamp"] == (times[-1] + step).strftime(stamps)
+
+
+def test_a_command_on_an_alarm(tmp_path):
+    path, out, told = tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "told"
+    values = [round(math.sin(n / 7), 3) for n in range(400)] + [9.0] + [round(math.sin(n / 7), 3) for n in range(20)]
+    path.write_text("load\n" + "".join(f"{v}\n" for v in values))
+    assert _run(path, "--column", "load", "--out", out, "--exec", f"cat >> {told}") == 0
+    rows = _table(out)
+    (line,) = map(json.loads, told.read_text().splitlines())
+    assert [n for n, r in enumerate(rows) if r["alarm"] == "1"] == [400] and float(rows[400]["novelty"]) >= 1 / 11
+    assert line["value"] == 9.0 and line["alarm"] == 1 and "in.csv, column 'load'" in line["series"]
+    assert _run(path, "--column", "load", "--out", out, "--exec", "exit 3", "--alarm", "1") == 0
+
+
+@pytest.mark.parametrize("more, said", [
+    (["--alarm", "0"], "--alarm must be a score above 0"), (["--alarm", "nan"], "--alarm must be a score above 0"),
+    (["--no-learn"], "--no-learn looks with a network that has learned"),
+    (["--format", "xml"], "invalid choice"),
+])
+def test_mistakes_in_what_is_written(wave, capsys, more, said):
+    assert said in _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", *more])
+
+
+def test_without_learning_the_network_stays_as_it_is(wave, tmp_path, capsys):
+    saved, again = tmp_path / "saved", tmp_path / "again"
+    assert _run(wave, "--column", "load", "--out", tmp_path / "1.csv", "--save", saved) == 0
+    more = ["--resume", saved, "--no-learn", "--save", again]
+    assert _run(wave, "--column", "load", "--out", tmp_path / "2.csv", *more) == 0
+    before, after = run.Learner.load(saved, "numpy"), run.Learner.load(again, "numpy")
+    weights, same = before.model.state_dict(), after.model.state_dict()
+    assert all(np.array_equal(weights[name], same[name]) for name in weights)
+    assert after.model.steps == before.model.steps + ROWS
+    assert all(math.isfinite(float(r["network"])) for r in _table(tmp_path / "2.csv"))

@@ -618,8 +618,9 @@ def _run(folder, name, *more):
 
 
 def _table(path):
+    """The rows that came; what is predicted behind the last one is left out."""
     with open(path, newline="") as file:
-        return list(csv.reader(file))
+        return [row for row in csv.reader(file) if row[1]]
 
 
 @pytest.mark.parametrize("how", [["--timestamp", "when", "--ahead", 3], []])
