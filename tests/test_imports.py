@@ -34,7 +34,7 @@ ORDER = (
     ("saving.loading",),
     ("sensorimotor",),
     ("deephtm_gpu",),  # the public names
-    ("data", "alarm"),
+    ("data",),
     ("sources",),
     ("learner",),
     ("validate", "view"),
