@@ -43,7 +43,8 @@ class Novelty:
     quiet : int, default 50
         The shortest quiet time, in rows, 0 or more.
     quiet_share : float, default 0.03
-        The quiet time as a part of the rows so far, 0 to 1. With `quiet` and `quiet_share` of 0 there is none.
+        The quiet time as a part of the rows so far, 0 to 1: it grows with the stream, to 30,000 rows after a million.
+        With `quiet` and `quiet_share` of 0 there is none.
 
     Raises
     ------

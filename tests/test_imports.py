@@ -36,7 +36,7 @@ ORDER = (
     ("saving.loading",),
     ("sensorimotor",),
     ("deephtm_gpu",),  # the public names
-    ("data", "alarm"),
+    ("data",),
     ("sources",),
     ("forecast",),
     ("learner",),

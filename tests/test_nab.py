@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deephtm_gpu.bench import anomalies
+from deephtm_gpu.bench import anomalies, made_anomalies
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.data.anomaly_baselines import min_max, windowed_gaussian
 from deephtm_gpu.data.nab import Labels, held_out, labels, nab_score, read_windows, worth
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.novelty import ALARM, Novelty
 
 DATA = Path(__file__).parents[1] / "demos" / "data"
 FILE = Labels(1000, [(300, 399), (700, 799)])  # probation: rows 0 to 149
@@ -156,6 +157,72 @@ def test_real_files():
     assert nab_score(first, where).total == pytest.approx(100)
 
 
+# What the prediction error adds to Novelty
+
+
+def test_novelty_of_numbers_with_gaps():
+    numbers = np.random.default_rng(0).normal(size=500)
+    gaps = np.arange(500) % 7 == 3
+    scores = anomalies.novelty(np.where(gaps, np.nan, numbers), learning=50)
+    kept = np.flatnonzero(~gaps)[50:]
+    assert scores.any() and not np.delete(scores, kept).any()
+    np.testing.assert_array_equal(scores[kept], Novelty(quiet=0, quiet_share=0).batch(numbers[kept]))
+    np.testing.assert_array_equal(anomalies.quieted(anomalies.novelty(numbers)), Novelty().batch(numbers))
+
+
+def test_with_error():
+    values, error = np.random.default_rng(1).normal(size=(2, 900))
+    error[:5] = np.nan
+    scores = anomalies.with_error(values, error)
+    of_values, alone = anomalies.novelty(values), scores["error alone"]
+    assert not alone[:anomalies.LEARNING + 5 + 100].any() and alone.any()
+    np.testing.assert_array_equal(scores["the larger of both"], np.maximum(of_values, alone))
+    np.testing.assert_array_equal(scores["sum of both"], of_values + alone)
+    np.testing.assert_allclose(anomalies.lag_error(np.array([1.0, 4, 2, 8]), 2), [np.nan, np.nan, 1, 4])
+
+
+@pytest.mark.parametrize("kind", made_anomalies.KINDS)
+def test_made_series(kind):
+    for seed in (0, 1):
+        values, where = made_anomalies.make(kind, seed)
+        again, other = made_anomalies.make(kind, seed)[0], made_anomalies.make(kind, seed + 7)[0]
+        assert (values == again).all() and not (values == other).any()
+        assert len(where.windows) == 2 and where.rows == len(values)
+        for first, last in where.windows:
+            before, within = values[first - 300:first], values[first:last + 1]
+            new = [np.abs(before - x).min() for x in within]
+            assert (max(new) > 0.2) == (kind == "drift"), "a usual value but for the drift"
+            if kind != "order":  # there a day says little of the next
+                change = anomalies.lag_error(values, made_anomalies.DAY)
+                assert change[first:last + 1].max() > 0.6 > change[first - 200:first].max()
+
+
+def test_made_order():
+    values, where = made_anomalies.make("order", 3)
+    days = values.reshape(-1, 2, made_anomalies.DAY // 2).mean(2)  # (days, halves)
+    same_half_twice = np.flatnonzero(days[:, 0] * days[:, 1] > 0)
+    assert same_half_twice.tolist() == [first // made_anomalies.DAY for first, _ in where.windows]
+    assert where.windows[0][0] % made_anomalies.DAY == made_anomalies.DAY // 2
+
+
+def test_the_study_counts(monkeypatch):
+    """With an error that is large at the anomalies alone, all are found, and by no other detector."""
+    def oracle(values, seed, device):
+        error = np.abs(np.random.default_rng(seed).normal(0, 0.1, len(values)))
+        error[[first for kind in made_anomalies.KINDS for series, where in [made_anomalies.make(kind, seed)]
+               if (series == values).all() for first, _ in where.windows]] = [3.0, 6.0]
+        return error
+
+    monkeypatch.setattr(made_anomalies, "_network_error", oracle)
+    found = {(f.detector, f.kind): f for f in made_anomalies.study([5, 6], "none")}
+    for kind in made_anomalies.KINDS:
+        best = found["Novelty, network: error alone", kind]
+        assert best.found == best.anomalies == 4 and best.rows == 2 * (made_anomalies.ROWS - 450)
+        values = [made_anomalies.make(kind, seed) for seed in (5, 6)]
+        alone = nab_score([Novelty().batch(v) for v, _ in values], [where for _, where in values], ALARM)
+        assert found["Novelty", kind].score == alone.total < best.score
+
+
 def test_the_command(tmp_path, capsys):
     windows = {}
     for name in anomalies.FILES:
@@ -169,8 +236,15 @@ def test_the_command(tmp_path, capsys):
     assert (
         rows["none: never an alarm"]["plain"] == [0]
         and len(rows["random"]["plain"]) == 20
-        and len(rows["alarm"]["by_file"]) == 3
+        and len(rows["Novelty"]["by_file"]) == 3
+        and len(rows["Novelty, network: the larger of both"]["at_alarm"]) == 1
+        and rows["random"]["at_alarm"] == []
     )
-    assert all(max(row["rested"]) <= 100 and np.isfinite(row["held_out"]).all() for row in rows.values())
-    assert "alarm" in capsys.readouterr().out
+    assert all(max(row["quieted"]) <= 100 and np.isfinite(row["held_out"]).all() for row in rows.values())
+    made = json.loads(path.read_text())["made"]
+    assert {(row["detector"], row["kind"]) for row in made} >= {
+        ("Novelty, network: sum of both", kind) for kind in made_anomalies.KINDS
+    }
+    printed = capsys.readouterr().out
+    assert "3 of the 58 files" in printed and "Novelty, a day ago: error alone" in printed
     assert main(["bench", "anomalies", "--data", str(tmp_path / "none")]) == 2

@@ -173,7 +173,8 @@ def test_a_state_of_other_settings(other, said):
 @pytest.mark.parametrize("name, forge", [
     ("values", lambda a: a * np.nan), ("values", lambda a: a[:5]), ("values", lambda a: a.astype(np.float32)),
     ("values", lambda a: 3), ("distances", lambda a: -1 - a), ("distances", lambda a: np.append(a, 1.0)),
-    ("highest_rows", lambda a: a[:-1]), ("highest_rows", lambda a: a + 1), ("highest_scores", lambda a: a[::-1]),
+    ("highest_rows", lambda a: np.full_like(a, a[-1])), ("highest_rows", lambda a: a[:-1]),
+    ("highest_rows", lambda a: a + 1), ("highest_scores", lambda a: a[::-1]),
     ("highest_scores", lambda a: a * np.nan), ("rows", lambda n: n + 1), ("rows", lambda n: -1),
     ("rows", lambda n: 0.5),
 ])

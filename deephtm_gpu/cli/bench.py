@@ -22,7 +22,7 @@ def add_arguments(parser):
                                               "levels; images; or forecasts")
     parser.add_argument("--device",
                         help="numpy, cpu, gpu or part of an adapter's name (speed, learning: numpy, cpu, and gpu "
-                             "if there is an adapter; else: numpy)")
+                             "if there is an adapter; anomalies: cpu; else: numpy)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N",
                         help="all but speed: how many seeds (5)")
     parser.add_argument("--first-seed", type=int, default=100, metavar="S", help="the first of them (100)")
@@ -65,7 +65,7 @@ def run(args) -> int:
     elif args.what == "forecasts":
         report, good = _forecasts(args.data, seeds, args.device or "auto")
     else:
-        report, good = _anomalies(args.data, seeds, args.device or "numpy")
+        report, good = _anomalies(args.data, seeds, args.device or _processor())
     if args.json:
         write_json(args.json, report)
     return 0 if good else 1
@@ -76,6 +76,12 @@ def _here() -> list[str]:
     from deephtm_gpu.backends.wgpu.adapters import list_adapters
 
     return ["numpy", *([] if no_compiler() else ["cpu"]), *(["gpu"] if list_adapters() else [])]
+
+
+def _processor() -> str:
+    from deephtm_gpu.backends.choice import no_compiler
+
+    return "numpy" if no_compiler() else "cpu"
 
 
 def _speed(devices, only):
@@ -135,18 +141,19 @@ def _finite(value):
 
 
 def _anomalies(folder, seeds, device):
-    from deephtm_gpu.alarm import REST
     from deephtm_gpu.bench import anomalies
+    from deephtm_gpu.novelty import QUIET, QUIET_SHARE
 
     series = anomalies.read(folder)
     windows = sum(len(s.where.windows) for s in series)
-    print(f"Numenta Anomaly Benchmark, standard profile, {len(series)} files with {windows} anomalies: 100 is perfect, "
-          f"0 is no alarm at all. One threshold for\nall files, the best one; learned online {anomalies.AHEAD} rows "
-          f"ahead on {device}, seeds {seeds[0]} to {seeds[-1]}. Rest: no alarm within {REST} rows of a higher\nor "
-          "equal score. Held out: the threshold is the best of the other files. ±: the standard deviation over the "
-          "seeds.\n")
+    print(f"{len(series)} of the 58 files of the Numenta Anomaly Benchmark, standard profile, {windows} anomalies: 100 "
+          f"is perfect, 0 is no alarm at all. One threshold\nfor all files, the best one; learned online "
+          f"{anomalies.AHEAD} rows ahead on {device}, seeds {seeds[0]} to {seeds[-1]}. Quiet: only a score above all "
+          f"those of the last\n{QUIET} rows, or of the last {QUIET_SHARE:.0%} of all, counts. At 1/11: the quiet "
+          "scores at Novelty's own threshold. Held out: the threshold is the best of the other\nfiles. ±: the "
+          "standard deviation over the seeds.\n")
     names = "".join(f"{s.path.stem.split('_')[0]:>9s}" for s in series)
-    print(f"{'':42s}{'as it is':>12s}{'with rest':>13s}{'held out':>13s}   with rest:{names}")
+    print(f"{'':42s}{'as it is':>12s}{'quiet':>13s}{'at 1/11':>13s}{'held out':>13s}   quiet:{names}")
     results = []
     for detectors in (
         anomalies.trivial(series),
@@ -155,12 +162,24 @@ def _anomalies(folder, seeds, device):
     ):
         for f in detectors:
             each = "".join(f"{x:9.1f}" for x in f.by_file)
-            print(
-                f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.rested):>13s}{_spread(f.held_out):>13s}{'':13s}{each}",
-                flush=True,
-            )
+            print(f"{f.name:42s}{_spread(f.plain):>12s}{_spread(f.quieted):>13s}{_spread(f.at_alarm):>13s}"
+                  f"{_spread(f.held_out):>13s}{'':9s}{each}", flush=True)
             results.append(vars(f))
-    return {"anomalies": results, "device": device, "seeds": list(seeds)}, True
+    return {"anomalies": results, "made": _made(seeds, device), "device": device, "seeds": list(seeds)}, True
+
+
+def _made(seeds, device):
+    from deephtm_gpu.bench import made_anomalies as made
+
+    print(f"\nSeries made from the same seeds, {made.ROWS:,} rows with two anomalies each, threshold 1/11: score, "
+          "anomalies found, false alarms in 10,000 rows.\n")
+    print(f"{'':42s}" + "".join(f"{kind:>24s}" for kind in made.KINDS))
+    results = [vars(found) for found in made.study(seeds, device)]
+    for at in range(0, len(results), len(made.KINDS)):
+        line = "".join(f"{r['score']:8.1f}{r['found']:6d} of {r['anomalies']:<3d}"
+                       f"{1e4 * r['false_alarms'] / r['rows']:3.0f}" for r in results[at:at + len(made.KINDS)])
+        print(f"{results[at]['detector']:42s}{line}", flush=True)
+    return results
 
 
 def _forecasts(folder, seeds, device):
@@ -188,6 +207,8 @@ def _forecasts(folder, seeds, device):
 def _spread(figures):
     import statistics
 
+    if not figures:
+        return ""
     return f"{statistics.mean(figures):5.1f}" + (
         f" ±{statistics.stdev(figures):4.1f}" if len(figures) > 1 else "      "
     )
