@@ -15,7 +15,40 @@
 
 var<workgroup> standing: array<u32, WG>;
 
+// With one lane: a source's stretch is found once for four rows.
+fn sampled_rows_alone(rows: u32, index: u32, value: u32, weight: u32, bias: u32, sample: Sample, depolarisation: u32, L: u32) {
+  let A = lists[index];
+  let base = sample_noise(sample);
+  for (var l = 0u; l < L; l += 4u) {
+    let row = lists[rows + l];  // rows behind the last are read again, and not written
+    let row1 = lists[rows + min(l + 1u, L - 1u)];
+    let row2 = lists[rows + min(l + 2u, L - 1u)];
+    let row3 = lists[rows + min(l + 3u, L - 1u)];
+    let noise = mix32(base ^ row);
+    let noise1 = mix32(base ^ row1);
+    let noise2 = mix32(base ^ row2);
+    let noise3 = mix32(base ^ row3);
+    var sum = vec4<f32>();
+    for (var a = 0u; a < A; a++) {
+      let at = stretch_of(lists[index + 1u + a], sample);
+      let v = work[value + a];
+      let synapse = weight + at.f;
+      if (mix32(noise ^ at.f) % at.length == at.place) { sum.x += params[synapse + row * sample.F] * v; }
+      if (mix32(noise1 ^ at.f) % at.length == at.place) { sum.y += params[synapse + row1 * sample.F] * v; }
+      if (mix32(noise2 ^ at.f) % at.length == at.place) { sum.z += params[synapse + row2 * sample.F] * v; }
+      if (mix32(noise3 ^ at.f) % at.length == at.place) { sum.w += params[synapse + row3 * sample.F] * v; }
+    }
+    for (var k = 0u; k < 4u && l + k < L; k++) {
+      work[depolarisation + l + k] = weight_of_visible(sample) * sum[k] + params[bias + lists[rows + l + k]];
+    }
+  }
+}
+
 fn sampled_forward(rows: u32, index: u32, value: u32, weight: u32, bias: u32, sample: Sample, depolarisation: u32, L: u32) {
+  if (WG == 1u) {
+    sampled_rows_alone(rows, index, value, weight, bias, sample, depolarisation, L);
+    return;
+  }
   let A = lists[index];
   let base = sample_noise(sample);
   let at_once = lanes_for(L);  // rows side by side, the lanes left over share the context

@@ -31,6 +31,51 @@ NO_ADAPTER = (
 NO_TINT = "dawn-python is not installed, and this test asks Tint about WGSL; install it: pip install dawn-python."
 
 
+# Long tests
+
+# What takes a test on the software adapter seconds is compiling; these compile what others like them do as well.
+LONG = (
+    "test_edges.py::test_a_faint_series_is_learned[gpu-2]",
+    "test_edges.py::test_an_outlier_in_one_stream_or_model[gpu]",
+    "test_flow.py::test_shared_layers_learn_alike_on_numpy_and_gpu[momentum]",
+    "test_flow.py::test_shared_layers_learn_alike_on_numpy_and_gpu[adam]",
+    "test_images.py::test_alike_streams_are_one_stream[gpu]",
+    "test_observe.py::test_every_row_is_what_state_tells_after_its_step[gpu]",
+    "test_optimisers.py::test_backends_agree[momentum]",
+    "test_optimisers.py::test_backends_agree[Adam]",
+    "test_optimisers.py::test_copies_of_a_stream_learn_what_one_does[momentum-gpu]",
+    "test_optimisers.py::test_copies_of_a_stream_learn_what_one_does[RMSprop-gpu]",
+    "test_optimisers.py::test_copies_of_a_stream_learn_what_one_does[Adam-gpu]",
+    "test_optimisers.py::test_copies_of_a_stream_learn_what_one_does[AdamW-gpu]",
+    "test_population.py::test_every_model_is_a_model_of_its_seed_alone_to_the_bit[gpu-rates]",
+    "test_session.py::test_observing_drops_nothing_and_changes_nothing[gpu]",
+    "test_session.py::test_steps_with_and_without_targets_take_turns[gpu]",
+    "test_sites.py::test_awkward_shapes[positions3]",
+    "test_sites.py::test_positions_equal_streams_on_the_gpu[memory, window 3, symbols]",
+    "test_sites.py::test_saved_in_the_middle_of_a_window_it_goes_on_to_the_bit[gpu]",
+    "test_sites.py::test_state_and_observe_have_the_positions_last[gpu]",
+    "test_streams.py::test_each_stream_has_its_own_memory[gpu]",
+    "test_validate.py::test_a_broken_shader_is_seen[conv-",
+    "test_validate.py::test_a_broken_shader_is_seen[gradient_step-",
+    "test_window.py::test_gpu_and_numpy_agree[2]",
+    "test_window.py::test_gpu_and_numpy_agree[8]",
+    "test_window.py::test_predict_leaves_every_bit[gpu]",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not ask for
+def pytest_collection_modifyitems(items):
+    found = set()
+    for item in items:
+        name = next((name for name in LONG if f"tests/{item.nodeid}".rpartition("tests/")[2].startswith(name)), None)
+        if name is not None:
+            found.add(name)
+            item.add_marker(pytest.mark.soak)
+    files = {item.nodeid.rpartition("tests/")[2].partition("::")[0] for item in items if "::" in item.nodeid}
+    gone = [name for name in LONG if name.partition("::")[0] in files and name not in found]
+    assert not gone or len(items) < 1000, f"no test is called {gone[0]}: take it out of LONG"
+
+
 # WGSL compilers
 
 

@@ -527,3 +527,21 @@ def test_the_state_of_a_memory_with_a_neighbourhood_is_what_the_next_step_expect
     seen = model.trace(frames[8:]).observed
     winners, predicted = seen["1"]["winners"][0], seen["2"]["predicted"][0]  # (K, H, W)
     np.testing.assert_allclose(np.take_along_axis(expected, winners, axis=0), predicted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Linear", "Adam", "TemporalMemory", "Input", "Concat"])
+def test_an_argument_runs_no_constructor_but_a_schedules(tmp_path, monkeypatch, name):
+    path = tmp_path / "m"
+    description, arrays = save("plain", path)
+    called = []
+    monkeypatch.setattr(getattr(dh, name), "__init__", lambda *given, **named: called.append(name))
+    for node in description["network"]["nodes"]:
+        for argument in node["arguments"]:
+            forged = copy.deepcopy(description)
+            at = forged["network"]["nodes"][description["network"]["nodes"].index(node)]
+            at["arguments"][argument] = {"class": name, "arguments": {}}
+            write_container(path, forged, arrays)
+            called.clear()
+            with pytest.raises(dh.UserError):
+                dh.load(path, "numpy")
+            assert called.count(name) <= sum(n["class"] == name for n in description["network"]["nodes"])

@@ -1,7 +1,8 @@
 """Layers, optimisers and schedules as plain data, and back.
 
 An object is described by its class's name and the arguments of its constructor, which it keeps as attributes of the
-same names: a new class needs nothing more to be saved. Back come only the public classes of `layers` and `optimisers`.
+same names: a new class needs nothing more to be saved. Back come only the public classes of `layers` and `optimisers`,
+and among the arguments only plain data and schedules.
 """
 
 import inspect
@@ -10,6 +11,7 @@ import numpy as np
 
 from deephtm_gpu import layers, optimisers
 from deephtm_gpu.errors import UserError
+from deephtm_gpu.optimisers.schedules import Schedule
 
 
 def describe(thing) -> dict:
@@ -69,4 +71,4 @@ def _plain(value, owner):
 def _value(described):
     if isinstance(described, list):
         return tuple(_value(v) for v in described)
-    return make(described, object) if isinstance(described, dict) else described
+    return make(described, Schedule) if isinstance(described, dict) else described

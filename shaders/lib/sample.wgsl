@@ -9,14 +9,21 @@ fn sample_noise(sample: Sample) -> u32 {
   return mix32(u32(params[sample.number]));
 }
 
-// The synapse with which a row of this noise sees the source; F where it does not.
-fn synapse_at(noise: u32, source: u32, sample: Sample) -> u32 {
+// The stretch that a source lies in: its number, the source's place in it, how many there are.
+struct Stretch { f: u32, place: u32, length: u32 }
+
+fn stretch_of(source: u32, sample: Sample) -> Stretch {
   let F = sample.F;
   let P = sample.P;
   let f = ((source + 1u) * F - 1u) / P;
   let begin = f * P / F;
-  let length = (f + 1u) * P / F - begin;
-  return select(F, f, mix32(noise ^ f) % length == source - begin);
+  return Stretch(f, source - begin, (f + 1u) * P / F - begin);
+}
+
+// The synapse with which a row of this noise sees the source; F where it does not.
+fn synapse_at(noise: u32, source: u32, sample: Sample) -> u32 {
+  let stretch = stretch_of(source, sample);
+  return select(sample.F, stretch.f, mix32(noise ^ stretch.f) % stretch.length == stretch.place);
 }
 
 // How much a source counts that a row sees, for those that it does not see.
