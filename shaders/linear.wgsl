@@ -194,7 +194,8 @@ fn backward_tiles(dy: u32, weight: u32, dx: u32, I: u32, O: u32, begin: u32, las
 }
 
 // With one lane: eight rows at a time, as they lie in memory, added to dx, which stays near.
-fn backward_alone(dy: u32, weight: u32, dx: u32, Q: u32, O: u32, begin: u32, last: u32) {
+fn backward_alone(dy: u32, weight: u32, dx: u32, I: u32, O: u32, begin: u32, last: u32) {
+  let Q = (I + 3u) / 4u;
   for (var s = 0u; s < STREAMS; s++) {
     let d = dy + s * STREAM;
     let to_x = dx + s * STREAM;
@@ -216,7 +217,7 @@ fn backward_alone(dy: u32, weight: u32, dx: u32, Q: u32, O: u32, begin: u32, las
       let d6 = select(0.0, work[d + min(o + 6u, O - 1u)], o + 6u < O);
       let d7 = select(0.0, work[d + min(o + 7u, O - 1u)], o + 7u < O);
       var j = 4u * begin;
-      for (; j + 8u <= 4u * last; j += 8u) {
+      for (; j + 8u <= min(I, 4u * last); j += 8u) {
         var sum = Eight();
         if (o > 0u) { sum = work8(to_x + j); }
         sum = add_scaled8(sum, d0, weights8(row, j));
@@ -229,13 +230,12 @@ fn backward_alone(dy: u32, weight: u32, dx: u32, Q: u32, O: u32, begin: u32, las
         sum = add_scaled8(sum, d7, weights8(row7, j));
         put8(to_x + j, sum);
       }
-      if (j < 4u * last) {
+      for (var q = j / 4u; q < last; q++) {
         var sum = vec4<f32>();
-        if (o > 0u) { sum = work4(to_x + j); }
-        let q = j / 4u;
+        if (o > 0u) { sum = work4(to_x + 4u * q); }
         sum += d0 * weights[row + q] + d1 * weights[row1 + q] + d2 * weights[row2 + q] + d3 * weights[row3 + q];
         sum += d4 * weights[row4 + q] + d5 * weights[row5 + q] + d6 * weights[row6 + q] + d7 * weights[row7 + q];
-        put4(to_x + j, sum);
+        write_quad(to_x, q, last, I, sum);
       }
     }
   }
@@ -250,7 +250,7 @@ fn linear_backward(dy: u32, weight: u32, dx: u32, I: u32, O: u32, part: u32, par
     return;
   }
   if (WG == 1u) {
-    backward_alone(dy, weight, dx, Q, O, min(part * share, last), last);
+    backward_alone(dy, weight, dx, I, O, min(part * share, last), last);
     return;
   }
   let at_once = lanes_for((share + 3u) / 4u);  // lanes side by side with four quads of columns each: dy is loaded once for four

@@ -25,9 +25,16 @@ fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, extent: u32, D
   let seen = params[count];
   let rate = max(SLOWEST, 1.0 / (seen + 1.0));
   var sum = 0.0;
-  for (var i = lane; i < D; i += WG) {
-    let d = mean_move(x, share, mean, i, D, X);
-    sum += d * d;
+  if (STREAMS * X == 1u) {
+    for (var i = lane; i < D; i += WG) {
+      let d = work[x + i] - params[mean + i];
+      sum += d * d;
+    }
+  } else {
+    for (var i = lane; i < D; i += WG) {
+      let d = mean_move(x, share, mean, i, D, X);
+      sum += d * d;
+    }
   }
   let size = sqrt(span_sum(sum, WG));
   let before = params[extent];
@@ -35,7 +42,11 @@ fn running_mean_update(x: u32, share: u32, mean: u32, count: u32, extent: u32, D
   let outlying = is_outlier(size, before, known);
   let factor = outlier_factor(size, before);
   let step = select(rate, rate * factor, outlying);
-  for (var i = lane; i < D; i += WG) { params[mean + i] += step * mean_move(x, share, mean, i, D, X); }
+  if (STREAMS * X == 1u) {
+    for (var i = lane; i < D; i += WG) { params[mean + i] += step * (work[x + i] - params[mean + i]); }
+  } else {
+    for (var i = lane; i < D; i += WG) { params[mean + i] += step * mean_move(x, share, mean, i, D, X); }
+  }
   storageBarrier();
   workgroupBarrier();  // every lane has read count and extent before they move
   if (lane == 0u) {

@@ -1,4 +1,4 @@
-// lib: arenas, reduce
+// lib: arenas, reduce, eight
 // Dense layer whose input, or whose gradient, is a list of L (index, value) pairs: only those rows are read.
 //   forward        y[o] = bias[o] + sum_l value[l] weight[index[l], o]      pairs whose value is 0 cost nothing (NaN is not 0)
 //   backward       dvalue[l] = sum_o weight[index[l], o] dy[o]              0 where value[l] is 0
@@ -7,7 +7,45 @@
 // Storage: index in lists; value, dvalue, x, y, dy, dx in work; weight in weights (vec4, rows of ceil(O/4) or ceil(I/4)); bias in params.
 // Dispatch: one workgroup a stream. Workgroup memory: 20 bytes a lane.
 
+// With one lane: row after row, as they lie in memory, added to y, which stays near.
+fn sparse_forward_alone(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, O: u32) {
+  let Q = (O + 3u) / 4u;
+  for (var o = lane; o < O; o += WG) { work[y + o] = params[bias + o]; }
+  for (var l = 0u; l < L; l++) {
+    let v = work[value + l];
+    if (v == 0.0) { continue; }
+    let row = weight + lists[index + l] * Q;
+    var o = 0u;
+    for (; o + 8u <= O; o += 8u) { put8(y + o, add_scaled8(work8(y + o), v, weights8(row, o))); }
+    for (; o < O; o++) { work[y + o] += v * weights[row + o / 4u][o % 4u]; }
+  }
+}
+
+fn sparse_backward_alone(dy: u32, index: u32, value: u32, weight: u32, dvalue: u32, L: u32, O: u32) {
+  let Q = (O + 3u) / 4u;
+  for (var l = 0u; l < L; l++) {
+    var total = 0.0;
+    if (!(work[value + l] == 0.0)) {
+      let row = weight + lists[index + l] * Q;
+      var sum = Eight();
+      var sum1 = Eight();
+      var j = 0u;
+      for (; j + 16u <= 4u * Q; j += 16u) {
+        sum = add_product8(sum, weights8(row, j), work8(dy + j));
+        sum1 = add_product8(sum1, weights8(row, j + 8u), work8(dy + j + 8u));
+      }
+      total = total8(sum) + total8(sum1);
+      for (; j < 4u * Q; j += 4u) { total += dot(weights[row + j / 4u], work4(dy + j)); }
+    }
+    work[dvalue + l] = total;
+  }
+}
+
 fn sparse_linear_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32, L: u32, O: u32) {
+  if (WG == 1u) {
+    sparse_forward_alone(index, value, weight, bias, y, L, O);
+    return;
+  }
   let Q = (O + 3u) / 4u;
   for (var q = lane; q < Q; q += WG) {
     var sum = vec4<f32>();
@@ -20,6 +58,10 @@ fn sparse_linear_forward(index: u32, value: u32, weight: u32, bias: u32, y: u32,
 }
 
 fn sparse_linear_backward(dy: u32, index: u32, value: u32, weight: u32, dvalue: u32, L: u32, O: u32) {
+  if (WG == 1u) {
+    sparse_backward_alone(dy, index, value, weight, dvalue, L, O);
+    return;
+  }
   let Q = (O + 3u) / 4u;
   let at_once = lanes_for(L);  // pairs side by side, the lanes left over share a row
   let span = WG / at_once;

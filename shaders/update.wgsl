@@ -53,19 +53,24 @@ fn update_tiles(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize
   }
 }
 
+// With one lane: a plain step of a row, two quads at a time.
+fn add_row(row: u32, factor: f32, right: u32, Q: u32) {
+  var q = 0u;
+  for (; q + 2u <= Q; q += 2u) {
+    put_weights8(row, 4u * q, add_scaled8(weights8(row, 4u * q), factor, work8(right + 4u * q)));
+  }
+  if (q < Q) { weights[row + q] += factor * work4(right + 4u * q); }
+}
+
 // With one lane: row after row, as they lie in memory; rows without a gradient only where the rule moves them all the same.
 fn outer_alone(left: u32, right: u32, coef: u32, weight: Parameter, p: StepSize, rule: Rule, Q: u32, begin: u32, last: u32) {
   for (var o = begin; o < last; o++) {
     if (is_sum(rule) && !is_touched(left, coef, o)) { continue; }
-    var q = 0u;
-    if (is_sum(rule) && STREAMS == 1u) {  // descend4, two quads at a time
-      let row = weight.at + o * Q;
-      let factor = -p.rate * work[coef] * work[left + o];
-      for (; q + 2u <= Q; q += 2u) {
-        put_weights8(row, 4u * q, add_scaled8(weights8(row, 4u * q), factor, work8(right + 4u * q)));
-      }
+    if (is_sum(rule) && STREAMS == 1u) {
+      add_row(weight.at + o * Q, -p.rate * work[coef] * work[left + o], right, Q);
+      continue;
     }
-    for (; q < Q; q++) {
+    for (var q = 0u; q < Q; q++) {
       var gradient = vec4<f32>();
       for (var s = 0u; s < STREAMS; s++) {
         let base = s * STREAM;
@@ -167,6 +172,10 @@ fn rows_update(rows: u32, left: u32, right: u32, coef: u32, rate: f32, weight: P
         let n = lists[rows + l];
         if (counted) { k = params[count + n]; }
         let p = step_size(rate * weight.scale, k, rule);
+        if (WG == 1u && is_sum(rule)) {
+          add_row(weight.at + n * Q, -p.rate * step, right, Q);
+          continue;
+        }
         for (var q = lane; q < Q; q += WG) {
           let at = n * Q + q;
           descend4(weight, at, step * work4(right + 4u * q), p, rule);
