@@ -466,12 +466,12 @@ def test_times_to_come_are_written_as_those_that_came(tmp_path, stamps):
 
 
 def test_a_command_on_an_alarm(tmp_path):
-    path, out, told = tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "told"
+    path, out, notified = tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "notified"
     values = [round(math.sin(n / 7), 3) for n in range(400)] + [9.0] + [round(math.sin(n / 7), 3) for n in range(20)]
     path.write_text("load\n" + "".join(f"{v}\n" for v in values))
-    assert _run(path, "--column", "load", "--out", out, "--exec", f"cat >> {told}") == 0
+    assert _run(path, "--column", "load", "--out", out, "--exec", f"cat >> {notified}") == 0
     rows = _table(out)
-    (line,) = map(json.loads, told.read_text().splitlines())
+    (line,) = map(json.loads, notified.read_text().splitlines())
     assert [n for n, r in enumerate(rows) if r["alarm"] == "1"] == [400] and float(rows[400]["novelty"]) >= 1 / 11
     assert line["value"] == 9.0 and line["alarm"] == 1 and "in.csv, column 'load'" in line["series"]
     assert _run(path, "--column", "load", "--out", out, "--exec", "exit 3", "--alarm", "1") == 0

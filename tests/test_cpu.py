@@ -115,7 +115,8 @@ def test_only_plain_loops_over_the_lanes_shares_are_wide():
     """What LLVM chose by itself has made it abort; and a loop that it cannot make wide would be reported on stderr."""
     loops = {"work[x + i] = select(work[i], 0.0, work[i] < 1.0)": 1, "sum += work[x + i] * work[i]": 1,
              "work[x + i] = exp(work[i])": 0, "work[lists[i]] = 1.0": 0, "if (x > i) { work[i] = 1.0; }": 0,
-             "weights[i] += vec4<f32>(1.0)": 0}
+             "weights[i] += vec4<f32>(1.0)": 0,
+             "work[i % x] = 1.0": 0}
     for body, wide in loops.items():
         text = f"fn f(x: u32) {{ var sum = 0.0; for (var i = lane; i < x; i += WG) {{ {body}; }} }}"
         ir = translate(parse("const WG: u32 = 1u; var<private> lane: u32;" + ARENA + text))

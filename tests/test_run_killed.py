@@ -1,4 +1,4 @@
-"""`deephtm run` ended from outside: killed, told to end, out of room. Nothing is lost, torn or left behind."""
+"""`deephtm run` ended from outside: killed, asked to end, out of room. Nothing is lost, torn or left behind."""
 
 import os
 import random
@@ -102,14 +102,14 @@ def test_killed_a_hundred_times(series, capsys):
 def test_a_signal_ends_it_like_ctrl_c(series, monkeypatch, capsys, number):
     learn, seen = Learner.learn, []
 
-    def told(learner, rows):
+    def notified(learner, rows):
         seen.append(rows)
         if len(seen) == 4:
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), signal.SIGTERM)  # a second one waits as well
         return learn(learner, rows)
 
-    monkeypatch.setattr(Learner, "learn", told)
+    monkeypatch.setattr(Learner, "learn", notified)
     assert main(arguments(series, "--save-every", 1000)) == 128 + min(number, 128)
     out = capsys.readouterr()
     assert ("interrupted" if number == signal.SIGINT else f"ended by {number.name}") in out.err and "rows of" in out.out
@@ -124,11 +124,11 @@ def test_a_signal_ends_it_like_ctrl_c(series, monkeypatch, capsys, number):
 def test_ctrl_c_while_it_saves_waits_for_the_save(series, monkeypatch, capsys):
     save = Learner.save
 
-    def told(learner, *given):
+    def notified(learner, *given):
         os.kill(os.getpid(), signal.SIGINT)
         save(learner, *given)
 
-    monkeypatch.setattr(Learner, "save", told)
+    monkeypatch.setattr(Learner, "save", notified)
     assert main(arguments(series)) == 130
     assert (series.parent / "out.csv").read_bytes() == whole(series)
     assert Learner.load(series.parent / "m", "numpy").comparison.rows > 60

@@ -4,7 +4,7 @@ and a drift.
 Novelty of the values sees a value that never was. A usual value at the wrong time needs a prediction. All detectors
 have the threshold ALARM, so nothing is tuned on the seeds that are measured; what is combined, and LEARNING, were
 chosen on the seeds 0 to 5. The trivial predictors show what a network is worth: the value 5 rows ago, and the value a
-day ago, which is told the period.
+day ago, which knows the period.
 """
 
 from dataclasses import dataclass

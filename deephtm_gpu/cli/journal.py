@@ -28,9 +28,6 @@ class Stand:
     out: str
     length: int
 
-    def as_dict(self) -> dict:
-        return {"rows": self.rows, "digest": self.digest, "out": self.out, "length": self.length}
-
     @classmethod
     def of(cls, state) -> "Stand | None":
         """That of a file's state; None where there is none. Raises UserError where it is none of ours."""

@@ -30,8 +30,9 @@ class RowFile:
         self.rows += rows
 
     def sync(self):
-        """Returns when all is on the disk."""
-        os.fsync(self._file.fileno())
+        """Returns when all is on the disk, where it is a file."""
+        if self._whole:
+            os.fsync(self._file.fileno())
 
     def _add(self, text):
         content = text.encode("utf-8", "surrogateescape")

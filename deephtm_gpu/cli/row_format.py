@@ -97,7 +97,7 @@ def record(output: Output, score: float) -> dict:
     novelty = output.novelty
     return {
         "timestamp": output.row.stamp,
-        "value": output.row.value if output.row.text == "" else _Written(output.row.value, output.row.text),
+        "value": _Written(output.row.value, output.row.text) if output.row.text else None,  # none of a held one
         "prediction": output.prediction,
         "anomaly_score": output.anomaly,
         "anomaly_likelihood": output.likelihood,

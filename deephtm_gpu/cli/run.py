@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def _save(learners, args, journal, rows):
     if stand is not None and args.out is not None:
         rows.sync()
     for learner, path in zip(learners, _saved(args)):
-        learner.save(path, stand and stand.as_dict())
+        learner.save(path, stand and asdict(stand))
 
 
 def _learn(learners, stream, tables, rows, form, journal, args):

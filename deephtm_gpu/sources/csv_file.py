@@ -4,9 +4,8 @@ import csv
 from itertools import chain
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.sources.base import Reading, Record, Source
-from deephtm_gpu.sources.byte_stream import ByteStream
-from deephtm_gpu.sources.lines import Lines
+from deephtm_gpu.sources.base import Reading, Record
+from deephtm_gpu.sources.lines import Lines, LineSource
 from deephtm_gpu.sources.numbers import NumberReader
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -16,7 +15,7 @@ NUPIC_TYPES = {"datetime", "float", "int", "string", "bool", "list", "address"}
 NUPIC_FLAGS = {"", "T", "R", "S", "C", "L"}
 
 
-class CsvStream(Source):
+class CsvStream(LineSource):
     """The rows of a CSV file: numbers in some columns, and the time in another.
 
     The first line names the columns. What separates the cells is found from it. Blank lines and a header that comes
@@ -57,8 +56,7 @@ class CsvStream(Source):
     """
 
     def __init__(self, path, columns, timestamp=None, reading=None):
-        self._stream = path if isinstance(path, ByteStream) else ByteStream(path)
-        self.name, self.size = self._stream.name, self._stream.size
+        self._open(path)
         reading = reading or Reading()
         try:
             self._lines = Lines(self._stream)
@@ -77,16 +75,6 @@ class CsvStream(Source):
     @classmethod
     def reads(cls, stream):
         return True
-
-    @property
-    def done(self):
-        return self._stream.done
-
-    def close(self):
-        self._stream.close()
-
-    def _waits(self):
-        return not self._lines.ready
 
     # The header
 

@@ -3,15 +3,14 @@
 import json
 
 from deephtm_gpu.errors import UserError
-from deephtm_gpu.sources.base import Record, Source
-from deephtm_gpu.sources.byte_stream import ByteStream
-from deephtm_gpu.sources.lines import Lines
+from deephtm_gpu.sources.base import Record
+from deephtm_gpu.sources.lines import Lines, LineSource
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
 DEPTH = 1000  # brackets in a line: more would end in Python's recursion
 
 
-class JsonLines(Source):
+class JsonLines(LineSource):
     """The rows of a file of JSON lines. A row without the key of a column, or with null there, is a gap.
 
     Parameters
@@ -31,24 +30,13 @@ class JsonLines(Source):
     """
 
     def __init__(self, path, columns, timestamp=None, reading=None):
-        self._stream = path if isinstance(path, ByteStream) else ByteStream(path)
-        self.name, self.size = self._stream.name, self._stream.size
+        self._open(path)
         super().__init__(columns, timestamp, reading, ",")
         self._lines, self._wanted = Lines(self._stream), [*self.columns, *([timestamp] if timestamp else [])]
 
     @classmethod
     def reads(cls, stream):
         return stream.path.lower().endswith(ENDINGS) or stream.head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"{"
-
-    @property
-    def done(self):
-        return self._stream.done
-
-    def close(self):
-        self._stream.close()
-
-    def _waits(self):
-        return not self._lines.ready
 
     def _records(self):
         missing = set(self._wanted)  # keys that no row had so far

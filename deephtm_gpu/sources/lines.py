@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterator
 
-from deephtm_gpu.sources.base import RowError
+from deephtm_gpu.sources.base import RowError, Source
 from deephtm_gpu.sources.byte_stream import ByteStream
 
 LONGEST_LINE = 1 << 20  # characters: a file with longer lines has no rows, and would fill the memory
@@ -82,3 +82,19 @@ class Lines:
         return line
 
 
+class LineSource(Source):
+    """A Source whose rows are lines of text, `_lines`, of a ByteStream, `_stream`."""
+
+    def _open(self, path):
+        self._stream = path if isinstance(path, ByteStream) else ByteStream(path)
+        self.name, self.size = self._stream.name, self._stream.size
+
+    @property
+    def done(self):
+        return self._stream.done
+
+    def close(self):
+        self._stream.close()
+
+    def _waits(self):
+        return not self._lines.ready

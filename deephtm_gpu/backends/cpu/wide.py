@@ -1,4 +1,4 @@
-"""Loops over the lanes' shares, which LLVM is told to go through eight numbers at a time, where it can.
+"""Loops over the lanes' shares, which LLVM goes through eight numbers at a time, where it can.
 
 Only these: what LLVM chooses by itself, from its model of a processor's costs, has made it abort on some processors.
 """
@@ -68,7 +68,8 @@ def _is_simple(tree) -> bool:
         case Call(name, arguments):
             return name in _KNOWN and all(map(_is_simple, arguments))
         case Index(Name(name), at):
-            return name != "weights" and not _has_index(at)  # those are quads and _is_simple(at)
+            # weights are quads.
+            return name != "weights" and not _has_index(at) and _is_simple(at)
     return False
 
 
