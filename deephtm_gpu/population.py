@@ -145,6 +145,40 @@ class Population(Model):
         )
         return self._handed(few, kept, self.optimizer.of(kept) if self.optimizer.models else self.optimizer)
 
+    def remove(self, number: int) -> None:
+        """Takes one of the models out, in place; the others go on as they would have, the later ones one number lower.
+
+        Parameters
+        ----------
+        number : int
+            As of `model`.
+
+        Raises
+        ------
+        UserError
+            For the last model there is, or from a callback of `fit`.
+
+        Examples
+        --------
+        >>> import deephtm_gpu as dh
+        >>> population = dh.Population(dh.Sequential(dh.Linear(1)), models=3, input_shape=(1,), device="numpy")
+        >>> population.remove(1)
+        >>> population.seed
+        [0, 2]
+        """
+        with self.session.turn():
+            gone = self._number(number)
+            if self.models == 1:
+                raise UserError("Population.remove must leave one model or more, got the last one; make another "
+                                "population.")
+            if self.session.busy:
+                raise UserError("Population.remove must be called between two calls of fit, got one in a callback; "
+                                "return True there, which ends the fit, and remove it then.")
+            few = self.some([p for p in range(self.models) if p != gone])
+            if self.session.observes:
+                few.session.observe(True)
+            vars(self).update(vars(few))
+
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """As `Model.state`, every array with P in front.
 

@@ -1,5 +1,7 @@
 """A population: each of its models gives what a Model of that seed gives alone."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -177,6 +179,33 @@ def test_models_that_have_no_room_in_one_arena_are_split(adapter, monkeypatch):
     assert equal(split.model(3).state_dict()["0.weight"], a["0.weight"][3]) is False  # it has learned since
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_removing_models_in_place_leaves_the_others_as_they_are(adapter, device):
+    a, b = series(), series(seed=1)
+    population = dh.Population(chain(), P, input_shape=(1,), optimizer=dh.SGD([0.01, 0.02, 0.03, 0.04, 0.05]),
+                               device=device)
+    whole = copy.deepcopy(population)
+    whole.fit(a)
+    population.fit(a)
+    population.remove(-1)
+    population.remove(1)
+    kept = [0, 2, 3]
+    assert (len(population), population.seed) == (3, kept)
+    few, all_of_them = population.fit(b[kept]), whole.fit(b)
+    assert equal(few.prediction, all_of_them.prediction[kept]) and equal(few.loss, all_of_them.loss[kept])
+    assert equal(population.model(1).state_dict()["0.weight"], whole.model(2).state_dict()["0.weight"])
+
+
+def test_removing_is_refused_within_a_fit_and_for_the_last_model():
+    population = _small()
+    with pytest.raises(dh.UserError, match="between two calls of fit"):
+        population.fit(np.zeros((2, 9)), callback=lambda *_: population.remove(0))
+    population.remove(0)
+    with pytest.raises(dh.UserError, match="the last one"):
+        population.remove(0)
+    assert population.fit(np.zeros((1, 9))).prediction.shape == (1, 9, 1)
+
+
 def test_a_step_costs_less_than_a_dispatch(adapter):
     """However many models there are."""
     counts = [dh.Population(chain(), n, input_shape=(1,), device="gpu").dispatches for n in (1, 3, 50)]
@@ -196,6 +225,7 @@ def test_a_step_costs_less_than_a_dispatch(adapter):
     (lambda: _small().step(1.0), ["one row for each of the 2"]),
     (lambda: _small().model(2), ["from 0 to 1", "got 2", "2 models"]),
     (lambda: _small().some(3), ["3", "list"]),
+    (lambda: _small().remove(2), ["from 0 to 1", "got 2", "2 models"]),
     (lambda: _small().fit(np.zeros((2, 9)), mask=np.ones((9, 2))), ["mask", "step together"]),
     (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step(0.0), ["2 arrays"]),
     (lambda: dh.Population(graph(), 2, loss="mse", device="numpy").step([0.0, 1.0]), ["one row for each"]),
