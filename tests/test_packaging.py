@@ -151,7 +151,7 @@ def test_readme_example_runs(capsys):
             many.replace("range(64)", "range(2)")
             .replace("steps=400", "steps=9")
             .replace("models=64", "models=2")
-            .replace("model(17)", "model(1)")
+            .replace("(17)", "(1)")
             .replace("seed=0", 'seed=0, device="numpy"'),
             "README.md",
             "exec",
