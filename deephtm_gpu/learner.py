@@ -14,7 +14,8 @@ from deephtm_gpu.arguments import check_count, check_flag
 from deephtm_gpu.data.baselines import Comparison
 from deephtm_gpu.data.changes import Changes, Levels
 from deephtm_gpu.data.time_features import FEATURES, time_features
-from deephtm_gpu.errors import UserError
+from deephtm_gpu.errors import TrainingError, UserError
+from deephtm_gpu.fitting import CHUNK
 from deephtm_gpu.forecast import Mixture
 from deephtm_gpu.novelty import Novelty
 from deephtm_gpu.saving.loading import load_beside
@@ -361,6 +362,12 @@ class PopulationLearner:
     ahead, timed, seed, device
         As in `Learner`; the same for all.
 
+    Attributes
+    ----------
+    diverged : dict
+        Number of a learner whose training diverged -> the TrainingError, whose step counts from the first row of the
+        call of `learn` in which it came.
+
     Examples
     --------
     >>> from deephtm_gpu.learner import PopulationLearner
@@ -373,6 +380,7 @@ class PopulationLearner:
 
     def __init__(self, count: int, ahead: int, timed: bool, seed: int = 0, device: str = "auto"):
         self.learners = [Learner.without_model(ahead, timed) for _ in range(count)]
+        self.diverged: dict[int, TrainingError] = {}
         self._numbers = list(range(count))  # of each model of the population the number of its learner
         self._ahead = ahead
         self._population = dh.Population(
@@ -397,7 +405,8 @@ class PopulationLearner:
         Returns
         -------
         dict
-            Number of the learner -> what `Learner.learn` returns.
+            Number of the learner -> what `Learner.learn` returns. One whose training diverged is left out, here and
+            from now on; see `diverged`. The others learn as if it had not been there.
         """
         self._compact(rows)
         seen = {n: self.learners[n]._inputs(rows[n]) for n in rows}
@@ -407,12 +416,37 @@ class PopulationLearner:
             np.stack([seen[n][0][j] if n in seen else np.zeros_like(some[j]) for n in self._numbers])
             for j in range(len(some))
         ]
-        history = self._population.fit(inputs, ahead=self._ahead)
-        index = {n: i for i, n in enumerate(self._numbers)}
+        prediction, anomaly = self._fit(inputs, rows)
         return {
-            n: self.learners[n]._outputs(rows[n], seen[n][1], history.prediction[index[n]], history.anomaly[index[n]])
-            for n in rows
+            n: self.learners[n]._outputs(rows[n], seen[n][1], prediction[i], anomaly[i])
+            for i, n in enumerate(self._numbers) if n in rows
         }
+
+    def _fit(self, inputs, rows):
+        """-> predictions (P, T, 1) and anomaly scores (P, T) of the models that are left. inputs (P, T, D) each."""
+        found, begin = [], 0
+        while self._numbers and begin < inputs[0].shape[1]:
+            # At once only what is learned as a whole or not at all: the first `ahead` rows, from which nothing can be
+            # learned yet, and CHUNK rows later on. So the others go on from where a model diverged.
+            end = begin + (max(0, self._ahead - self._population.steps) or CHUNK)
+            try:
+                history = self._population.fit([x[:, begin:end] for x in inputs], ahead=self._ahead)
+            except TrainingError as error:
+                kept = self._without_diverged(error, begin, rows)
+                inputs, found = [x[kept] for x in inputs], [tuple(x[kept] for x in each) for each in found]
+                continue
+            found.append((history.prediction, history.anomaly))
+            begin = end
+        return [np.concatenate(x, axis=1) for x in zip(*found)] if self._numbers else ([], [])
+
+    def _without_diverged(self, error, begin, rows) -> list[int]:
+        """Removes the models that diverged. -> the models that are left, by their numbers before."""
+        for n in (self._numbers[i] for i in error.models):
+            if n in rows:  # else its series has ended, and nobody asks
+                self.diverged[n] = TrainingError(str(error), begin + error.step, error.layer)
+        kept = [i for i in range(len(self._numbers)) if i not in error.models]
+        self._keep(kept)
+        return kept
 
     def take_out(self, number: int) -> Learner:
         """Give a learner a model of its own, in its present state.
@@ -431,16 +465,15 @@ class PopulationLearner:
         learner.model = self._population.model(self._numbers.index(number))
         return learner
 
-    def learner_of(self, model: int) -> int:
-        """Number of the learner of the population's model number `model`."""
-        return self._numbers[model]
-
     def _compact(self, active):
         """Removes the ended series from the population when half of them have ended."""
         if 2 * len(active) <= len(self._numbers):
-            kept = [i for i, n in enumerate(self._numbers) if n in active]
-            self._population = self._population.some(kept)
-            self._numbers = [self._numbers[i] for i in kept]
+            self._keep([i for i, n in enumerate(self._numbers) if n in active])
+
+    def _keep(self, models):
+        if models:
+            self._population = self._population.some(models)
+        self._numbers = [self._numbers[i] for i in models]
 
 
 def is_plain(rows: list[Row]) -> bool:

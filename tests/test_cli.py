@@ -17,9 +17,10 @@ import pytest
 
 import deephtm_gpu
 from deephtm_gpu.backends.wgpu import adapters
-from deephtm_gpu.cli import info, run
+from deephtm_gpu.cli import info
 from deephtm_gpu.cli.main import main
 from deephtm_gpu.errors import TrainingError, UserError
+from deephtm_gpu.learner import Learner
 from deephtm_gpu.sources import Row
 
 ROWS = 60
@@ -170,7 +171,7 @@ def test_rows_to_standard_output_and_repeatable(wave, capsys):
 def test_learning_helps():
     rng = np.random.default_rng(0)
     rows = [Row(v, "", None, "") for v in 10 + 3 * np.sin(np.arange(3000) / 4) + 0.1 * rng.normal(size=3000)]
-    learner = run.Learner(ahead=2, timed=False, seed=0, device="numpy")
+    learner = Learner(ahead=2, timed=False, seed=0, device="numpy")
     for i in range(0, 3000, 500):
         learner.learn(rows[i: i + 500])
     whole = learner.comparison.whole
@@ -190,7 +191,7 @@ def test_odd_series_give_finite_numbers(tmp_path, values):
 @pytest.mark.parametrize("ahead", [10, 48])
 def test_a_step_in_the_series_does_not_burst_a_delayed_loop(ahead):
     """With SGD(0.01) both of these diverge."""
-    learner = run.Learner(ahead, timed=False, seed=0, device="numpy")
+    learner = Learner(ahead, timed=False, seed=0, device="numpy")
     rows = [Row(math.sin(i / 5) + 1000 * (i > 300), "", None, "") for i in range(700)]
     for i in range(0, 700, 100):
         learner.learn(rows[i: i + 100])
@@ -338,7 +339,7 @@ def test_diverged_training_names_the_row(wave, tmp_path, capsys, monkeypatch):
         learner.comparison.rows = 500  # learned before
         raise TrainingError("", 7, "layer 2")
 
-    monkeypatch.setattr(run.Learner, "learn", fail)
+    monkeypatch.setattr(Learner, "learn", fail)
     error = _error_of(capsys, 2, ["run", wave, "--column", "load", "--device", "numpy", "--out", tmp_path / "out.csv"])
     assert "Training diverged at row 508 of" in error and "layer 2" in error and not (tmp_path / "out.csv").exists()
 
@@ -491,7 +492,7 @@ def test_without_learning_the_network_stays_as_it_is(wave, tmp_path, capsys):
     assert _run(wave, "--column", "load", "--out", tmp_path / "1.csv", "--save", saved) == 0
     more = ["--resume", saved, "--no-learn", "--save", again]
     assert _run(wave, "--column", "load", "--out", tmp_path / "2.csv", *more) == 0
-    before, after = run.Learner.load(saved, "numpy"), run.Learner.load(again, "numpy")
+    before, after = Learner.load(saved, "numpy"), Learner.load(again, "numpy")
     weights, same = before.model.state_dict(), after.model.state_dict()
     assert all(np.array_equal(weights[name], same[name]) for name in weights)
     assert after.model.steps == before.model.steps + ROWS

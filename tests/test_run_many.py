@@ -6,9 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from deephtm_gpu.cli import run_many
 from deephtm_gpu.cli.main import main
-from deephtm_gpu.errors import TrainingError
+from deephtm_gpu.data.changes import Changes
 from deephtm_gpu.learner import Learner, PopulationLearner
 from deephtm_gpu.sources import CHUNK
 
@@ -97,7 +96,7 @@ def test_it_goes_on_from_what_was_saved(waves, folders, capsys):
         (lambda f, w: [*w], ["--out must be", "folder", "got nothing"]),
         (lambda f, w: [*w, "--out", f / "out", "--save", f / "wave"], ["--save", "no folder"]),
         (lambda f, w: [*w, "-", "--out", f / "out"], ["standard input"]),
-        (lambda f, w: [*w, "--out", f / "out", "--resume", "x"], ["--resume x", "of its own"]),
+        (lambda f, w: [*w, "--out", f / "out", "--resume", "x"], ["--resume must be", "got x, which is no folder"]),
         (lambda f, w: [*w, w[0], "--out", f / "out"], ["'wave0'", "different names"]),
         (lambda f, w: [*w, f / "none.csv", "--out", f / "out"], ["none.csv", "no such file"]),
         (
@@ -198,17 +197,99 @@ def test_several_columns_of_several_files_are_refused(waves, folders, capsys):
     assert "2 columns and 5 files" in capsys.readouterr().err
 
 
-def test_diverged_training_names_file_and_row(waves, folders, capsys, monkeypatch):
-    def fail(learner, rows):
-        raise TrainingError("", 7, "layer 2", models=(1,))
+# Divergence
 
-    monkeypatch.setattr(run_many.PopulationLearner, "learn", fail)
-    assert main(["run", *paths(waves), "--column", "load", "--device", "numpy", "--out", str(folders / "out")]) == 2
-    assert (
-        "Training diverged at row 8 of" in (error := capsys.readouterr().err)
-        and "wave1.csv" in error
-        and "layer 2" in error
-    )
+
+@pytest.fixture
+def wild(monkeypatch):
+    """A network that sees the value 666 as the largest number that there is, and diverges."""
+    standardise = Changes.standardise
+
+    def enlarged(self, values):
+        inputs, base, unit = standardise(self, values)
+        for x in inputs:
+            x[np.array(values) == 666] = 3e38
+        return inputs, base, unit
+
+    monkeypatch.setattr(Changes, "standardise", enlarged)
+
+
+def wave_until(folder, name, good, more=0, gap=None):
+    """A file of so many rows; then of a 666 and more of the first kind."""
+    values = [f"{math.sin(t / 3):.3f}" if t != gap else "NA" for t in range(good + more)]
+    if more:
+        values[good] = "666"
+    (folder / name).write_text("load\n" + "\n".join(values) + "\n")
+    return folder / name
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_model_that_diverges_stops_its_own_file_alone(folders, wild, capsys, ahead):
+    good = [wave_until(folders, "good.csv", CHUNK + 20), wave_until(folders, "short.csv", 40)]
+    bad = [wave_until(folders, "early.csv", 9, CHUNK), wave_until(folders, "late.csv", CHUNK + 9, CHUNK),
+           wave_until(folders, "gap.csv", CHUNK + 9, 60, gap=5)]
+    (folders / "save" / "late.model").write_text("older")
+    assert run(folders, *good, *bad, "--ahead", ahead) == 2
+    shown = capsys.readouterr()
+    assert "3 of 5 files could not be learned to their ends" in shown.err
+    for name, rows in (("early", 0), ("late", CHUNK), ("gap", CHUNK)):
+        assert f"{name}.csv: " in shown.out and f"NaN or infinity; {rows} rows before are written" in shown.out
+        assert len((folders / "out" / f"{name}.csv").read_text().splitlines()) == 1 + rows
+    assert "is of an earlier save" in shown.out and (folders / "save" / "late.model").read_text() == "older"
+    assert {p.name for p in (folders / "save").iterdir()} == {"good.model", "short.model", "late.model"}
+    for path in good:
+        same_as_alone(folders, path, "--ahead", ahead)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_all_models_diverge(folders, wild, capsys):
+    assert run(folders, *[wave_until(folders, f"{n}.csv", n, 60) for n in (5, 9)]) == 2
+    assert "2 of 2 files" in capsys.readouterr().err and not list((folders / "save").iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_resumed_model_that_diverges_stops_its_own_file_alone(folders, wild, capsys):
+    files = [wave_until(folders, name, 40) for name in ("good.csv", "bad.csv")]
+    assert run(folders, *files) == 0
+    before = (folders / "save" / "bad.model").read_bytes()
+    wave_until(folders, "bad.csv", CHUNK, 60)
+    assert run(folders, *files, "--resume", folders / "save") == 2
+    error = capsys.readouterr().err
+    assert "bad.csv: " in error and f"{CHUNK} rows before are written, its model is not saved (the file" in error
+    assert (folders / "save" / "bad.model").read_bytes() == before
+    assert Learner.load(folders / "save" / "good.model", "numpy").comparison.rows == 80
+
+
+def same_as_alone(folders, path, *more):
+    alone = [str(path), "--column", "load", "--device", "numpy", "--out", str(folders / "alone.csv"), "--save",
+             str(folders / "alone.model"), *map(str, more)]
+    assert main(["run", *alone]) == 0
+    assert (folders / "out" / path.name).read_bytes() == (folders / "alone.csv").read_bytes()
+    assert (folders / "save" / f"{path.stem}.model").read_bytes() == (folders / "alone.model").read_bytes()
+
+
+# Resuming
+
+
+def test_each_file_goes_on_from_its_own_model(waves, folders, capsys):
+    """As in a run of its own; one without a model begins anew, a bad one stops alone."""
+    files = [folders / p.rsplit("/", 1)[1] for p in paths(waves)[:3]]
+    for path, source in zip(files, paths(waves)):
+        path.write_text(open(source).read())
+    (folders / "first").mkdir()
+    assert main(["run", *map(str, files[:2]), "--column", "load", "--device", "numpy", "--out", str(folders / "out"),
+                 "--save", str(folders / "first")]) == 0
+    (folders / "bad.csv").write_text("when,load\nx,1\nx,2\nx,many\n")
+    capsys.readouterr()
+    assert run(folders, *files, folders / "bad.csv", "--resume", folders / "first") == 2
+    shown = capsys.readouterr()
+    assert f"after {LENGTHS[0]:,} earlier ones" in shown.out and "bad.csv: line 4" in shown.err
+    assert shown.err.count("begins anew, there is no model") == 2
+    assert {p.name for p in (folders / "save").iterdir()} == {"wave0.model", "wave1.model", "wave2.model", "bad.model"}
+    for path in files:
+        first = folders / "first" / f"{path.stem}.model"
+        same_as_alone(folders, path, *(("--resume", first) if first.exists() else ()))
 
 
 def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
@@ -220,7 +301,7 @@ def test_ctrl_c_keeps_what_was_learned(waves, folders, monkeypatch):
         done.append(True)
         return learn(learner, rows)
 
-    monkeypatch.setattr(run_many.PopulationLearner, "learn", interrupted)
+    monkeypatch.setattr(PopulationLearner, "learn", interrupted)
     code = main(
         [
             "run",

@@ -27,13 +27,12 @@ def reading_of(args) -> Reading:
     return Reading(args.delimiter, args.decimal, args.time_format, not args.no_header)
 
 
-def columns_of(args) -> list[str]:
+def check_columns(args):
     """Raises UserError for a column that is named twice."""
     twice = next((c for c in args.column if args.column.count(c) > 1), None)
     if twice is not None:
         raise UserError(f"--column must name each column once, got {twice!r} {args.column.count(twice)} times; leave "
                         "the others out.")
-    return args.column
 
 
 @dataclass

@@ -11,31 +11,30 @@ from deephtm_gpu.cli.alarms import Alarms
 from deephtm_gpu.cli.reading import Missing
 from deephtm_gpu.cli.row_file import row_file
 from deephtm_gpu.cli.row_format import RowFormat
-from deephtm_gpu.cli.run_output import check_enough_rows, diverged
+from deephtm_gpu.cli.run_names import model_of, names_of
+from deephtm_gpu.cli.run_output import check_enough_rows, diverged, kept, raise_stopped
 from deephtm_gpu.cli.signals import ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import PopulationLearner, is_plain
-from deephtm_gpu.saving.container import check_target
 from deephtm_gpu.sources import CHUNK, open_source
 
-SUFFIX = ".model"
 SPARE = 64  # files that the rest of the program has open
-REMEDY = "leave this file out, or give a smaller --ahead or another --seed"
 
 
 def run_many(args, how) -> int:
     """Writes the rows of every file to a file of the same name in the folder --out, and its model to NAME.model in the
     folder --save. how: the Reading.
 
-    A file that cannot be read to its end stops alone: its rows up to there are written and its model is saved. The
-    others go on, and the error is raised at the end. After any other error there are no outputs.
+    A file that cannot be read to its end stops alone: its rows up to there are written and its model is saved. So does
+    one whose training diverges, but its model is not saved. The others go on, and the error is raised at the end. After
+    any other error there are no outputs.
     """
-    names = _names(args)
+    names = names_of(args)
     _allow_open_files(2 * len(names) + SPARE)
     with ExitStack() as opened:
         streams = [opened.enter_context(open_source(path, args.column, args.timestamp, how)) for path in args.files]
         writers = [opened.enter_context(row_file(Path(args.out) / name, path)) for name, path in zip(names, args.files)]
-        models = opened.enter_context(_models(args.save))
+        models = opened.enter_context(models_in(args.save))
         learner = PopulationLearner(
             len(names), args.ahead or 1, args.timestamp is not None, args.seed or 0, args.device
         )
@@ -60,7 +59,7 @@ class _Files:
         self._writers, self._forms, self._alarms, self._missing = writers, forms, alarms, missing
         self._active = {n: missing.rows(s) for n, s in enumerate(streams)}
         self._alone = None  # (number, Learner) of a file that is learned outside the population
-        self._stopped: dict[int, UserError] = {}  # why a file could not be read to its end
+        self._stopped: dict[int, UserError | TrainingError] = {}  # why a file was not learned to its end
         for writer, form in zip(writers, forms):
             writer.header(form.header())
 
@@ -78,17 +77,8 @@ class _Files:
                 self._show(bar)
 
     def report(self):
-        """Prints what was skipped where. Raises UserError if a file could not be read to its end."""
-        if table := self._missing.table():
-            print(table, flush=True)
-        if not self._stopped:
-            return
-        first, *others = self._stopped.values()
-        if not others:
-            raise first
-        print("stopped\n" + "\n".join(map(str, self._stopped.values())), flush=True)
-        raise UserError(f"{len(self._stopped)} of {len(self._names)} files could not be read to their ends, the first: "
-                        f"{first}")
+        """Prints what was skipped where. Raises the error of a file that was not learned to its end."""
+        raise_stopped(list(self._stopped.values()), self._missing, len(self._names))
 
     def _take(self, n):
         """The next CHUNK rows of a file; fewer at its end."""
@@ -101,11 +91,19 @@ class _Files:
         return rows
 
     def _learn(self, rows):
-        try:
-            return self._learner.learn(rows)
-        except TrainingError as error:
-            n = self._learner.learner_of(error.models[0])
-            raise self._diverged(n, error) from None
+        """-> the rows of those whose training did not diverge."""
+        outputs = self._learner.learn(rows)
+        for n in sorted(rows.keys() - outputs.keys()):
+            self._stop_diverged(n, self._learner.diverged[n])
+        return outputs
+
+    def _stop_diverged(self, n, error):
+        learner = self._learner.learners[n]
+        before = learner.comparison.rows + learner.gaps
+        model = self._models and self._models.folder / model_of(self._names[n])
+        self._stopped[n] = diverged(error, self._streams[n].name, before, kept(self._writers[n].rows, model))
+        learner.model = None
+        del self._active[n]
 
     def _learn_alone(self, n, rows, bar):
         """Learns these rows and the rest of the file outside the population."""
@@ -116,7 +114,9 @@ class _Files:
                 try:
                     self._write({n: learner.learn(rows)})
                 except TrainingError as error:
-                    raise self._diverged(n, error) from None
+                    self._alone = None
+                    self._stop_diverged(n, error)
+                    return
             self._show(bar)
             rows = self._take(n) if whole else []
             whole = len(rows) == CHUNK
@@ -146,7 +146,7 @@ class _Files:
 
     def _finish(self, n, learner):
         if self._models is not None:
-            learner.save(self._models.part_of(Path(self._names[n]).stem + SUFFIX))
+            learner.save(self._models.part_of(model_of(self._names[n])))
         device = learner.model.device
         learner.model = None  # a thousand models would fill the memory
         print(f"{learner.comparison.rows:,} rows of {self._streams[n].name} learned on {device.name}: "
@@ -158,24 +158,21 @@ class _Files:
             self._writers[n].write(self._forms[n].rows([rows]), len(rows))
             self._alarms.look(self._streams[n].name, rows)
 
-    def _diverged(self, n, error):
-        learner = self._learner.learners[n]
-        return diverged(error, self._streams[n].name, learner.comparison.rows + learner.gaps, REMEDY)
-
 
 class _Models:
     """Saved models, under temporary names until `finish`."""
 
     def __init__(self, folder):
-        self._folder, self._parts = folder, {}
+        self.folder, self._parts = folder, {}
 
     def part_of(self, name) -> Path:
-        self._parts[name] = self._folder / f".{name}.{os.getpid()}.part"
+        self._parts[name] = self.folder / f".{name}.{os.getpid()}.part"
         return self._parts[name]
 
     def finish(self):
         for name, part in self._parts.items():
-            os.replace(part, self._folder / name)
+            if part.exists():  # one whose training diverged has none
+                os.replace(part, self.folder / name)
 
     def drop(self):
         for part in self._parts.values():
@@ -183,7 +180,7 @@ class _Models:
 
 
 @contextmanager
-def _models(folder):
+def models_in(folder):
     """A _Models, or None without --save. Its files appear when the block ends without an error, or with Ctrl-C."""
     if folder is None:
         yield None
@@ -198,52 +195,6 @@ def _models(folder):
         models.drop()
         raise
     models.finish()
-
-
-def _names(args) -> list[str]:
-    """The names of the output files, in the order of the files. Raises UserError if two outputs, or an output and an
-    input, collide."""
-    if len(args.column) > 1:
-        raise UserError(f"--column must be given once with several files, got {len(args.column)} columns and "
-                        f"{len(args.files)} files; learn each file in a run of its own.")
-    if "-" in args.files:
-        raise UserError("The standard input cannot be one of several files; learn it alone: deephtm run - --column C.")
-    if args.resume is not None:
-        raise UserError(f"--resume {args.resume} continues one model, got {len(args.files)} files; resume each file in "
-                        "a run of its own.")
-    _check_folders(args)
-    names = [Path(path).name for path in args.files]
-    stems: dict[str, str] = {}
-    for path, name in zip(args.files, names):
-        if (stem := Path(name).stem) in stems:
-            raise UserError(f"{stems[stem]} and {path} would both be written to {stem!r} in {args.out}; give the files "
-                            "different names.")
-        stems[stem] = path
-        if args.save is not None:
-            check_target(Path(args.save) / (stem + SUFFIX))
-    _check_apart(args, names, stems)
-    return names
-
-
-def _check_folders(args):
-    for option, folder in (("--out", args.out), ("--save", args.save)):
-        if folder is None and option == "--save":
-            continue
-        if not folder or not Path(folder).is_dir():
-            got = f"{folder}, which is no folder" if folder else "nothing"
-            raise UserError(f"{option} must be an existing folder with {len(args.files)} files, got {got}; give "
-                            f"{option} FOLDER.")
-
-
-def _check_apart(args, names, stems):
-    """Raises UserError if an output would overwrite an input or another output."""
-    taken = {Path(path).resolve(): f"the file {path}" for path in args.files}
-    written = [(Path(args.out) / name, "the rows of") for name in names]
-    written += [(Path(args.save) / (stem + SUFFIX), "the model of") for stem in stems] if args.save is not None else []
-    for path, what in written:
-        if (owner := taken.get(path.resolve())) is not None:
-            raise UserError(f"{what.capitalize()} {path.stem!r} would be written over {owner}; name another folder.")
-        taken[path.resolve()] = f"{what} {path.stem!r}"
 
 
 def _allow_open_files(files):

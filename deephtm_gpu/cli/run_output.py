@@ -15,3 +15,25 @@ def diverged(error, name, rows, remedy) -> TrainingError:
     row = rows + error.step + 1
     return TrainingError(f"Training diverged at row {row:,} of {name}: {error.layer} gave NaN or infinity; "
                          f"{remedy}.", row, error.layer)
+
+
+def kept(rows, model) -> str:
+    """What is left of one of many files whose training diverged, and what to do. rows: written before. model: where its
+    model would have been saved; None without --save."""
+    there = f" (the file {model} is of an earlier save)" if model is not None and model.exists() else ""
+    unsaved = "" if model is None else f", its model is not saved{there}"
+    return (f"{rows:,} rows before are written{unsaved}; leave this file out, or give a smaller --ahead or another "
+            "--seed")
+
+
+def raise_stopped(errors, missing, files):
+    """At the end of many files: prints what was skipped where, and raises what stopped some of the files."""
+    if table := missing.table():
+        print(table, flush=True)
+    if not errors:
+        return
+    first, *others = errors
+    if not others:
+        raise first
+    print("stopped\n" + "\n".join(map(str, errors)), flush=True)
+    raise UserError(f"{len(errors)} of {files} files could not be learned to their ends, the first: {first}")
