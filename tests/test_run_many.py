@@ -261,6 +261,16 @@ def test_a_resumed_model_that_diverges_stops_its_own_file_alone(folders, wild, c
     assert Learner.load(folders / "save" / "good.model", "numpy").comparison.rows == 80
 
 
+def test_a_file_without_a_model_stops_alone_where_nothing_is_to_be_learned(waves, folders, capsys):
+    with_model, without = paths(waves)[2:4]
+    assert main(["run", with_model, "--column", "load", "--device", "numpy", "--out", str(folders / "one.csv"),
+                 "--save", str(folders / "save" / "wave2.model")]) == 0
+    assert run(folders, with_model, without, "--resume", folders / "save", "--no-learn") == 2
+    assert "got no model" in (error := capsys.readouterr().err) and "wave3.csv" in error
+    assert {p.name for p in (folders / "save").iterdir()} == {"wave2.model"}
+    assert not (folders / "out" / "wave3.csv").exists() and (folders / "out" / "wave2.csv").exists()
+
+
 def same_as_alone(folders, path, *more):
     alone = [str(path), "--column", "load", "--device", "numpy", "--out", str(folders / "alone.csv"), "--save",
              str(folders / "alone.model"), *map(str, more)]

@@ -7,8 +7,8 @@ from pathlib import Path
 from deephtm_gpu.cli.reading import Missing
 from deephtm_gpu.cli.run_many import models_in
 from deephtm_gpu.cli.run_names import model_of, names_of
-from deephtm_gpu.cli.run_one import learn_file, new_rows
-from deephtm_gpu.cli.run_output import kept, raise_stopped
+from deephtm_gpu.cli.run_one import learn_file
+from deephtm_gpu.cli.run_output import kept, raise_stopped, tell_learned
 from deephtm_gpu.errors import DeviceError, TrainingError, UserError
 from deephtm_gpu.sources import open_source
 
@@ -21,13 +21,14 @@ def run_each(args, how) -> int:
     """
     names, missing, stopped = names_of(args), Missing(args.missing), []
     for path in args.files:  # all of them can be opened, before hours of learning
-        open_source(path, args.column, args.timestamp, how).__exit__(None, None, None)
+        with open_source(path, args.column, args.timestamp, how):
+            pass
     with models_in(args.save) as models:
         for path, name in zip(args.files, names):
-            own = _of_file(args, path, name, models)
             model = None if args.save is None else Path(args.save) / model_of(name)
             try:
-                learn_file(own, how, missing, _tell, lambda rows, model=model: kept(rows.rows, model))
+                own = _of_file(args, path, name, models)
+                learn_file(own, how, missing, tell_learned, lambda rows, model=model: kept(rows.rows, model))
             except DeviceError:  # it would be the same for all of them
                 raise
             except (UserError, TrainingError) as error:
@@ -43,13 +44,9 @@ def _of_file(args, path, name, models) -> Namespace:
     own.save = models and str(models.part_of(model_of(name)))
     own.resume = str(Path(args.resume) / model_of(name))
     if not Path(own.resume).exists():
+        if args.no_learn:
+            raise UserError(f"{path}: --no-learn looks with a network that has learned, got no model {own.resume}; "
+                            "leave this file out, or leave --no-learn out.")
         print(f"{path}: begins anew, there is no model {own.resume}", file=sys.stderr)
         own.resume = None
     return own
-
-
-def _tell(learners, name):
-    learner, = learners
-    earlier = f" after {learner.rows_before:,} earlier ones" if learner.rows_before else ""
-    print(f"{new_rows(learner):,} rows of {name}{earlier} learned on {learner.model.device.name}: "
-          f"{learner.comparison.line()}", flush=True)

@@ -12,7 +12,7 @@ from deephtm_gpu.cli.reading import Missing
 from deephtm_gpu.cli.row_file import row_file
 from deephtm_gpu.cli.row_format import RowFormat
 from deephtm_gpu.cli.run_names import model_of, names_of
-from deephtm_gpu.cli.run_output import check_enough_rows, diverged, kept, raise_stopped
+from deephtm_gpu.cli.run_output import check_enough_rows, diverged, kept, raise_stopped, tell_learned
 from deephtm_gpu.cli.signals import ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.learner import PopulationLearner, is_plain
@@ -147,11 +147,8 @@ class _Files:
     def _finish(self, n, learner):
         if self._models is not None:
             learner.save(self._models.part_of(model_of(self._names[n])))
-        device = learner.model.device
+        tell_learned([learner], self._streams[n].name)
         learner.model = None  # a thousand models would fill the memory
-        print(f"{learner.comparison.rows:,} rows of {self._streams[n].name} learned on {device.name}: "
-              f"{learner.comparison.line()}",
-              flush=True)
 
     def _write(self, outputs):
         for n, rows in outputs.items():

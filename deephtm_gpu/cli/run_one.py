@@ -12,7 +12,7 @@ from deephtm_gpu.cli.reading import Missing
 from deephtm_gpu.cli.row_file import growing_row_file, is_standard_output, row_file
 from deephtm_gpu.cli.row_format import RowFormat
 from deephtm_gpu.cli.run_models import learners_of, save
-from deephtm_gpu.cli.run_output import check_enough_rows, diverged
+from deephtm_gpu.cli.run_output import check_enough_rows, diverged, new_rows
 from deephtm_gpu.cli.signals import ended_later
 from deephtm_gpu.errors import TrainingError, UserError
 from deephtm_gpu.sources import RowError, open_source
@@ -109,11 +109,6 @@ def _learn_chunk(learner, rows, name, remedy):
         return learner.learn(rows)
     except TrainingError as error:
         raise diverged(error, name, new_rows(learner) + learner.gaps, remedy()) from None
-
-
-def new_rows(learner) -> int:
-    """Rows learned in this run."""
-    return learner.comparison.rows - learner.rows_before
 
 
 def _summarise(learners, name, missing, args):

@@ -17,6 +17,19 @@ def diverged(error, name, rows, remedy) -> TrainingError:
                          f"{remedy}.", row, error.layer)
 
 
+def new_rows(learner) -> int:
+    """Rows learned in this run."""
+    return learner.comparison.rows - learner.rows_before
+
+
+def tell_learned(learners, name):
+    """Prints a line on one of many files. learners: the only one of the file."""
+    learner, = learners
+    earlier = f" after {learner.rows_before:,} earlier ones" if learner.rows_before else ""
+    print(f"{new_rows(learner):,} rows of {name}{earlier} learned on {learner.model.device.name}: "
+          f"{learner.comparison.line()}", flush=True)
+
+
 def kept(rows, model) -> str:
     """What is left of one of many files whose training diverged, and what to do. rows: written before. model: where its
     model would have been saved; None without --save."""
